@@ -1,0 +1,7 @@
+from .segmenter import Segmenter, segment
+from .settings import Settings
+from .training import Step
+
+__all__ = ["Segmenter", "Settings", "Step", "__version__", "segment"]
+
+__version__: str

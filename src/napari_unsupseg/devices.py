@@ -1,0 +1,119 @@
+"""Where the network runs, and how much memory is free there."""
+
+import psutil
+import torch
+
+from napari_unsupseg.errors import DeviceError, ImageError
+
+__all__ = [
+    "available_devices",
+    "free_bytes",
+    "is_out_of_memory",
+    "require_memory",
+    "resolve_device",
+]
+
+
+def available_devices() -> list[str]:
+    """Return the names of the devices that are there, the fastest first.
+
+    Returns
+    -------
+    list of str
+        For example ``['cuda', 'cuda:0', 'cuda:1', 'cpu']``.
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is None:
+        return ["cpu"]
+    numbered = [f"{accelerator.type}:{index}" for index in range(torch.accelerator.device_count())]
+    return [accelerator.type, *numbered, "cpu"]
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Return the device of a name.
+
+    Parameters
+    ----------
+    name : str
+        ``'auto'`` for the accelerator that is there (CUDA, MPS, XPU) or else the CPU, or one of
+        `available_devices`.
+
+    Returns
+    -------
+    torch.device
+        A device that is there.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device; the message names those there are.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    available = available_devices()
+    if name == "auto":
+        return torch.device(available[0])
+    if name not in available:
+        raise DeviceError(f"device {name!r} is not there; choose auto, {', '.join(available)}")
+    return torch.device(name)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the memory that a device has free.
+
+    Parameters
+    ----------
+    device : torch.device
+        A device that is there.
+
+    Returns
+    -------
+    int
+        Bytes; for a device that shares the computer's memory, those of the computer.
+    """
+    if device.type in ("cuda", "xpu"):
+        return int(torch.get_device_module(device).mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def require_memory(n_bytes: int, device: torch.device) -> None:
+    """Raise before a run that could not fit.
+
+    Parameters
+    ----------
+    n_bytes : int
+        What the run is estimated to need.
+    device : torch.device
+        Where it is to run.
+
+    Raises
+    ------
+    ImageError
+        If the device has less than that free.
+    """
+    free = free_bytes(device)
+    if n_bytes > free:
+        raise ImageError(
+            f"image needs about {n_bytes / 1e9:.1f} GB to train on and {device} has "
+            f"{free / 1e9:.1f} GB free; use a smaller or downsampled image, fewer channels, or "
+            "fewer filters or max_clusters"
+        )
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether torch raised because memory ran out, on a GPU or the CPU.
+
+    Parameters
+    ----------
+    error : RuntimeError
+        What torch raised.
+
+    Returns
+    -------
+    bool
+        True if memory ran out.
+    """
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,39 @@
+"""The errors a user can cause or mend, each raised with one clear sentence."""
+
+__all__ = [
+    "DeviceError",
+    "FileError",
+    "ImageDtypeError",
+    "ImageError",
+    "OutOfMemoryError",
+    "SettingError",
+    "UnsupsegError",
+]
+
+
+class UnsupsegError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ImageError(UnsupsegError, ValueError):
+    """An image, its axes or its mask cannot be segmented as given."""
+
+
+class ImageDtypeError(UnsupsegError, TypeError):
+    """An image holds something other than real numbers."""
+
+
+class SettingError(UnsupsegError, ValueError):
+    """A setting is unknown, of the wrong type or out of its range."""
+
+
+class DeviceError(UnsupsegError, ValueError):
+    """A device is unknown or not there."""
+
+
+class OutOfMemoryError(UnsupsegError, MemoryError):
+    """The device ran out of memory in the middle of a run."""
+
+
+class FileError(UnsupsegError, OSError):
+    """A file cannot be read or written."""

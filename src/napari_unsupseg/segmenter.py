@@ -1,0 +1,212 @@
+"""The rooms put in order: an image goes in, labels come out."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+import napari_unsupseg
+from napari_unsupseg.devices import require_memory, resolve_device
+from napari_unsupseg.images import PreparedImage, prepare, split_channels
+from napari_unsupseg.network import activation_bytes, build_network
+from napari_unsupseg.settings import Settings
+from napari_unsupseg.superpixels import compute_superpixels
+from napari_unsupseg.training import Step, self_train
+
+__all__ = ["Segmenter", "segment"]
+
+
+def segment(
+    image: ArrayLike,
+    *,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    device: str = "auto",
+    **settings: Any,
+) -> NDArray[np.unsignedinteger]:
+    """Segment an image that nobody has labelled.
+
+    Parameters
+    ----------
+    image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or with channels on any axis
+        Bool, integers or floats.
+    channel_axis : int, optional
+        The axis that holds the channels. By default two axes are a grey image, a last axis of 3
+        is RGB, and a last axis of 4 is RGBA, whose alpha is left out with a warning.
+    mask : array_like of bool, shape (Y, X), optional
+        True where a pixel takes part; by default all that are not NaN.
+    device : str
+        ``'auto'`` for the GPU if there is one, ``'cpu'``, ``'cuda'``, ``'mps'``, ``'xpu'``.
+    **settings
+        Any of `Settings`, such as ``iterations=100`` or ``seed=1``.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, shape (Y, X)
+        Clusters 1 to q, 0 where a pixel takes no part; uint16 if q (`max_clusters`) is above 255.
+        A cluster may lie in many places: `skimage.measure.label` tells them apart.
+
+    Raises
+    ------
+    ImageError
+        If the image, its axes or its mask cannot be segmented, or memory is too small.
+    ImageDtypeError
+        If the image holds anything but bool, integers or floats.
+    SettingError
+        If a setting is unknown or out of its range.
+    DeviceError
+        If there is no such device.
+    OutOfMemoryError
+        If memory runs out during the run.
+
+    References
+    ----------
+    .. [1] A. Kanezaki, "Unsupervised image segmentation by backpropagation",
+       IEEE ICASSP 2018. :doi:`10.1109/ICASSP.2018.8462533`
+
+    Examples
+    --------
+    >>> from skimage.data import coins
+    >>> labels = segment(coins()[::4, ::4], iterations=5, superpixels=500)
+    >>> labels.shape, labels.dtype
+    ((76, 96), dtype('uint8'))
+    """
+    segmenter = Segmenter(Settings.from_dict(settings), device=device)
+    return segmenter.fit(image, channel_axis=channel_axis, mask=mask).labels_
+
+
+class Segmenter:
+    """A segmentation in steps, or with a network of your own.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        The defaults if left out.
+    features : torch.nn.Module, optional
+        Replaces the paper's convolution components: any module that maps (1, C, Y, X) to
+        (1, p, Y, X). Each run trains a copy of it, from the weights it has.
+    device : str
+        ``'auto'`` for the GPU if there is one, ``'cpu'``, ``'cuda'``, ``'mps'``, ``'xpu'``.
+
+    Attributes
+    ----------
+    image_ : PreparedImage
+        From the first step on: the image as the network sees it.
+    labels_ : ndarray of uint8 or uint16, shape (Y, X)
+        After `fit`: the labels of the last iteration.
+    n_iterations_ : int
+        After `fit`: the number of iterations done.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device.
+
+    Examples
+    --------
+    >>> from skimage.data import coins
+    >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500))
+    >>> for step in segmenter.steps(coins()[::4, ::4]):
+    ...     if step.n_clusters < 50:
+    ...         break
+    >>> step.labels.shape
+    (76, 96)
+    """
+
+    image_: PreparedImage
+    labels_: NDArray[np.unsignedinteger]
+    n_iterations_: int
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        features: nn.Module | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.settings = settings or Settings()
+        self.features = features
+        self.device = resolve_device(device)
+
+    def fit(
+        self, image: ArrayLike, *, channel_axis: int | None = None, mask: ArrayLike | None = None
+    ) -> Self:
+        """Train on an image to the end.
+
+        Parameters
+        ----------
+        image, channel_axis, mask
+            As in `segment`.
+
+        Returns
+        -------
+        Segmenter
+            Itself, with `labels_` and `n_iterations_`.
+        """
+        for step in self.steps(image, channel_axis=channel_axis, mask=mask):  # noqa: B007
+            pass
+        self.labels_, self.n_iterations_ = step.labels, step.iteration
+        return self
+
+    def steps(
+        self, image: ArrayLike, *, channel_axis: int | None = None, mask: ArrayLike | None = None
+    ) -> Iterator[Step]:
+        """Train on an image, one iteration at a time.
+
+        Parameters
+        ----------
+        image, channel_axis, mask
+            As in `segment`.
+
+        Yields
+        ------
+        Step
+            After each iteration, with its labels, number of clusters and loss. Leave the loop
+            at any time; the last step has the labels so far.
+        """
+        channels = split_channels(image, channel_axis)
+        n_channels, *plane = channels.values.shape
+        n_bytes = activation_bytes(n_channels, int(np.prod(plane)), self.settings)
+        require_memory(n_bytes, self.device)
+        self.image_ = prepare(channels, mask, self.settings.intensity)
+        if self.image_.is_constant:
+            warnings.warn("image is constant: all of it is one cluster", stacklevel=2)
+            yield _constant_step(self.image_, self.settings)
+            return
+        superpixels = compute_superpixels(
+            self.image_, self.settings.superpixels, self.settings.compactness
+        )
+        tensor = torch.from_numpy(self.image_.values).unsqueeze(0).to(self.device)
+        network = build_network(tensor, self.settings, self.features)
+        yield from self_train(network, tensor, superpixels, self.image_.valid, self.settings)
+
+    def record(self, step: Step) -> dict[str, Any]:
+        """Say how the labels of a step were made, to be kept beside them.
+
+        Parameters
+        ----------
+        step : Step
+            A step of this segmenter.
+
+        Returns
+        -------
+        dict
+            Versions, device, settings, iterations and clusters; fit for JSON.
+        """
+        return {
+            "version": napari_unsupseg.__version__,
+            "torch": torch.__version__,
+            "device": str(self.device),
+            "settings": self.settings.to_dict(),
+            "iterations": step.iteration,
+            "clusters": step.n_clusters,
+        }
+
+
+def _constant_step(image: PreparedImage, settings: Settings) -> Step:
+    clusters = torch.zeros(int(image.valid.sum()), dtype=torch.int64)
+    return Step(0, clusters, torch.zeros(()), image.valid, settings.max_clusters)

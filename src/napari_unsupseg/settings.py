@@ -1,0 +1,209 @@
+"""Every knob of the algorithm, once: default, range, the paper's symbol and one sentence."""
+
+import dataclasses
+import difflib
+import numbers
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args
+
+from napari_unsupseg.errors import SettingError
+
+__all__ = ["Knob", "Settings", "knobs"]
+
+IntensityRule = Literal["auto", "percentile", "range"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Knob:
+    """What the doors need to know of one setting to offer it.
+
+    Attributes
+    ----------
+    kind : type
+        `int`, `float` or `str`.
+    default : int, float or str
+        Value if nobody chooses another.
+    symbol : str
+        Symbol in Kanezaki (2018), empty if the paper has none.
+    sentence : str
+        One sentence for tooltips, the command line and the documentation.
+    minimum, maximum : int, float or None
+        Smallest and greatest value allowed; None for a choice of words.
+    choices : tuple of str
+        Words allowed; empty for a number.
+    main : bool
+        Whether a first look at the settings should show it.
+    """
+
+    kind: type
+    default: Any
+    symbol: str
+    sentence: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    main: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """The values allowed, in words."""
+        if self.choices:
+            return "one of " + ", ".join(repr(choice) for choice in self.choices)
+        noun = "a whole number" if self.kind is int else "a number"
+        return f"{noun} from {self.minimum:,} to {self.maximum:,}"
+
+    def check(self, name: str, value: Any) -> Any:
+        """Return `value` as this knob's type, or raise a `SettingError` that names the range."""
+        number = {int: numbers.Integral, float: numbers.Real, str: str}[self.kind]
+        if isinstance(value, number) and not isinstance(value, bool):
+            value = self.kind(value)
+            if value in self.choices if self.choices else self.minimum <= value <= self.maximum:
+                return value
+        label = f"{name} ({self.symbol})" if self.symbol else name
+        raise SettingError(f"{label} must be {self.allowed}, got {value!r}")
+
+
+def _knob(default: Any, symbol: str, sentence: str, *bounds: float, **extra: Any) -> Any:
+    kind = type(default)
+    minimum, maximum = bounds or (None, None)
+    knob = Knob(kind, default, symbol, sentence, minimum, maximum, **extra)
+    return dataclasses.field(default=default, metadata={"knob": knob})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that decides the labels of an image, apart from the image and the device.
+
+    The defaults are those of [1]_; where the paper leaves one open (`components`,
+    `compactness`) it was chosen on the validation images of BSDS500, see
+    ``docs/quality.md``.
+
+    Raises
+    ------
+    SettingError
+        If a value has the wrong type or lies outside its range.
+
+    References
+    ----------
+    .. [1] A. Kanezaki, "Unsupervised image segmentation by backpropagation",
+       IEEE ICASSP 2018, pp. 1543-1547. :doi:`10.1109/ICASSP.2018.8462533`
+
+    Examples
+    --------
+    >>> Settings(iterations=50).iterations
+    50
+    >>> Settings(components=9)
+    Traceback (most recent call last):
+    napari_unsupseg.errors.SettingError: components (M) must be a whole number from 1 to 5, got 9
+    """
+
+    iterations: int = _knob(
+        500, "T", "Greatest number of training iterations.", 1, 1_000_000, main=True
+    )
+    components: int = _knob(
+        2,
+        "M",
+        "Convolution components in the network; more of them look at a wider neighbourhood.",
+        1,
+        5,
+        main=True,
+    )
+    filters: int = _knob(
+        100, "p", "Filters in each convolution, the width of the network.", 1, 1024
+    )
+    max_clusters: int = _knob(
+        100, "q", "Clusters to begin with; those that nobody needs die out.", 2, 65_535, main=True
+    )
+    min_clusters: int = _knob(
+        0, "", "Stop as soon as no more clusters than this are left; 0 never stops.", 0, 65_535
+    )
+    superpixels: int = _knob(
+        10_000,
+        "K",
+        "Superpixels, in each of which all pixels are drawn to one cluster.",
+        1,
+        100_000_000,
+        main=True,
+    )
+    compactness: float = _knob(
+        100.0,
+        "",
+        "Compactness of the superpixels: high gives squares, low follows the image's edges.",
+        0.001,
+        100_000.0,
+    )
+    learning_rate: float = _knob(
+        0.1, "", "Learning rate of stochastic gradient descent.", 0.000_001, 10.0
+    )
+    momentum: float = _knob(0.9, "", "Momentum of stochastic gradient descent.", 0.0, 0.999)
+    seed: int = _knob(
+        0, "", "Seed of the network's first weights; same seed, same labels.", 0, 2**31 - 1
+    )
+    intensity: IntensityRule = _knob(
+        "auto",
+        "",
+        "How intensities are brought to 0…1: by each channel's 0.1 and 99.9 percentiles, by the "
+        "range of the data type, or auto (range for 8-bit RGB, percentiles for all else).",
+        choices=get_args(IntensityRule),
+    )
+
+    def __post_init__(self) -> None:
+        """Check every value against its knob, whichever door it came through."""
+        for name, knob in knobs().items():
+            object.__setattr__(self, name, knob.check(name, getattr(self, name)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build settings from names and values.
+
+        Parameters
+        ----------
+        values : mapping of str to int, float or str
+            Settings by name; those left out keep their default.
+
+        Returns
+        -------
+        Settings
+            The settings, checked.
+
+        Raises
+        ------
+        SettingError
+            If a name is unknown (the nearest is suggested) or a value not allowed.
+
+        Examples
+        --------
+        >>> Settings.from_dict({"iteration": 50})
+        Traceback (most recent call last):
+        napari_unsupseg.errors.SettingError: unknown setting 'iteration'; did you mean 'iterations'?
+        """
+        for name in values:
+            if name not in knobs():
+                raise SettingError(f"unknown setting {name!r}; {_suggestion(name)}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, int | float | str]:
+        """Return names and values, as `from_dict` and JSON take them.
+
+        Returns
+        -------
+        dict of str to int, float or str
+            Every setting by name.
+        """
+        return dataclasses.asdict(self)
+
+
+def knobs() -> dict[str, Knob]:
+    """Return every setting's knob by name, in the order to show them.
+
+    Returns
+    -------
+    dict of str to Knob
+        One knob a setting.
+    """
+    return {field.name: field.metadata["knob"] for field in dataclasses.fields(Settings)}
+
+
+def _suggestion(name: str) -> str:
+    nearest = difflib.get_close_matches(name, knobs(), n=1)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(knobs())}"

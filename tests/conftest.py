@@ -1,0 +1,31 @@
+"""Small real images and settings that run in a second."""
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from numpy.typing import NDArray
+
+from napari_unsupseg import Settings
+
+torch.set_num_threads(1)  # on images this small a second thread only waits
+
+SMALL = {"filters": 16, "max_clusters": 20, "superpixels": 150, "iterations": 8}
+
+
+@pytest.fixture(scope="session")
+def grey() -> NDArray[np.uint8]:
+    """Coins, shape (60, 76)."""
+    return skimage.data.coins()[::5, ::5][:60, :76].copy()
+
+
+@pytest.fixture(scope="session")
+def rgb() -> NDArray[np.uint8]:
+    """Stained tissue, shape (64, 72, 3)."""
+    return skimage.data.immunohistochemistry()[256:512:4, 100:388:4].copy()
+
+
+@pytest.fixture
+def small() -> Settings:
+    """Settings for a network that trains in a moment."""
+    return Settings.from_dict(SMALL)

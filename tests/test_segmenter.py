@@ -1,0 +1,198 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import napari_unsupseg.devices
+from napari_unsupseg import Segmenter, Settings, segment
+from napari_unsupseg.errors import DeviceError, ImageDtypeError, ImageError, SettingError
+
+from .conftest import SMALL
+
+
+def quadrants(values: tuple[float, ...] = (0, 80, 160, 240)) -> np.ndarray:
+    """Return four flat squares with a little noise, shape (64, 64), and which is which."""
+    which = np.kron([[0, 1], [2, 3]], np.ones((32, 32), int))
+    noise = np.random.default_rng(0).normal(0, 2, which.shape)
+    return np.asarray(values)[which] + noise, which
+
+
+def test_flat_regions_are_told_apart_exactly():
+    image, which = quadrants()
+    labels = segment(image, iterations=40, superpixels=256, compactness=1)
+    inner = np.pad(np.ones((24, 24), bool), 4)  # a border's width is a matter of taste
+    found = [set(labels[np.tile(inner, (2, 2)) & (which == k)]) for k in range(4)]
+    assert [len(ids) for ids in found] == [1, 1, 1, 1]
+    assert len(set.union(*found)) == 4
+
+
+def test_textures_of_equal_mean_are_told_apart():
+    rows, columns = np.mgrid[:64, :64]
+    image = np.where(columns < 32, rows // 2 % 2, columns // 2 % 2) * 255
+    labels = segment(image.astype(np.uint8), iterations=60, superpixels=256)
+    left, right = (np.bincount(half.ravel(), minlength=101) for half in np.hsplit(labels, 2))
+    assert np.minimum(left, right).sum() / left.sum() < 0.1
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["bool", "uint8", "uint16", "uint32", "int16", "float16", "float32", "float64"],
+)
+def test_every_dtype(grey, dtype):
+    image = grey > 100 if dtype == "bool" else (grey // 2).astype(dtype)
+    labels = segment(image, **SMALL)
+    assert labels.shape == grey.shape
+    assert labels.dtype == np.uint8
+    assert labels.min() >= 1
+    assert len(np.unique(labels)) > 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "channel_axis"),
+    [
+        pytest.param((32, 40), None, id="grey"),
+        pytest.param((32, 40, 3), None, id="RGB"),
+        pytest.param((2, 32, 40), 0, id="2 channels first"),
+        pytest.param((32, 40, 7), -1, id="7 channels last"),
+    ],
+)
+def test_channels(shape, channel_axis):
+    image = np.random.default_rng(0).integers(0, 4000, shape)
+    assert segment(image, channel_axis=channel_axis, **SMALL).shape == (32, 40)
+
+
+@pytest.mark.parametrize(
+    ("max_clusters", "dtype"),
+    [
+        pytest.param(255, np.uint8, id="255 clusters"),
+        pytest.param(256, np.uint16, id="256 clusters"),
+    ],
+)
+def test_the_dtype_holds_every_cluster(rgb, max_clusters, dtype):
+    labels = segment(rgb, **SMALL | {"max_clusters": max_clusters, "iterations": 1})
+    assert labels.dtype == dtype
+    assert 1 <= labels.min() <= labels.max() <= max_clusters
+
+
+def test_nan_and_masked_pixels_get_label_zero(grey):
+    image, mask = grey.astype(float), np.ones(grey.shape, bool)
+    image[10:20, 10:20] = np.nan
+    mask[:, 50:] = False
+    labels = segment(image, mask=mask, **SMALL)
+    np.testing.assert_array_equal(labels == 0, np.isnan(image) | ~mask)
+
+
+def test_what_lies_under_the_mask_does_not_matter(grey):
+    mask = np.ones(grey.shape, bool)
+    mask[:, 50:] = False
+    other = np.where(mask, grey, 255 - grey)
+    first, second = (segment(image, mask=mask, **SMALL) for image in (grey, other))
+    np.testing.assert_array_equal(first, second)
+
+
+@settings(max_examples=8, deadline=None)
+@given(height=st.integers(2, 40), width=st.integers(2, 40), seed=st.integers(0, 100))
+def test_any_size_gets_labels_from_one(height, width, seed):
+    image = np.random.default_rng(seed).random((height, width))
+    labels = segment(image, iterations=2, filters=4, max_clusters=6, superpixels=4, seed=seed)
+    assert labels.shape == (height, width)
+    assert 1 <= labels.min() <= labels.max() <= 6
+
+
+def test_a_constant_image_is_one_cluster_and_says_so():
+    with pytest.warns(UserWarning, match="constant"):
+        labels = segment(np.full((20, 30), 7))
+    np.testing.assert_array_equal(labels, np.ones((20, 30)))
+
+
+def test_steps_end_where_fit_ends(rgb, small):
+    *_, last = Segmenter(small).steps(rgb)
+    segmenter = Segmenter(small).fit(rgb)
+    np.testing.assert_array_equal(segmenter.labels_, last.labels)
+    assert segmenter.n_iterations_ == last.iteration == small.iterations
+
+
+def test_a_segmenter_can_be_fitted_again(rgb, grey, small):
+    segmenter = Segmenter(small)
+    first = segmenter.fit(rgb).labels_
+    segmenter.fit(grey)
+    np.testing.assert_array_equal(segmenter.fit(rgb).labels_, first)
+
+
+def test_the_seed_matters(rgb):
+    assert (segment(rgb, **SMALL, seed=0) != segment(rgb, **SMALL, seed=1)).any()
+
+
+class EncoderDecoder(nn.Module):
+    """A small fully convolutional network that halves and doubles the size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(3, 12, 3, stride=2, padding=1)
+        self.up = nn.ConvTranspose2d(12, 9, 2, stride=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.up(torch.relu(self.down(x))))
+
+
+def test_features_can_be_replaced(rgb, small):
+    torch.manual_seed(0)
+    module = EncoderDecoder()
+    before = [parameter.clone() for parameter in module.parameters()]
+    segmenter = Segmenter(small, features=module)
+    steps = list(segmenter.steps(rgb))
+    assert steps[-1].labels.shape == rgb.shape[:2]
+    assert steps[-1].loss < steps[0].loss
+    for parameter, old in zip(module.parameters(), before, strict=True):
+        assert torch.equal(parameter, old)
+    np.testing.assert_array_equal(segmenter.fit(rgb).labels_, steps[-1].labels)
+
+
+def test_a_record_says_how_labels_were_made(rgb, small):
+    segmenter = Segmenter(small, device="cpu")
+    *_, last = segmenter.steps(rgb)
+    record = json.loads(json.dumps(segmenter.record(last)))
+    assert record["device"] == "cpu"
+    assert record["iterations"] == small.iterations
+    assert record["clusters"] == len(np.unique(last.labels))
+    assert Settings.from_dict(record["settings"]) == small
+
+
+@pytest.mark.parametrize(
+    ("image", "keywords", "error", "sentence"),
+    [
+        pytest.param(np.zeros((0, 0)), {}, ImageError, "empty", id="empty"),
+        pytest.param(np.zeros((1, 9)), {}, ImageError, "2 × 2", id="one pixel high"),
+        pytest.param(np.full((9, 9), np.nan), {}, ImageError, "no pixel", id="all NaN"),
+        pytest.param(np.full((9, 9), np.inf), {}, ImageError, "infinite", id="inf"),
+        pytest.param(np.zeros((9, 9), complex), {}, ImageDtypeError, "np.abs", id="complex"),
+        pytest.param([["a", "b"]], {}, ImageDtypeError, "dtype", id="strings"),
+        pytest.param([[{}, {}]], {}, ImageDtypeError, "object", id="objects"),
+        pytest.param(np.zeros((9, 9)), {"channel_axis": 5}, ImageError, "axis", id="axis"),
+        pytest.param(np.zeros((9, 9)), {"filters": 0}, SettingError, "1 to 1,024", id="p"),
+        pytest.param(np.zeros((9, 9)), {"iteration": 1}, SettingError, "iterations", id="typo"),
+        pytest.param(np.zeros((9, 9)), {"device": "abacus"}, DeviceError, "cpu", id="device"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(image, keywords, error, sentence):
+    with pytest.raises(error, match=sentence) as caught:
+        segment(image, **keywords)
+    assert isinstance(caught.value, ValueError | TypeError)
+    assert "\n" not in str(caught.value)
+
+
+def test_more_channels_than_memory_allows():
+    image = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), (10_000_000, 900, 900))
+    with pytest.raises(ImageError, match=r"needs about [\d.]+ GB .* fewer channels"):
+        segment(image, channel_axis=0)
+
+
+def test_an_image_that_just_fits_is_not_refused(rgb, small, monkeypatch):
+    monkeypatch.setattr(napari_unsupseg.devices, "free_bytes", lambda _: 10_000_000)
+    Segmenter(small).fit(rgb)
+    with pytest.raises(ImageError, match="GB free"):
+        Segmenter(Settings(superpixels=150)).fit(rgb)

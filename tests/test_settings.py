@@ -1,0 +1,103 @@
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_unsupseg.errors import SettingError
+from napari_unsupseg.settings import Knob, Settings, knobs
+
+NUMBERS = {name: knob for name, knob in knobs().items() if not knob.choices}
+
+
+def values_of(knob: Knob) -> st.SearchStrategy:
+    if knob.choices:
+        return st.sampled_from(knob.choices)
+    strategy = st.integers if knob.kind is int else st.floats
+    return strategy(knob.minimum, knob.maximum)
+
+
+everything = st.fixed_dictionaries({name: values_of(knob) for name, knob in knobs().items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("iterations", 500, id="T"),
+        pytest.param("filters", 100, id="p"),
+        pytest.param("max_clusters", 100, id="q"),
+        pytest.param("superpixels", 10_000, id="K"),
+        pytest.param("learning_rate", 0.1, id="learning rate"),
+        pytest.param("momentum", 0.9, id="momentum"),
+        pytest.param("min_clusters", 0, id="off, since the paper has none"),
+    ],
+)
+def test_defaults_are_the_papers(name, value):
+    assert getattr(Settings(), name) == value
+
+
+@given(everything)
+def test_json_round_trip(values):
+    settings = Settings.from_dict(values)
+    assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("end", ["minimum", "maximum"])
+def test_ends_of_a_range_are_allowed(name, end):
+    value = getattr(NUMBERS[name], end)
+    assert getattr(Settings.from_dict({name: value}), name) == value
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("side", [-1, 1], ids=["below", "above"])
+def test_out_of_range_names_setting_range_and_value(name, side):
+    knob = NUMBERS[name]
+    value = knob.minimum - 1 if side < 0 else knob.maximum + 1
+    with pytest.raises(SettingError) as caught:
+        Settings.from_dict({name: value})
+    for part in (name, f"{knob.minimum:,}", f"{knob.maximum:,}", repr(value)):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("iterations", 5.0, id="float for int"),
+        pytest.param("iterations", True, id="bool"),
+        pytest.param("iterations", "5", id="word for number"),
+        pytest.param("learning_rate", float("nan"), id="nan"),
+        pytest.param("learning_rate", None, id="none"),
+        pytest.param("intensity", "bright", id="unknown choice"),
+        pytest.param("intensity", 3, id="number for word"),
+    ],
+)
+def test_wrong_type_or_word(name, value):
+    with pytest.raises(SettingError, match=rf"{name}.*got"):
+        Settings.from_dict({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        pytest.param("iteration", "did you mean 'iterations'", id="near"),
+        pytest.param("learningrate", "did you mean 'learning_rate'", id="underscore"),
+        pytest.param("zzz", "there are iterations, components", id="far"),
+    ],
+)
+def test_unknown_setting_suggests_the_nearest(name, suggestion):
+    with pytest.raises(SettingError, match=suggestion):
+        Settings.from_dict({name: 1})
+
+
+def test_settings_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().seed = 1
+
+
+@pytest.mark.parametrize("name", knobs())
+def test_every_knob_speaks_in_one_sentence(name):
+    sentence = knobs()[name].sentence
+    assert sentence.endswith(".")
+    assert sentence[0].isupper()
