@@ -102,7 +102,8 @@ def test_out_of_memory_is_told_from_other_errors(rgb, small, monkeypatch, messag
 def test_the_same_seed_gives_the_same_bytes_in_two_processes():
     script = (
         "import sys; from skimage.data import coins; from napari_unsupseg import segment;"
-        "sys.stdout.buffer.write(segment(coins()[::4, ::4], iterations=12, superpixels=400))"
+        "labels = segment(coins()[::4, ::4], iterations=12, superpixels=400, filters=40);"
+        "sys.stdout.buffer.write(labels)"
     )
     first, second = (
         subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout

@@ -178,10 +178,11 @@ def activation_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
     Returns
     -------
     int
-        Bytes: each component keeps its convolution, ReLU and normalisation and a gradient, the
-        responses as much again and their softmax, each superpixel a row of votes.
+        Bytes: each component keeps two maps of features for its gradients, which need one more;
+        the responses are there three times, and each superpixel has a row of votes.
     """
-    per_pixel = n_channels + 4 * settings.components * settings.filters + 6 * settings.max_clusters
+    features = (2 * settings.components + 1) * settings.filters
+    per_pixel = n_channels + features + 3 * settings.max_clusters
     votes = min(settings.superpixels, n_pixels) * settings.max_clusters
     return 4 * (n_pixels * per_pixel + votes)
 

@@ -139,7 +139,11 @@ class Segmenter:
 
         Parameters
         ----------
-        image, channel_axis, mask
+        image : array_like
+            As in `segment`.
+        channel_axis : int, optional
+            As in `segment`.
+        mask : array_like of bool, shape (Y, X), optional
             As in `segment`.
 
         Returns
@@ -159,7 +163,11 @@ class Segmenter:
 
         Parameters
         ----------
-        image, channel_axis, mask
+        image : array_like
+            As in `segment`.
+        channel_axis : int, optional
+            As in `segment`.
+        mask : array_like of bool, shape (Y, X), optional
             As in `segment`.
 
         Yields

@@ -78,6 +78,10 @@ class Settings:
     `compactness`) it was chosen on the validation images of BSDS500, see
     ``docs/quality.md``.
 
+    Parameters
+    ----------
+    {parameters}
+
     Raises
     ------
     SettingError
@@ -126,14 +130,14 @@ class Settings:
         main=True,
     )
     compactness: float = _knob(
-        100.0,
+        10.0,
         "",
         "Compactness of the superpixels: high gives squares, low follows the image's edges.",
-        0.001,
+        0.01,
         100_000.0,
     )
     learning_rate: float = _knob(
-        0.1, "", "Learning rate of stochastic gradient descent.", 0.000_001, 10.0
+        0.1, "", "Learning rate of stochastic gradient descent.", 0.001, 10.0
     )
     momentum: float = _knob(0.9, "", "Momentum of stochastic gradient descent.", 0.0, 0.999)
     seed: int = _knob(
@@ -193,6 +197,19 @@ class Settings:
         return dataclasses.asdict(self)
 
 
+def _document(settings: type[Settings]) -> None:
+    """Fill in the parameters of the class's docstring, so that no knob is described twice."""
+    lines = []
+    for name, knob in knobs().items():
+        paper = f" *{knob.symbol}* in the paper." if knob.symbol else ""
+        lines += [
+            f"{name} : {knob.kind.__name__}, default {knob.default!r}",
+            f"    {knob.sentence}{paper} {knob.allowed[0].upper()}{knob.allowed[1:]}.",
+        ]
+    if settings.__doc__:  # python -OO has none
+        settings.__doc__ = settings.__doc__.replace("{parameters}", "\n    ".join(lines))
+
+
 def knobs() -> dict[str, Knob]:
     """Return every setting's knob by name, in the order to show them.
 
@@ -207,3 +224,6 @@ def knobs() -> dict[str, Knob]:
 def _suggestion(name: str) -> str:
     nearest = difflib.get_close_matches(name, knobs(), n=1)
     return f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(knobs())}"
+
+
+_document(Settings)

@@ -142,11 +142,13 @@ def _iterate(
     optimiser: torch.optim.Optimizer,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Label the pixels, vote, and take one step towards the vote."""
-    responses = network(image, pixels)  # (N, q)
-    clusters = responses.detach().argmax(dim=1)
-    target = majority_vote(clusters, superpixels, n_superpixels, max_clusters)
-    loss = F.cross_entropy(responses, target)
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
+    # the same bytes every time on CUDA too; flags, as they end with the step, are nobody else's
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True):
+        responses = network(image, pixels)  # (N, q)
+        clusters = responses.detach().argmax(dim=1)
+        target = majority_vote(clusters, superpixels, n_superpixels, max_clusters)
+        loss = F.cross_entropy(responses, target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
     return clusters, loss.detach()
