@@ -1,0 +1,359 @@
+"""The command ``napari-unsupseg``."""
+
+import contextlib
+import dataclasses
+import importlib.util
+import inspect
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from napari_unsupseg import __version__
+from napari_unsupseg.errors import DeviceError, SettingError, UnsupsegError
+from napari_unsupseg.settings import Knob, Settings, knobs
+
+if TYPE_CHECKING:
+    from napari_unsupseg.training import Step
+
+__all__ = ["app"]
+
+FAILED = 1
+DEMO_ITERATIONS = 40
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Segment images that nobody has labelled.",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One image to segment and where its results go."""
+
+    image: Path
+    labels: Path
+    preview: Path | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What holds for every image of one call."""
+
+    settings: Settings
+    device: str
+    channel_axis: int | None = None
+    connected: bool = False
+    overwrite: bool = False
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each setting, in place of its parameter ``settings``."""
+
+    def wrapper(**arguments: Any) -> None:
+        values = {name: arguments.pop(name) for name in knobs()}
+        try:
+            settings = Settings.from_dict(values)
+        except SettingError as error:
+            raise typer.BadParameter(str(error)) from error
+        command(settings=settings, **arguments)
+
+    own = inspect.signature(command).parameters.values()
+    parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "settings"]
+    parameters += [_option(name, knob) for name, knob in knobs().items()]
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    return wrapper
+
+
+def _option(name: str, knob: Knob) -> inspect.Parameter:
+    option = typer.Option(
+        "--" + name.replace("_", "-"),
+        help=_sentence(knob),
+        rich_help_panel="Settings",
+    )
+    kind = Literal[knob.choices] if knob.choices else knob.kind
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=knob.default,
+        annotation=Annotated[kind, option],
+    )
+
+
+def _sentence(knob: Knob) -> str:
+    """Return what the help says of a setting: what it does, its range and its symbol."""
+    if knob.choices:
+        return knob.sentence
+    symbol = f", {knob.symbol} of the paper" if knob.symbol else ""
+    return f"{knob.sentence} {knob.minimum:,} to {knob.maximum:,}{symbol}."
+
+
+DeviceOption = Annotated[
+    str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1, mps or xpu.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Segment images that nobody has labelled."""
+    if version:
+        typer.echo(f"napari-unsupseg {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@with_settings
+def segment(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="TIFF file for the labels; a folder for those of several images."
+        ),
+    ],
+    preview: Annotated[
+        Path | None,
+        typer.Option(help="PNG of the labels over the image; a folder for those of several."),
+    ] = None,
+    connected: Annotated[
+        bool, typer.Option("--connected", help="Label connected components instead of clusters.")
+    ] = False,
+    channel_axis: Annotated[
+        int | None,
+        typer.Option(
+            help="Axis that holds the channels; by default two axes are grey, a last axis of 3 "
+            "or 4 is RGB(A)."
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    summary: Annotated[
+        Path | None, typer.Option("--json", help="Write a summary as JSON here; - prints it.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+    *,
+    settings: Settings,
+) -> None:
+    """Segment images and write their labels as TIFF.
+
+    Ctrl-C ends a run early and keeps the labels so far.
+    """
+    jobs = _plan(images, output, preview, summary)
+    options = Options(settings, _checked_device(device), channel_axis, connected, overwrite)
+    console = Console(stderr=str(summary) == "-", highlight=False, soft_wrap=True)
+    reports = _run_jobs(jobs, options, console)
+    if summary:
+        _write_summary(summary, options, reports)
+    failed = [report["image"] for report in reports if "error" in report]
+    if failed and len(jobs) > 1:
+        _complain(f"{len(failed)} of {len(jobs)} images failed: {', '.join(failed)}")
+    if failed or len(reports) < len(jobs):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
+        "unsupseg-demo"
+    ),
+    iterations: Annotated[
+        int, typer.Option(help="Number of training iterations.", min=1)
+    ] = DEMO_ITERATIONS,
+    device: DeviceOption = "auto",
+    no_gui: Annotated[
+        bool, typer.Option("--no-gui", help="Do not open the result in napari.")
+    ] = False,
+) -> None:
+    """Segment a stained tissue section that comes with scikit-image."""
+    from napari_unsupseg.files import require_writable, write_picture
+    from napari_unsupseg.samples import tissue
+
+    job = Job(output / "tissue.png", output / "labels.tif", output / "preview.png")
+    options = Options(Settings(iterations=iterations), _checked_device(device), overwrite=True)
+    try:
+        require_writable(job.image, overwrite=True)
+        write_picture(job.image, tissue())
+    except UnsupsegError as error:
+        _complain(str(error))
+        raise typer.Exit(FAILED) from error
+    reports = _run_jobs([job], options, Console(highlight=False, soft_wrap=True))
+    if any("clusters" not in report for report in reports) or not reports:
+        raise typer.Exit(FAILED)
+    if not no_gui and _has_display() and importlib.util.find_spec("napari"):
+        from napari_unsupseg.plugin.show import show
+
+        show(job.image, job.labels)
+
+
+def _plan(
+    images: list[Path], output: Path, preview: Path | None, summary: Path | None
+) -> list[Job]:
+    """Name every file to be written, and refuse names that clash."""
+    many = len(images) > 1
+    labels = _targets(images, output, "_labels.tif", many or output.is_dir())
+    _refuse(many and output.suffix != "", f"--output {output}: name a folder for several images")
+    for path in labels:
+        _refuse(path.suffix not in (".tif", ".tiff"), f"--output {path}: must end in .tif or .tiff")
+    previews: list[Path] | list[None] = [None] * len(images)
+    if preview:
+        previews = _targets(images, preview, "_preview.png", many or preview.is_dir())
+        for path in previews:
+            _refuse(path.suffix != ".png", f"--preview {path}: must end in .png")
+    written = [path for path in [*labels, *previews, summary] if path]
+    for path in written:
+        _refuse(written.count(path) > 1, f"{path}: two results would be written to this file")
+        clash = any(image.exists() and path.exists() and path.samefile(image) for image in images)
+        _refuse(clash, f"{path}: is one of the images and would be overwritten")
+    return [Job(*paths) for paths in zip(images, labels, previews, strict=True)]
+
+
+def _targets(images: list[Path], out: Path, ending: str, in_folder: bool) -> list[Path]:
+    return [out / (image.stem + ending) for image in images] if in_folder else [out]
+
+
+def _refuse(wrong: bool, sentence: str) -> None:
+    if wrong:
+        raise typer.BadParameter(sentence)
+
+
+def _checked_device(name: str) -> str:
+    """Return the name of a device that is there."""
+    from napari_unsupseg.devices import resolve_device
+
+    try:
+        return str(resolve_device(name))
+    except DeviceError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _run_jobs(jobs: list[Job], options: Options, console: Console) -> list[dict[str, Any]]:
+    """Segment every image; one that fails or is interrupted is named, and the rest go on."""
+    reports: list[dict[str, Any]] = []
+    for job in jobs:
+        try:
+            with _plain_warnings():
+                report = _run_job(job, options, console)
+        except (UnsupsegError, MemoryError) as error:
+            _complain(str(error))
+            report = {"image": str(job.image), "error": str(error)}
+        except KeyboardInterrupt:
+            _complain(f"{job.image}: stopped before there were labels")
+            break
+        reports.append(report)
+        if report.get("interrupted"):
+            break
+    return reports
+
+
+def _run_job(job: Job, options: Options, console: Console) -> dict[str, Any]:
+    """Segment one image, write its results and report on them."""
+    from napari_unsupseg.files import read_image, require_writable, write_labels, write_picture
+    from napari_unsupseg.preview import overlay
+    from napari_unsupseg.segmenter import Segmenter
+    from napari_unsupseg.segments import connected_components
+
+    for path in filter(None, (job.labels, job.preview)):
+        require_writable(path, overwrite=options.overwrite)
+    image = read_image(job.image)
+    start = time.perf_counter()
+    segmenter = Segmenter(options.settings, device=options.device)
+    steps = segmenter.steps(image, channel_axis=options.channel_axis)
+    step, interrupted = _watch(steps, job.image.name, options.settings.iterations, console)
+    seconds = time.perf_counter() - start
+    labels = connected_components(step.labels) if options.connected else step.labels
+    record = segmenter.record(step) | {"image": job.image.name, "connected": options.connected}
+    write_labels(job.labels, labels, record)
+    if job.preview:
+        write_picture(job.preview, overlay(segmenter.image_, labels))
+    console.print(
+        f"{job.image}: {step.n_clusters} clusters after {step.iteration} iterations, "
+        f"{seconds:.1f} s on {options.device}" + (", stopped by you" if interrupted else ""),
+        markup=False,
+    )
+    console.print(f"  labels   {job.labels}", markup=False)
+    if job.preview:
+        console.print(f"  preview  {job.preview}", markup=False)
+    return {
+        "image": str(job.image),
+        "labels": str(job.labels),
+        "preview": str(job.preview) if job.preview else None,
+        "clusters": step.n_clusters,
+        "segments": int(labels.max()) if options.connected else None,
+        "iterations": step.iteration,
+        "seconds": round(seconds, 3),
+        "device": options.device,
+        "interrupted": interrupted,
+    }
+
+
+def _watch(
+    steps: "Iterator[Step]", name: str, iterations: int, console: Console
+) -> tuple["Step", bool]:
+    """Follow a run on a progress bar; return its last step and whether Ctrl-C ended it."""
+    step = None
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(name, total=iterations)
+        try:
+            for step in steps:
+                description = f"{name}: {step.n_clusters} clusters"
+                progress.update(task, completed=step.iteration, description=description)
+        except KeyboardInterrupt:
+            if step is None:
+                raise
+            return step, True
+    assert step is not None  # a run has at least one step
+    return step, False
+
+
+def _write_summary(path: Path, options: Options, reports: list[dict[str, Any]]) -> None:
+    summary = {
+        "version": __version__,
+        "device": options.device,
+        "settings": options.settings.to_dict(),
+        "images": reports,
+    }
+    text = json.dumps(summary, indent=1)
+    if str(path) == "-":
+        typer.echo(text)
+    else:
+        path.write_text(text + "\n")
+
+
+def _complain(sentence: str) -> None:
+    typer.echo(f"error: {sentence}", err=True)
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print warnings as one line each, without the code they came from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
+        yield
+
+
+def _has_display() -> bool:
+    return sys.platform in ("darwin", "win32") or any(
+        variable in os.environ for variable in ("DISPLAY", "WAYLAND_DISPLAY")
+    )

@@ -1,0 +1,152 @@
+"""Images from files, labels and previews to files; a file is never left half written."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import imageio.v3
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_unsupseg.errors import FileError
+
+__all__ = ["read_image", "require_writable", "write_labels", "write_picture"]
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+
+
+def read_image(path: Path) -> NDArray[np.generic]:
+    """Read an image file.
+
+    Parameters
+    ----------
+    path : Path
+        TIFF, PNG, JPEG or any other format that imageio reads.
+
+    Returns
+    -------
+    ndarray
+        The values as they are stored.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, is a folder, is damaged or is no image.
+    """
+    if not path.exists():
+        raise FileError(f"{path}: no such file")
+    if path.is_dir():
+        raise FileError(f"{path}: is a folder; name the image files in it")
+    try:
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            _require_whole(path)
+            return np.asarray(tifffile.imread(path))
+        # bytes, not the path: of a file it cannot read imageio leaves the handle open
+        return np.asarray(imageio.v3.imread(path.read_bytes(), extension=path.suffix))
+    # what a decoder raises on a damaged file is not documented and depends on the damage
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise FileError(
+            f"{path}: cannot be read as an image, it is damaged or of another kind ({reason})"
+        ) from error
+
+
+def require_writable(path: Path, *, overwrite: bool) -> None:
+    """Raise before a run whose result could not be written.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written; its folder is made if it is not there.
+    overwrite : bool
+        Whether a file that exists may be replaced.
+
+    Raises
+    ------
+    FileError
+        If the file exists, or its folder cannot be made or written to.
+    """
+    if path.is_dir():
+        raise FileError(f"{path}: is a folder; name a file to write")
+    if path.exists() and not overwrite:
+        raise FileError(f"{path}: exists already; choose another name or pass --overwrite")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def write_labels(path: Path, labels: NDArray[np.unsignedinteger], record: dict[str, Any]) -> None:
+    """Write labels as a compressed TIFF that says how they were made.
+
+    Parameters
+    ----------
+    path : Path
+        The TIFF file to write or replace.
+    labels : ndarray of unsigned integers, shape (Y, X)
+        The labels.
+    record : dict
+        How they were made; stored as JSON in the file's description, under ``unsupseg``.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    with _replacing(path) as partial:
+        tifffile.imwrite(
+            partial,
+            labels,
+            compression="zlib",
+            photometric="minisblack",
+            metadata={"axes": "YX", "unsupseg": record},
+            software=f"napari-unsupseg {record['version']}",
+        )
+
+
+def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a picture to look at.
+
+    Parameters
+    ----------
+    path : Path
+        The PNG file to write or replace.
+    picture : ndarray of uint8, shape (Y, X, 3)
+        RGB.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    with _replacing(path) as partial:
+        imageio.v3.imwrite(partial, picture, extension=".png")
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a file beside `path` to write to, and put it in the place of `path` at the end."""
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _require_whole(path: Path) -> None:
+    """Raise if a TIFF file ends before the data that its pages promise."""
+    with tifffile.TiffFile(path) as tiff:
+        n_bytes = path.stat().st_size
+        for page in tiff.pages:
+            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+                if offset + count > n_bytes:
+                    raise ValueError(f"the file ends at byte {n_bytes}, before its pixels do")

@@ -1,0 +1,247 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from imageio.v3 import imread, imwrite
+from typer.testing import CliRunner
+
+from napari_unsupseg import Settings, __version__, segment
+from napari_unsupseg.cli import app
+from napari_unsupseg.segments import connected_components
+from napari_unsupseg.settings import knobs
+
+from .conftest import SMALL
+
+QUICK = [word for name, value in SMALL.items() for word in (f"--{name.replace('_', '-')}", value)]
+
+
+def call(*arguments: object):
+    """Run the command as a terminal wide enough not to break lines would."""
+    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "300"})
+
+
+@pytest.fixture
+def image_file(tmp_path, rgb) -> Path:
+    path = tmp_path / "tissue.png"
+    imwrite(path, rgb)
+    return path
+
+
+def test_labels_are_those_of_the_library(image_file, rgb, tmp_path):
+    out = tmp_path / "out.tif"
+    result = call("segment", image_file, "-o", out, *QUICK)
+    assert result.exit_code == 0, result.output
+    np.testing.assert_array_equal(tifffile.imread(out), segment(rgb, **SMALL))
+    assert re.search(r"\d+ clusters after 8 iterations, [\d.]+ s on cpu", result.stdout)
+    assert str(out) in result.stdout
+
+
+def test_the_file_says_how_it_was_made(image_file, tmp_path):
+    out = tmp_path / "out.tif"
+    call("segment", image_file, "-o", out, *QUICK, "--seed", 3)
+    with tifffile.TiffFile(out) as tiff:
+        record = tiff.shaped_metadata[0]["unsupseg"]
+    assert record["version"] == __version__
+    assert record["device"] == "cpu"
+    assert record["image"] == "tissue.png"
+    assert Settings.from_dict(record["settings"]) == Settings.from_dict(SMALL | {"seed": 3})
+
+
+def test_json_goes_to_stdout_and_the_rest_to_stderr(image_file, tmp_path):
+    out = tmp_path / "out.tif"
+    result = call("segment", image_file, "-o", out, *QUICK, "--json", "-")
+    summary = json.loads(result.stdout)
+    [report] = summary["images"]
+    assert report["clusters"] == len(np.unique(tifffile.imread(out)))
+    assert report["iterations"] == SMALL["iterations"]
+    assert report["seconds"] > 0
+    assert report["device"] == summary["device"] == "cpu"
+    assert Settings.from_dict(summary["settings"]) == Settings.from_dict(SMALL)
+    assert "clusters after" in result.stderr
+
+
+def test_preview_and_json_files(image_file, tmp_path):
+    preview, summary = tmp_path / "p.png", tmp_path / "s.json"
+    result = call(
+        "segment", image_file, "-o", tmp_path / "o.tif", *QUICK, "--preview", preview,
+        "--json", summary,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert imread(preview).shape == (64, 72, 3)
+    assert json.loads(summary.read_text())["images"][0]["preview"] == str(preview)
+
+
+def test_connected_components(image_file, rgb, tmp_path):
+    out = tmp_path / "out.tif"
+    result = call("segment", image_file, "-o", out, *QUICK, "--connected", "--json", "-")
+    expected = connected_components(segment(rgb, **SMALL))
+    np.testing.assert_array_equal(tifffile.imread(out), expected)
+    assert json.loads(result.stdout)["images"][0]["segments"] == expected.max()
+
+
+def test_channel_axis(tmp_path):
+    stack = np.random.default_rng(0).integers(0, 4000, (2, 30, 40), np.uint16)
+    tifffile.imwrite(tmp_path / "cyx.tif", stack)
+    result = call("segment", tmp_path / "cyx.tif", "-o", tmp_path / "o.tif", *QUICK)
+    assert result.exit_code == 1
+    assert "channel_axis: 0 (length 2)" in result.stderr
+    out = tmp_path / "o.tif"
+    result = call("segment", tmp_path / "cyx.tif", "-o", out, *QUICK, "--channel-axis", 0)
+    assert result.exit_code == 0, result.output
+    assert tifffile.imread(out).shape == (30, 40)
+
+
+def test_one_bad_file_among_ten(tmp_path, rgb):
+    images = [tmp_path / f"{k}.png" for k in range(10)]
+    for path in images:
+        imwrite(path, rgb)
+    images[4].write_text("not an image")
+    folder = tmp_path / "out"
+    result = call("segment", *images, "-o", folder, *QUICK, "--iterations", 1, "--json", "-")
+    assert result.exit_code == 1
+    expected = {f"{k}_labels.tif" for k in range(10) if k != 4}
+    assert {path.name for path in folder.iterdir()} == expected
+    assert f"1 of 10 images failed: {images[4]}" in result.stderr
+    reports = json.loads(result.stdout)["images"]
+    assert [("error" in report) for report in reports] == [k == 4 for k in range(10)]
+
+
+def test_previews_of_several_images(tmp_path, rgb):
+    images = [tmp_path / name for name in ("a.png", "b.png")]
+    for path in images:
+        imwrite(path, rgb)
+    folder = tmp_path / "out"
+    result = call("segment", *images, "-o", folder, "--preview", folder, *QUICK)
+    assert result.exit_code == 0, result.output
+    names = {"a_labels.tif", "a_preview.png", "b_labels.tif", "b_preview.png"}
+    assert {path.name for path in folder.iterdir()} == names
+
+
+def test_nothing_is_replaced_unless_asked(image_file, tmp_path):
+    out = tmp_path / "out.tif"
+    out.write_text("precious")
+    result = call("segment", image_file, "-o", out, *QUICK)
+    assert result.exit_code == 1
+    assert f"{out}: exists already" in result.stderr
+    assert out.read_text() == "precious"
+    assert call("segment", image_file, "-o", out, *QUICK, "--overwrite").exit_code == 0
+    assert tifffile.imread(out).shape == (64, 72)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["missing.png", "-o", "o.tif"], "missing.png: no such file", id="missing"),
+        pytest.param([".", "-o", "o.tif"], "is a folder", id="folder"),
+        pytest.param(["text.png", "-o", "o.tif"], "text.png: cannot be read", id="text"),
+        pytest.param(["tissue.png", "-o", "text.png/o.tif"], "cannot be written", id="no folder"),
+        pytest.param(["thin.tif", "-o", "o.tif"], "at least 2 × 2", id="thin"),
+        pytest.param(["nan.tif", "-o", "o.tif"], "no pixel to segment", id="all NaN"),
+    ],
+)
+def test_bad_input_exits_with_1(arguments, sentence, image_file, monkeypatch):
+    monkeypatch.chdir(image_file.parent)
+    Path("text.png").write_text("not an image")
+    tifffile.imwrite("thin.tif", np.zeros((1, 40), np.uint8))
+    tifffile.imwrite("nan.tif", np.full((4, 40), np.nan, np.float32))
+    result = call("segment", *arguments, *QUICK)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param([], "Missing argument", id="no image"),
+        pytest.param(["a.png"], "Missing option", id="no output"),
+        pytest.param(["a.png", "-o", "o.png"], "must end in .tif", id="labels not TIFF"),
+        pytest.param(["a.png", "-o", "o"], "must end in .tif", id="folder for one image"),
+        pytest.param(["a.png", "b.png", "-o", "o.tif"], "name a folder", id="file for two"),
+        pytest.param(["a/x.png", "b/x.png", "-o", "o"], "two results", id="names clash"),
+        pytest.param(["tissue.tif", "-o", "tissue.tif", "--overwrite"], "one of the images",
+                     id="labels over the image"),
+        pytest.param(["a.png", "-o", "o.tif", "--preview", "p.jpg"], ".png", id="preview"),
+        pytest.param(["a.png", "-o", "o.tif", "--components", "9"], "from 1 to 5, got 9", id="M"),
+        pytest.param(["a.png", "-o", "o.tif", "--filters", "0"], "from 1 to 1,024, got 0", id="p"),
+        pytest.param(["a.png", "-o", "o.tif", "--iterations", "x"], "valid integer", id="T"),
+        pytest.param(["a.png", "-o", "o.tif", "--learning-rate", "-1"], "got -1.0", id="rate"),
+        pytest.param(["a.png", "-o", "o.tif", "--iteration", "9"], "--iterations", id="typo"),
+        pytest.param(["a.png", "-o", "o.tif", "--device", "abacus"], "abacus", id="device"),
+        pytest.param(["a.png", "-o", "o.tif", "--intensity", "loud"], "percentile", id="word"),
+    ],
+)  # fmt: skip
+def test_wrong_use_exits_with_2(arguments, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("tissue.tif", np.zeros((9, 9), np.uint8))
+    result = call("segment", *arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+
+
+def test_a_constant_image_is_labelled_with_a_warning(tmp_path):
+    imwrite(tmp_path / "flat.png", np.full((20, 20), 7, np.uint8))
+    result = call("segment", tmp_path / "flat.png", "-o", tmp_path / "o.tif")
+    assert result.exit_code == 0
+    assert "warning: image is constant" in result.stderr
+    assert (tifffile.imread(tmp_path / "o.tif") == 1).all()
+
+
+def test_every_setting_is_an_option():
+    text = call("segment", "--help").stdout
+    for name, knob in knobs().items():
+        assert f"--{name.replace('_', '-')}" in text
+        assert str(knob.default) in text
+
+
+def test_version():
+    assert call("--version").stdout == f"napari-unsupseg {__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Ctrl-C for one process alone")
+def test_ctrl_c_keeps_the_labels_so_far(tmp_path, rgb):
+    imwrite(tmp_path / "big.png", np.tile(rgb, (2, 2, 1)))
+    out, summary = tmp_path / "o.tif", tmp_path / "s.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_unsupseg", "segment", tmp_path / "big.png", "-o", out,
+         "--json", summary, *map(str, QUICK), "--iterations", "100000"],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env=os.environ | {"FORCE_COLOR": "1", "COLUMNS": "200", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    read = ""
+    while not re.search(r"[2-9]\S*/100000", plain(read)):
+        character = process.stdout.read(1)
+        assert character, process.communicate()
+        read += character
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert "stopped by you" in plain(stdout)
+    [report] = json.loads(summary.read_text())["images"]
+    assert report["interrupted"]
+    assert 2 <= report["iterations"] < 100_000
+    assert len(np.unique(tifffile.imread(out))) == report["clusters"] > 1
+
+
+def plain(text: str) -> str:
+    """Return what a terminal shows, without its colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_the_demo_shows_where_its_results_are(tmp_path):
+    result = call("demo", "-o", tmp_path, "--iterations", 3, "--no-gui")
+    assert result.exit_code == 0, result.output
+    for name in ("labels.tif", "preview.png"):
+        assert str(tmp_path / name) in result.stdout
+    assert imread(tmp_path / "preview.png").shape == (256, 256, 3)
+    assert len(np.unique(tifffile.imread(tmp_path / "labels.tif"))) > 1

@@ -1,0 +1,132 @@
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from imageio.v3 import imread, imwrite
+
+from napari_unsupseg.errors import FileError
+from napari_unsupseg.files import read_image, require_writable, write_labels, write_picture
+
+LABELS = np.arange(1, 201, dtype=np.uint8).reshape(10, 20)
+RECORD = {"version": "0", "settings": {"seed": 3}}
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "shape", "options"),
+    [
+        pytest.param("a.png", np.uint8, (9, 8), {}, id="png, grey"),
+        pytest.param("a.png", np.uint16, (9, 8), {}, id="png, 16 bit"),
+        pytest.param("a.png", np.uint8, (9, 8, 3), {}, id="png, RGB"),
+        pytest.param("a.png", np.uint8, (9, 8, 4), {}, id="png, RGBA"),
+        pytest.param("a.TIF", np.float32, (9, 8), {}, id="tiff, float"),
+        pytest.param("a.tiff", np.uint16, (3, 9, 8), {"compression": "lzw"}, id="tiff, LZW stack"),
+        pytest.param("a.tif", np.uint8, (9, 8, 3), {"compression": "zstd"}, id="tiff, zstd RGB"),
+    ],
+)
+def test_images_are_read_as_they_are_stored(tmp_path, name, dtype, shape, options):
+    image = np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
+    if name.endswith(".png"):
+        imwrite(tmp_path / name, image)
+    else:
+        colour = "rgb" if shape[-1] == 3 else "minisblack"
+        tifffile.imwrite(tmp_path / name, image, photometric=colour, **options)
+    read = read_image(tmp_path / name)
+    np.testing.assert_array_equal(read, image)
+    assert read.dtype == dtype
+
+
+def text(path: Path) -> None:
+    path.write_text("not an image")
+
+
+def half(path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    imwrite(path, noise) if path.suffix == ".png" else tifffile.imwrite(
+        path, noise, photometric="rgb"
+    )
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "sentence"),
+    [
+        pytest.param("missing.png", None, "no such file", id="missing"),
+        pytest.param("folder", Path.mkdir, "is a folder", id="folder"),
+        pytest.param("folder.tif", Path.mkdir, "is a folder", id="folder named .tif"),
+        pytest.param("text.png", text, "damaged or of another kind", id="text named .png"),
+        pytest.param("text.tif", text, "damaged or of another kind", id="text named .tif"),
+        pytest.param("empty.tif", Path.touch, "damaged or of another kind", id="empty file"),
+        pytest.param("half.tif", half, "the file ends at byte", id="truncated tiff"),
+        pytest.param("half.png", half, "damaged or of another kind", id="truncated png"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, name, make, sentence):
+    path = tmp_path / name
+    if make:
+        make(path)
+    with pytest.raises(FileError, match=sentence) as caught:
+        read_image(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_carry_how_they_were_made(tmp_path):
+    path = tmp_path / "labels.tif"
+    write_labels(path, LABELS, RECORD)
+    with tifffile.TiffFile(path) as tiff:
+        np.testing.assert_array_equal(tiff.asarray(), LABELS)
+        assert tiff.shaped_metadata[0]["unsupseg"] == RECORD
+        assert tiff.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE
+        assert tiff.series[0].axes == "YX"
+
+
+def test_a_picture_is_written_and_replaced(tmp_path):
+    path = tmp_path / "picture.png"
+    for value in (1, 2):
+        write_picture(path, np.full((4, 5, 3), value, np.uint8))
+        assert (imread(path) == value).all()
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_crumbs(tmp_path):
+    path = tmp_path / "labels.tif"
+    write_labels(path, LABELS, RECORD)
+    with pytest.raises(TypeError):
+        write_labels(path, LABELS, RECORD | {"not json": object()})
+    np.testing.assert_array_equal(tifffile.imread(path), LABELS)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def read_only_folder(tmp_path: Path) -> Path:
+    """Return a folder in which this user may write nothing, root included."""
+    if sys.platform.startswith("linux") and os.geteuid() == 0:
+        return Path("/proc")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    return tmp_path / "locked"
+
+
+def test_where_nothing_may_be_written(tmp_path):
+    with pytest.raises(FileError, match="cannot be written"):
+        require_writable(read_only_folder(tmp_path) / "labels.tif", overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "overwrite", "sentence"),
+    [
+        pytest.param("there.tif", False, "exists already", id="exists"),
+        pytest.param("folder", True, "is a folder", id="folder"),
+        pytest.param("there.tif/labels.tif", True, "cannot be written", id="file for a folder"),
+    ],
+)
+def test_what_may_not_be_written(tmp_path, name, overwrite, sentence):
+    (tmp_path / "there.tif").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileError, match=sentence):
+        require_writable(tmp_path / name, overwrite=overwrite)
+
+
+def test_folders_are_made(tmp_path):
+    require_writable(tmp_path / "new" / "er" / "labels.tif", overwrite=False)
+    assert (tmp_path / "new" / "er").is_dir()
