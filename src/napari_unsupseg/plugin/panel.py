@@ -1,0 +1,295 @@
+"""The panel: an Image layer, the settings, Run and Stop."""
+
+import dataclasses
+import decimal
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+import napari.layers
+import numpy as np
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    Container,
+    Label,
+    ProgressBar,
+    PushButton,
+    SpinBox,
+    Widget,
+    create_widget,
+)
+from magicgui.widgets.bases import ValueWidget
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error, show_warning
+from numpy.typing import NDArray
+
+from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.plugin.layers import (
+    blank_labels,
+    channel_choices,
+    labels_keywords,
+    layer_array,
+    spread,
+)
+from napari_unsupseg.plugin.worker import Request, Update, run
+from napari_unsupseg.settings import Knob, Settings, knobs
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+__all__ = ["SegmentationPanel"]
+
+logger = logging.getLogger(__name__)
+
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
+UPDATE_EVERY = 5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ActiveRun:
+    """A run from its start to its end."""
+
+    request: Request
+    image: napari.layers.Image
+    labels: napari.layers.Labels
+    stop: threading.Event
+
+
+class SegmentationPanel(Container[Widget]):
+    """Dock widget that segments an Image layer while its labels are seen to change.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Given by napari.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._active: ActiveRun | None = None
+        self.image = _value_widget(annotation=napari.layers.Image, name="image", label="image")
+        self.channels = ComboBox(
+            label="channels",
+            choices=self._channel_choices,
+            tooltip="Axis of the image that holds its channels.",
+        )
+        self.settings = {name: _control(name, knob) for name, knob in knobs().items()}
+        self.update_every = SpinBox(
+            label="update every",
+            value=UPDATE_EVERY,
+            min=1,
+            max=1_000_000,
+            tooltip="Iterations from one update of the Labels layer to the next (N).",
+        )
+        self.device = ComboBox(
+            label="device",
+            choices=DEVICES,
+            tooltip="Where the network runs; auto takes a GPU if there is one.",
+        )
+        self.more = CheckBox(text="more settings", value=False)
+        self.run_button = PushButton(text="Run")
+        self.stop_button = PushButton(text="Stop", tooltip="End the run and keep its labels.")
+        self.progress = ProgressBar(label="progress", visible=False)
+        self.status = Label(value="")
+        self.status.native.setWordWrap(True)  # a long sentence must not widen the dock
+        self._lay_out()
+        self._connect()
+        self._on_image_changed()
+
+    def _lay_out(self) -> None:
+        shown = [self.settings[name] for name, knob in knobs().items() if knob.main]
+        folded = [self.settings[name] for name, knob in knobs().items() if not knob.main]
+        self._folded = Container(widgets=[*folded, self.device], visible=False)
+        self._folded.margins = (0, 0, 0, 0)
+        buttons = Container(
+            widgets=[self.run_button, self.stop_button], layout="horizontal", labels=False
+        )
+        buttons.margins = (0, 0, 0, 0)
+        self.extend([self.image, self.channels, *shown, self.update_every])
+        self.extend([self.more, self._folded, buttons, self.progress, self.status])
+
+    def _connect(self) -> None:
+        self.image.changed.connect(self._on_image_changed)
+        self.more.changed.connect(self._on_more_changed)
+        self.run_button.changed.connect(self.start)
+        self.stop_button.changed.connect(self.stop)
+        self._viewer.layers.events.removed.connect(self._on_layer_removed)
+        self.native_parent_changed.connect(self._on_parent_changed)
+        self.native.destroyed.connect(self._abandon)
+
+    def start(self) -> None:
+        """Begin a run on the chosen layer, with the settings as they stand."""
+        image = self.image.value
+        if image.ndim > 2 and self.channels.value is None:
+            show_error(
+                f"{image.name} has {image.ndim} axes: choose the one that holds the channels; "
+                "of a stack or movie, segment one plane at a time"
+            )
+            return
+        request = self._resolve(image)
+        labels = self._viewer.add_labels(
+            blank_labels(image, request.channel_axis, request.settings.max_clusters),
+            name=f"{image.name} segmentation",
+            **labels_keywords(image, request.channel_axis),
+        )
+        labels.editable = False  # strokes would be lost at the next update
+        self._viewer.layers.selection.active = image
+        stop = threading.Event()
+        self._active = ActiveRun(request, image, labels, stop)
+        self._show_running()
+        create_worker(
+            run,
+            request,
+            stop,
+            _connect={
+                "yielded": self._on_update,
+                "returned": self._on_returned,
+                "errored": self._on_errored,
+                "warned": self._on_warned,
+            },
+        )
+
+    def stop(self) -> None:
+        """End the run after the iteration under way; its labels stay."""
+        if self._active:
+            self._active.stop.set()
+            self.stop_button.enabled = False
+            self.status.value = "stopping…"
+
+    def _resolve(self, image: napari.layers.Image) -> Request:
+        """Freeze what the widgets say, before the run leaves this thread."""
+        return Request(
+            image=layer_array(image),
+            channel_axis=self.channels.value if image.ndim > 2 else None,
+            settings=Settings.from_dict({name: w.value for name, w in self.settings.items()}),
+            device=self.device.value,
+            update_every=self.update_every.value,
+        )
+
+    def _on_update(self, update: Update) -> None:
+        active = self._active
+        if active is None:
+            return
+        if update.labels is not None:
+            self._show_labels(active, update.labels)
+        self.progress.value = update.iteration
+        if not active.stop.is_set():
+            total = active.request.settings.iterations
+            self.status.value = (
+                f"iteration {update.iteration} of {total}, {update.n_clusters} clusters"
+            )
+
+    def _show_labels(self, active: ActiveRun, labels: NDArray[np.unsignedinteger]) -> None:
+        active.labels.data = spread(labels, active.image, active.request.channel_axis)
+
+    def _on_returned(self, last: Update | None) -> None:
+        active = self._finish()
+        if active is None:
+            return
+        if last is None:
+            self._remove(active.labels)
+            self.status.value = "stopped before there were labels"
+            return
+        if last.labels is not None:
+            self._show_labels(active, last.labels)
+        active.labels.metadata["napari-unsupseg"] = last.record
+        self.status.value = f"{last.n_clusters} clusters after {last.iteration} iterations"
+
+    def _on_warned(self, warning: tuple[Any, ...]) -> None:
+        show_warning(str(warning[0]))
+
+    def _on_errored(self, error: Exception) -> None:
+        show_error(str(error))
+        if not isinstance(error, UnsupsegError):
+            logger.error("a run failed", exc_info=error)
+        active = self._finish()
+        if active is None:
+            return
+        if not active.labels.data.any():
+            self._remove(active.labels)
+        self.status.value = str(error)
+
+    def _finish(self) -> ActiveRun | None:
+        """Return the run that has come to its end, and make the panel ready for the next."""
+        active, self._active = self._active, None
+        if active is not None:
+            active.labels.editable = True
+            self.progress.visible = False
+            self._show_buttons()
+        return active
+
+    def _remove(self, layer: napari.layers.Labels) -> None:
+        if layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+    def _on_layer_removed(self, event: Any) -> None:
+        if self._active and event.value in (self._active.labels, self._active.image):
+            self.stop()
+
+    def _on_parent_changed(self) -> None:
+        if self.native.parent() is None:  # napari takes the panel out of a dock that is closed
+            self.stop()
+
+    def _abandon(self) -> None:
+        """End a run whose panel is gone, and ask nothing more of the panel."""
+        self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
+        active, self._active = self._active, None
+        if active is not None:
+            active.stop.set()
+            active.labels.editable = True
+
+    def _channel_choices(self, _widget: object) -> list[tuple[str, int | None]]:
+        layer = self.image.value
+        return channel_choices(layer) if layer is not None else []
+
+    def _on_image_changed(self) -> None:
+        self.channels.reset_choices()
+        layer = self.image.value
+        self.channels.visible = layer is not None and layer.ndim > 2
+        self._show_buttons()
+
+    def _on_more_changed(self, more: bool) -> None:
+        self._folded.visible = more
+
+    def _show_buttons(self) -> None:
+        self.run_button.enabled = self._active is None and self.image.value is not None
+        self.stop_button.enabled = self._active is not None
+
+    def _show_running(self) -> None:
+        assert self._active is not None
+        self.progress.max = self._active.request.settings.iterations
+        self.progress.value = 0
+        self.progress.visible = True
+        self.status.value = "computing superpixels…"
+        self._show_buttons()
+
+
+def _control(name: str, knob: Knob) -> ValueWidget[Any]:
+    """Return the control of a setting: its range, its default, the paper's symbol."""
+    options: dict[str, Any] = {
+        "tooltip": f"{knob.sentence} ({knob.symbol} in the paper)" if knob.symbol else knob.sentence
+    }
+    if knob.choices:
+        options["choices"] = knob.choices
+    else:
+        options |= {"min": knob.minimum, "max": knob.maximum}
+    if knob.kind is float:
+        options["step"] = _resolution(knob)
+    return _value_widget(
+        value=knob.default,
+        annotation=str if knob.choices else knob.kind,
+        label=name.replace("_", " "),
+        options=options,
+    )
+
+
+def _resolution(knob: Knob) -> float:
+    """Return the power of ten that both ends of a range are multiples of."""
+    ends = (decimal.Decimal(str(end)).normalize() for end in (knob.minimum, knob.maximum))
+    return 10.0 ** min(0, *(int(end.as_tuple().exponent) for end in ends))
+
+
+def _value_widget(**arguments: Any) -> ValueWidget[Any]:
+    return cast(ValueWidget[Any], create_widget(**arguments))

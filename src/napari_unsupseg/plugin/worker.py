@@ -1,0 +1,115 @@
+"""A run in napari's thread worker: steps of the library in, small updates out."""
+
+import dataclasses
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.settings import Settings
+
+__all__ = ["Request", "RunError", "Update", "run"]
+
+
+class RunError(Exception):
+    """A run failed in a way that nobody foresaw.
+
+    Not a `RuntimeError`, since superqt takes those for deleted Qt objects and drops them.
+    """
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Request:
+    """All that a run needs, resolved from the panel before it starts.
+
+    Attributes
+    ----------
+    image : array_like
+        Data of the Image layer.
+    channel_axis : int or None
+        As in `napari_unsupseg.segment`.
+    settings : Settings
+        The settings.
+    device : str
+        As in `napari_unsupseg.segment`.
+    update_every : int
+        Iterations from one update of the labels to the next.
+    """
+
+    image: ArrayLike
+    channel_axis: int | None
+    settings: Settings
+    device: str
+    update_every: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Update:
+    """What the panel shows of an iteration.
+
+    Attributes
+    ----------
+    iteration : int
+        Number of the iteration.
+    n_clusters : int
+        Clusters left.
+    labels : ndarray of uint8 or uint16, shape (Y, X), or None
+        Labels, at every N-th iteration and at the end.
+    record : dict or None
+        At the end: how the labels were made.
+    """
+
+    iteration: int
+    n_clusters: int
+    labels: NDArray[np.unsignedinteger] | None
+    record: dict[str, Any] | None = None
+
+
+def run(request: Request, stop: threading.Event) -> Generator[Update, None, Update | None]:
+    """Train on an image, and yield after each iteration.
+
+    Parameters
+    ----------
+    request : Request
+        What to run.
+    stop : threading.Event
+        Set from any thread to end the run after the iteration under way.
+
+    Yields
+    ------
+    Update
+        After each iteration.
+
+    Returns
+    -------
+    Update or None
+        The last labels and their record; None if stopped before there were any.
+
+    Raises
+    ------
+    UnsupsegError
+        If the image cannot be segmented or memory runs out.
+    RunError
+        If anything else goes wrong.
+    """
+    try:
+        # here, not above: torch takes seconds to load and the window must not wait
+        from napari_unsupseg.segmenter import Segmenter
+
+        segmenter = Segmenter(request.settings, device=request.device)
+        step = None
+        for step in segmenter.steps(request.image, channel_axis=request.channel_axis):
+            shown = step.iteration == 1 or step.iteration % request.update_every == 0
+            yield Update(step.iteration, step.n_clusters, step.labels if shown else None)
+            if stop.is_set():
+                break
+        if step is None:
+            return None
+        return Update(step.iteration, step.n_clusters, step.labels, segmenter.record(step))
+    except UnsupsegError:
+        raise
+    except Exception as error:
+        raise RunError(f"the run failed: {error}") from error

@@ -1,0 +1,37 @@
+"""A real window with the panel docked in it."""
+
+import os
+import sys
+
+# the window's fixture resets napari's settings, and must not reset the user's
+os.environ["NAPARI_CONFIG"] = ""
+
+import pytest
+
+from napari_unsupseg.plugin.panel import SegmentationPanel
+
+from ..conftest import SMALL
+
+WAIT = 60_000
+
+
+def pytest_sessionstart():
+    """Stop here, not in a crash of Qt, where there is no screen and no Xvfb."""
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
+        pytest.exit("the tests in tests/gui open windows: install Xvfb", returncode=1)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    """Return a viewer in a window that is shown."""
+    return make_napari_viewer(show=True)
+
+
+@pytest.fixture
+def panel(viewer) -> SegmentationPanel:
+    """Return the panel, docked as the Plugins menu docks it, with quick settings."""
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    for name, value in SMALL.items():
+        panel.settings[name].value = value
+    panel.update_every.value = 2
+    return panel

@@ -1,0 +1,89 @@
+import subprocess
+import sys
+
+import pytest
+from npe2 import PluginManager
+from qtpy.QtWidgets import QMenu
+
+from napari_unsupseg.plugin.panel import SegmentationPanel
+
+TITLE = "Unsupervised segmentation"
+
+
+def action_in(menu: QMenu):
+    """Find the panel's action in a menu or the menus within it."""
+    menu.aboutToShow.emit()
+    for action in menu.actions():
+        if TITLE in action.text() and action.menu() is None:
+            return action
+        found = action_in(action.menu()) if action.menu() else None
+        if found:
+            return found
+    return None
+
+
+@pytest.mark.parametrize("menu", ["plugins_menu", "layers_menu"])
+def test_the_menus_open_the_panel(viewer, menu):
+    action_in(getattr(viewer.window, menu)).trigger()
+    [dock] = viewer.window.dock_widgets.values()
+    assert isinstance(dock, SegmentationPanel)
+
+
+@pytest.mark.parametrize("key", ["tissue", "cell"])
+def test_sample_data_opens(viewer, key):
+    viewer.open_sample("napari-unsupseg", key)
+    assert viewer.layers[0].name == key
+    assert viewer.layers[0].data.std() > 10
+
+
+def test_listing_the_commands_does_not_load_torch():
+    script = (
+        "import sys; from npe2 import PluginManager; manager = PluginManager.instance();"
+        "manager.discover(); manifest = manager.get_manifest('napari-unsupseg');"
+        "commands = manifest.contributions.commands;"
+        "print(len(commands), 'torch' in sys.modules)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True
+    ).stdout
+    n_commands = len(
+        PluginManager.instance().get_manifest("napari-unsupseg").contributions.commands
+    )
+    assert output.split() == [str(n_commands), "False"]
+
+
+def test_opening_the_panel_does_not_load_torch():
+    script = (
+        "import sys, napari; viewer = napari.Viewer(show=False);"
+        "viewer.window.add_plugin_dock_widget('napari-unsupseg');"
+        "print('torch' in sys.modules); viewer.close()"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True
+    ).stdout
+    assert output.strip() == "False"
+
+
+def test_closing_napari_in_mid_run_ends_the_process(tmp_path):
+    script = """
+import napari, numpy as np
+from qtpy.QtCore import QTimer
+viewer = napari.Viewer()
+viewer.add_image(np.random.default_rng(0).random((200, 200)))
+_, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+panel.run_button.native.click()
+def close_when_running():
+    if panel.progress.value >= 2:
+        print("closing at", panel.progress.value, flush=True)
+        viewer.close()
+    else:
+        QTimer.singleShot(50, close_when_running)
+close_when_running()
+napari.run()
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
+    )
+    assert process.returncode == 0, process.stderr
+    assert "closing at" in process.stdout
+    assert "Traceback" not in process.stderr

@@ -1,0 +1,338 @@
+import time
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt, QThreadPool
+
+from napari_unsupseg import Settings, segment
+from napari_unsupseg.network import Network
+from napari_unsupseg.settings import knobs
+
+from ..conftest import SMALL
+from .conftest import WAIT
+
+ENDLESS = 100_000
+
+
+def click(qtbot, button):
+    """Click a button as a user does."""
+    assert button.enabled
+    qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
+
+
+def wait_until_ready(qtbot, panel):
+    qtbot.waitUntil(lambda: panel.run_button.enabled, timeout=WAIT)
+
+
+def labels_of(viewer) -> Labels:
+    [labels] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    return labels
+
+
+def wait_for_iteration(qtbot, panel, iteration):
+    qtbot.waitUntil(lambda: panel.progress.value >= iteration, timeout=WAIT)
+
+
+@pytest.fixture
+def notes():
+    """Collect the notifications that napari would show."""
+    seen = []
+    notification_manager.notification_ready.connect(seen.append)
+    yield seen
+    notification_manager.notification_ready.disconnect(seen.append)
+
+
+def test_the_labels_are_those_of_the_library(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    click(qtbot, panel.run_button)
+    labels = labels_of(viewer)
+    assert labels.name == "tissue segmentation"
+    wait_until_ready(qtbot, panel)
+    np.testing.assert_array_equal(labels.data, segment(rgb, **SMALL))
+    assert labels.data.dtype == np.uint8
+    n_clusters = len(np.unique(labels.data))
+    assert panel.status.value == f"{n_clusters} clusters after 8 iterations"
+
+
+def test_the_layer_says_how_its_labels_were_made(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    record = labels_of(viewer).metadata["napari-unsupseg"]
+    assert Settings.from_dict(record["settings"]) == Settings.from_dict(SMALL)
+    assert record["iterations"] == 8
+
+
+def test_labels_appear_at_once_and_change_every_n_iterations(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    pictures, iterations = [], []
+    click(qtbot, panel.run_button)
+    labels = labels_of(viewer)
+    assert not labels.data.any()
+
+    def remember():
+        pictures.append(labels.data)
+        iterations.append(panel.progress.value)
+
+    labels.events.data.connect(remember)
+    wait_until_ready(qtbot, panel)
+    assert iterations == [0, 1, 3, 5, 7, 8]  # shown at 1, 2, 4, 6, 8 and the end
+    assert len({id(picture) for picture in pictures}) >= 5
+    assert (pictures[1] != pictures[-1]).any()
+
+
+def test_a_cluster_keeps_its_colour(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    click(qtbot, panel.run_button)
+    labels = labels_of(viewer)
+    before = labels.get_color(5)
+    wait_until_ready(qtbot, panel)
+    np.testing.assert_array_equal(labels.get_color(5), before)
+
+
+@pytest.mark.parametrize(
+    ("shape", "keywords", "channel_axis"),
+    [
+        pytest.param((40, 50), {}, None, id="grey"),
+        pytest.param((40, 50, 3), {"rgb": True}, None, id="RGB"),
+        pytest.param((3, 40, 50), {}, 0, id="channels first"),
+        pytest.param((40, 4, 50), {}, 1, id="channels between"),
+        pytest.param((40, 50, 4), {"rgb": False}, 2, id="channels last"),
+    ],
+)
+def test_labels_lie_in_register_with_the_image(viewer, panel, qtbot, shape, keywords, channel_axis):
+    image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    ndim = 2 if channel_axis is None else 3
+    layer = viewer.add_image(
+        image,
+        scale=np.arange(1, ndim + 1) * 0.5,
+        translate=np.arange(ndim) * 10.0,
+        rotate=30.0 if ndim == 2 else np.eye(3),
+        shear=[0.2] if ndim == 2 else [0, 0, 0],
+        affine=np.diag([*range(2, ndim + 2), 1]),
+        units=("um",) * ndim,
+        axis_labels=tuple("pqr"[:ndim]),
+        **keywords,
+    )
+    if channel_axis is not None:
+        panel.channels.value = channel_axis
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    labels = labels_of(viewer)
+    assert labels.data.any()
+    shared = slice(ndim - labels.ndim, None)  # napari aligns layers by their last axes
+    for corner in np.ndindex((2,) * ndim):
+        point = np.multiply(corner, layer.data.shape[:ndim])
+        world = layer.data_to_world(point)[shared]
+        np.testing.assert_allclose(labels.data_to_world(point[shared]), world)
+    assert labels.data.shape == layer.data.shape[:ndim][shared]
+    assert labels.units == layer.units[shared]
+    assert labels.axis_labels == layer.axis_labels[shared]
+    plane = segment(image, channel_axis=channel_axis, **SMALL)
+    for k in range(labels.data.shape[channel_axis] if labels.ndim == 3 else 0):
+        np.testing.assert_array_equal(labels.data.take(k, channel_axis), plane)
+
+
+def test_a_stack_asks_for_its_channels(viewer, panel, qtbot, notes):
+    viewer.add_image(np.zeros((3, 40, 50)), name="stack")
+    assert panel.channels.visible
+    click(qtbot, panel.run_button)
+    assert "stack has 3 axes: choose the one that holds the channels" in notes[-1].message
+    assert len(viewer.layers) == 1
+    assert panel.run_button.enabled
+
+
+def test_an_axis_labelled_channel_is_taken_for_it(viewer, panel):
+    viewer.add_image(np.zeros((40, 3, 50)), axis_labels=("y", "c", "x"))
+    assert panel.channels.value == 1
+
+
+def test_stop_keeps_the_labels(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    panel.settings["iterations"].value = ENDLESS
+    click(qtbot, panel.run_button)
+    assert not panel.run_button.enabled
+    wait_for_iteration(qtbot, panel, 5)
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+    labels = labels_of(viewer)
+    iterations = labels.metadata["napari-unsupseg"]["iterations"]
+    assert 5 <= iterations < ENDLESS
+    np.testing.assert_array_equal(labels.data, segment(rgb, **SMALL | {"iterations": iterations}))
+    assert not panel.stop_button.enabled
+
+
+def test_a_second_run_has_a_layer_of_its_own(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    for seed in (0, 1):
+        panel.settings["seed"].value = seed
+        click(qtbot, panel.run_button)
+        wait_until_ready(qtbot, panel)
+    first, second = (layer for layer in viewer.layers if isinstance(layer, Labels))
+    assert first.name != second.name
+    np.testing.assert_array_equal(first.data, segment(rgb, **SMALL, seed=0))
+    np.testing.assert_array_equal(second.data, segment(rgb, **SMALL, seed=1))
+
+
+def test_labels_cannot_be_painted_while_they_change(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    click(qtbot, panel.run_button)
+    assert not labels_of(viewer).editable
+    wait_until_ready(qtbot, panel)
+    assert labels_of(viewer).editable
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        pytest.param(RuntimeError("the loop broke"), "the loop broke", id="RuntimeError"),
+        pytest.param(
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory", id="memory"
+        ),
+        pytest.param(KeyError("a bug"), "a bug", id="another error"),
+    ],
+)
+def test_an_error_in_the_loop_is_shown_and_the_next_run_works(
+    viewer, panel, qtbot, rgb, notes, monkeypatch, error, shown
+):
+    def fail(*_):
+        raise error
+
+    viewer.add_image(rgb)
+    with monkeypatch.context() as patch:
+        patch.setattr(Network, "forward", fail)
+        click(qtbot, panel.run_button)
+        wait_until_ready(qtbot, panel)
+    assert [note.message for note in notes if shown in note.message] == [panel.status.value]
+    assert not any(isinstance(layer, Labels) for layer in viewer.layers)
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    np.testing.assert_array_equal(labels_of(viewer).data, segment(rgb, **SMALL))
+
+
+def test_labels_so_far_outlive_an_error(viewer, panel, qtbot, rgb, notes, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("the loop broke")
+
+    viewer.add_image(rgb)
+    panel.settings["iterations"].value = ENDLESS
+    click(qtbot, panel.run_button)
+    wait_for_iteration(qtbot, panel, 3)
+    monkeypatch.setattr(Network, "forward", fail)
+    wait_until_ready(qtbot, panel)
+    assert any("the loop broke" in note.message for note in notes)
+    assert labels_of(viewer).data.all()
+
+
+@pytest.mark.parametrize(
+    ("image", "shown"),
+    [
+        pytest.param(np.full((20, 20), np.nan, np.float32), "no pixel to segment", id="all NaN"),
+        pytest.param(np.zeros((1, 20)), "at least 2 × 2", id="one pixel high"),
+    ],
+)
+def test_bad_input_is_told(viewer, panel, qtbot, notes, image, shown):
+    viewer.add_image(image, contrast_limits=(0, 1))
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    assert [note.message for note in notes if shown in note.message] == [panel.status.value]
+
+
+def test_warnings_of_a_run_are_shown(viewer, panel, qtbot, notes):
+    viewer.add_image(np.full((20, 20), 7), contrast_limits=(0, 9))
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    assert any("image is constant" in note.message for note in notes)
+    assert (labels_of(viewer).data == 1).all()
+
+
+def n_running() -> int:
+    return QThreadPool.globalInstance().activeThreadCount()
+
+
+@pytest.mark.parametrize("which", ["image", "labels"])
+def test_removing_a_layer_ends_the_run(viewer, panel, qtbot, rgb, which, monkeypatch):
+    iterations = []
+    forward = Network.forward
+
+    def count(*arguments):
+        iterations.append(arguments)
+        time.sleep(0.05)
+        return forward(*arguments)
+
+    monkeypatch.setattr(Network, "forward", count)
+    image = viewer.add_image(rgb)
+    panel.settings["iterations"].value = ENDLESS
+    click(qtbot, panel.run_button)
+    wait_for_iteration(qtbot, panel, 3)
+    labels = labels_of(viewer)
+    viewer.layers.remove(image if which == "image" else labels)
+    done = len(iterations)
+    qtbot.waitUntil(lambda: n_running() == 0, timeout=WAIT)
+    qtbot.waitUntil(lambda: not panel.stop_button.enabled, timeout=WAIT)
+    assert len(iterations) <= done + 1
+    assert (labels in viewer.layers) == (which == "image")
+
+
+def test_closing_the_panel_ends_the_run_and_keeps_the_labels(viewer, qtbot, rgb):
+    dock, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    for name, value in SMALL.items():
+        panel.settings[name].value = value
+    viewer.add_image(rgb)
+    panel.settings["iterations"].value = ENDLESS
+    click(qtbot, panel.run_button)
+    wait_for_iteration(qtbot, panel, 3)
+    dock.title.close_button.click()
+    qtbot.waitUntil(lambda: n_running() == 0, timeout=WAIT)
+    assert labels_of(viewer).data.all()
+    assert labels_of(viewer).editable
+
+
+def test_closing_the_viewer_ends_the_run(make_napari_viewer, qtbot, rgb):
+    viewer = make_napari_viewer(show=True)
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    panel.settings["iterations"].value = ENDLESS
+    viewer.add_image(np.tile(rgb, (3, 3, 1)))
+    click(qtbot, panel.run_button)
+    wait_for_iteration(qtbot, panel, 2)
+    start = time.perf_counter()
+    viewer.close()
+    qtbot.waitUntil(lambda: n_running() == 0, timeout=WAIT)
+    assert time.perf_counter() - start < 20
+
+
+def test_controls_come_from_the_settings(panel):
+    assert list(panel.settings) == list(knobs())
+    for name, knob in knobs().items():
+        control = panel.settings[name]
+        assert knob.sentence in control.tooltip
+        if knob.choices:
+            assert control.choices == knob.choices
+        else:
+            assert (control.min, control.max) == (knob.minimum, knob.maximum)
+
+
+def test_the_panel_starts_with_the_defaults(viewer):
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    values = {name: control.value for name, control in panel.settings.items()}
+    assert Settings.from_dict(values) == Settings()
+
+
+def test_more_settings_unfold(viewer, panel, qtbot):
+    assert not panel.settings["momentum"].native.isVisible()
+    panel.more.value = True
+    assert panel.settings["momentum"].native.isVisible()
+
+
+def test_nothing_to_run_on(panel):
+    assert not panel.run_button.enabled
+    assert not panel.stop_button.enabled
+
+
+def test_the_image_may_be_open_before_the_panel(viewer, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    assert panel.image.value is viewer.layers["tissue"]
+    assert panel.run_button.enabled
