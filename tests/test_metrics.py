@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from benchmarks.metrics import average_precision, compare, covering, mean_f
+
+HALVES = np.repeat([[1, 1, 2, 2]], 4, axis=0)
+QUARTERS = np.kron([[1, 2], [3, 4]], np.ones((2, 2), int))
+WHOLE = np.ones((4, 4), int)
+
+
+@pytest.mark.parametrize(
+    ("segments", "annotations", "ap", "f", "cover"),
+    [
+        pytest.param(HALVES, [HALVES], 1, 1, 1, id="the same"),
+        pytest.param(HALVES + 7, [HALVES], 1, 1, 1, id="other ids"),
+        pytest.param(WHOLE, [HALVES], 0, 0, 0.5, id="IoU of one half is not above one half"),
+        pytest.param(QUARTERS, [HALVES], 0, 0, 0.5, id="too fine"),
+        pytest.param(HALVES, [HALVES, WHOLE], 2 / 3, 0.8, 0.75, id="two annotators"),
+        pytest.param(
+            np.where(WHOLE.cumsum(0) > 3, 3, HALVES), [HALVES], 1, 0.8, 0.75, id="a crumb"
+        ),
+    ],
+)
+def test_known_answers(segments, annotations, ap, f, cover):
+    agreement = [compare(segments, annotations)]
+    assert average_precision(agreement, 0.5) == pytest.approx(ap)
+    assert mean_f(agreement, 0.5) == pytest.approx(f)
+    assert covering(agreement) == pytest.approx(cover)
+
+
+def test_large_segments_come_first_across_images():
+    right, wrong = compare(HALVES, [HALVES]), compare(WHOLE, [QUARTERS])
+    # the wrong one has 16 pixels, the right ones 8 each: precision 1/2, then 2/3, of 6 humans
+    assert average_precision([right, wrong], 0.5) == pytest.approx((1 / 2 + 2 / 3) / 6)
+
+
+def test_means_are_over_images():
+    agreements = [compare(HALVES, [HALVES]), compare(WHOLE, [HALVES])]
+    assert mean_f(agreements, 0.5) == pytest.approx(0.5)
+    assert covering(agreements) == pytest.approx(0.75)
