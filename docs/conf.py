@@ -1,0 +1,43 @@
+"""Sphinx configuration; the table of settings is made from the code at every build."""
+
+from pathlib import Path
+
+import napari_unsupseg
+from napari_unsupseg.settings import knobs
+
+project = "napari-unsupseg"
+author = "napari-unsupseg developers"
+copyright = "2026, napari-unsupseg developers"
+version = release = napari_unsupseg.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.extlinks",
+]
+extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
+exclude_patterns = ["_build"]
+html_theme = "pydata_sphinx_theme"
+html_title = "napari-unsupseg"
+html_show_sourcelink = False
+numpydoc_show_class_members = False
+numpydoc_validation_checks = {"GL03", "GL08", "PR01", "PR02", "PR04", "RT01", "YD01"}
+autodoc_typehints = "none"
+
+
+def write_settings_table(_app: object) -> None:
+    """Write a page with every setting, as the code has it."""
+    head = ["# Settings", "", "The same names in Python, on the command line and in the panel.", ""]
+    table = ["| setting | paper | default | allowed | what it does |", "|---|---|---|---|---|"]
+    for name, knob in knobs().items():
+        symbol = f"*{knob.symbol}*" if knob.symbol else ""
+        table.append(f"| `{name}` | {symbol} | {knob.default} | {knob.allowed} | {knob.sentence} |")
+    folder = Path(__file__).parent / "generated"
+    folder.mkdir(exist_ok=True)
+    (folder / "settings.md").write_text("\n".join([*head, *table, ""]), encoding="utf-8")
+
+
+def setup(app: object) -> None:
+    """Register the page's maker with Sphinx."""
+    app.connect("builder-inited", write_settings_table)

@@ -1,0 +1,75 @@
+"""Take the documentation's pictures: a real napari window before, during and after a run.
+
+    python docs/make_pictures.py [--image FILE --channel-axis 0] [--out FOLDER]
+
+Writes the window at each moment, and the canvases side by side. Without a display it needs
+Xvfb: ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_pictures.py``.
+"""
+
+import argparse
+from pathlib import Path
+
+import napari
+import numpy as np
+from imageio.v3 import imwrite
+from qtpy.QtTest import QTest
+
+from napari_unsupseg.files import read_image
+from napari_unsupseg.samples import tissue
+
+PLUGIN = "napari-unsupseg"
+WINDOW = (1200, 800)
+SCALE = 1.5
+UPDATES = {"early": 5, "late": 20}
+TICK_MS = 20
+REDRAW_MS = 300
+
+
+def main() -> None:
+    """Run the panel on an image as a user would, and keep what is seen."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--image", type=Path, help="image file; by default the tissue sample")
+    parser.add_argument("--channel-axis", type=int)
+    parser.add_argument("--iterations", type=int, default=40)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    name = options.image.stem if options.image else "tissue"
+    image = read_image(options.image) if options.image else tissue()
+
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(*WINDOW)
+    viewer.add_image(image, name=name)
+    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN)
+    if options.channel_axis is not None:
+        panel.channels.value = options.channel_axis
+    panel.settings["iterations"].value = options.iterations
+    canvases = []
+
+    def shoot(moment: str) -> None:
+        QTest.qWait(REDRAW_MS)
+        path = options.out / f"{name}_{moment}.png"
+        imwrite(path, viewer.screenshot(canvas_only=False, flash=False)[..., :3])
+        canvases.append(viewer.export_figure(scale_factor=SCALE, flash=False)[..., :3])
+        print(path, panel.status.value)  # noqa: T201
+
+    shoot("before")
+    panel.run_button.native.click()
+    labels = viewer.layers[-1]
+    seen = []
+    for moment, iteration in UPDATES.items():
+        while panel.progress.value < iteration:
+            QTest.qWait(TICK_MS)
+        shoot(moment)
+        seen.append(labels.data.copy())
+    while panel.stop_button.enabled:
+        QTest.qWait(TICK_MS)
+    shoot("after")
+    imwrite(options.out / f"{name}.png", np.hstack(canvases))
+    viewer.close()
+    if np.array_equal(*seen):
+        raise SystemExit("the labels did not change from one update to the next")
+
+
+if __name__ == "__main__":
+    main()
