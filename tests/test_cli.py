@@ -135,6 +135,18 @@ def test_nothing_is_replaced_unless_asked(image_file, tmp_path):
     assert tifffile.imread(out).shape == (64, 72)
 
 
+def test_a_summary_is_not_replaced_unless_asked(image_file, tmp_path):
+    summary = tmp_path / "s.json"
+    summary.write_text("precious")
+    arguments = ["segment", image_file, "-o", tmp_path / "o.tif", *QUICK, "--json", summary]
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert f"{summary}: exists already" in result.stderr
+    assert summary.read_text() == "precious"
+    assert call(*arguments, "--overwrite").exit_code == 0
+    assert json.loads(summary.read_text())["images"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -245,3 +257,18 @@ def test_the_demo_shows_where_its_results_are(tmp_path):
         assert str(tmp_path / name) in result.stdout
     assert imread(tmp_path / "preview.png").shape == (256, 256, 3)
     assert len(np.unique(tifffile.imread(tmp_path / "labels.tif"))) > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "sentence"),
+    [
+        pytest.param(["--iterations", "0"], 2, "iterations (T) must be", id="iterations"),
+        pytest.param(["-o", "file/demo"], 1, "cannot be written", id="no folder"),
+    ],
+)
+def test_what_the_demo_refuses(tmp_path, monkeypatch, arguments, exit_code, sentence):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    result = call("demo", *arguments, "--no-gui")
+    assert result.exit_code == exit_code
+    assert sentence in result.stderr

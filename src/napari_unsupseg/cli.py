@@ -62,11 +62,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     def wrapper(**arguments: Any) -> None:
         values = {name: arguments.pop(name) for name in knobs()}
-        try:
-            settings = Settings.from_dict(values)
-        except SettingError as error:
-            raise typer.BadParameter(str(error)) from error
-        command(settings=settings, **arguments)
+        command(settings=_checked_settings(values), **arguments)
 
     own = inspect.signature(command).parameters.values()
     parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "settings"]
@@ -153,9 +149,15 @@ def segment(
 
     Ctrl-C ends a run early and keeps the labels so far.
     """
+    from napari_unsupseg.files import require_writable
+
     jobs = _plan(images, output, preview, summary)
     options = Options(settings, _checked_device(device), channel_axis, connected, overwrite)
-    console = Console(stderr=str(summary) == "-", highlight=False, soft_wrap=True)
+    to_stdout = str(summary) == "-"
+    if summary and not to_stdout:
+        with _failing():
+            require_writable(summary, overwrite=overwrite)
+    console = Console(stderr=to_stdout, highlight=False, soft_wrap=True)
     reports = _run_jobs(jobs, options, console)
     if summary:
         _write_summary(summary, options, reports)
@@ -172,7 +174,7 @@ def demo(
         "unsupseg-demo"
     ),
     iterations: Annotated[
-        int, typer.Option(help="Number of training iterations.", min=1)
+        int, typer.Option(help="Number of training iterations.")
     ] = DEMO_ITERATIONS,
     device: DeviceOption = "auto",
     no_gui: Annotated[
@@ -184,15 +186,13 @@ def demo(
     from napari_unsupseg.samples import tissue
 
     job = Job(output / "tissue.png", output / "labels.tif", output / "preview.png")
-    options = Options(Settings(iterations=iterations), _checked_device(device), overwrite=True)
-    try:
+    settings = _checked_settings({"iterations": iterations})
+    options = Options(settings, _checked_device(device), overwrite=True)
+    with _failing():
         require_writable(job.image, overwrite=True)
         write_picture(job.image, tissue())
-    except UnsupsegError as error:
-        _complain(str(error))
-        raise typer.Exit(FAILED) from error
     reports = _run_jobs([job], options, Console(highlight=False, soft_wrap=True))
-    if any("clusters" not in report for report in reports) or not reports:
+    if not reports or "error" in reports[0]:
         raise typer.Exit(FAILED)
     if not no_gui and _has_display() and importlib.util.find_spec("napari"):
         from napari_unsupseg.plugin.show import show
@@ -229,6 +229,13 @@ def _targets(images: list[Path], out: Path, ending: str, in_folder: bool) -> lis
 def _refuse(wrong: bool, sentence: str) -> None:
     if wrong:
         raise typer.BadParameter(sentence)
+
+
+def _checked_settings(values: dict[str, Any]) -> Settings:
+    try:
+        return Settings.from_dict(values)
+    except SettingError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _checked_device(name: str) -> str:
@@ -342,6 +349,16 @@ def _write_summary(path: Path, options: Options, reports: list[dict[str, Any]]) 
 
 def _complain(sentence: str) -> None:
     typer.echo(f"error: {sentence}", err=True)
+
+
+@contextlib.contextmanager
+def _failing() -> Iterator[None]:
+    """End the command with one sentence on an error that a user can mend."""
+    try:
+        yield
+    except UnsupsegError as error:
+        _complain(str(error))
+        raise typer.Exit(FAILED) from error
 
 
 @contextlib.contextmanager
