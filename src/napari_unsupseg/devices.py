@@ -1,14 +1,17 @@
 """Where the network runs, and how much memory is free there."""
 
+import contextlib
+from collections.abc import Iterator
+
 import psutil
 import torch
 
-from napari_unsupseg.errors import DeviceError, ImageError
+from napari_unsupseg.errors import DeviceError, ImageError, OutOfMemoryError
 
 __all__ = [
     "available_devices",
     "free_bytes",
-    "is_out_of_memory",
+    "naming_out_of_memory",
     "require_memory",
     "resolve_device",
 ]
@@ -103,17 +106,26 @@ def require_memory(n_bytes: int, device: torch.device) -> None:
         )
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether torch raised because memory ran out, on a GPU or the CPU.
+@contextlib.contextmanager
+def naming_out_of_memory(device: torch.device) -> Iterator[None]:
+    """Turn torch's error that memory ran out into one that says what to do.
 
     Parameters
     ----------
-    error : RuntimeError
-        What torch raised.
+    device : torch.device
+        Where memory is asked for.
 
-    Returns
-    -------
-    bool
-        True if memory ran out.
+    Raises
+    ------
+    OutOfMemoryError
+        In place of torch's `RuntimeError`, which on a CPU has no class of its own.
     """
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise OutOfMemoryError(
+            f"{device} ran out of memory; use a smaller or downsampled image, or fewer filters or "
+            "max_clusters"
+        ) from error

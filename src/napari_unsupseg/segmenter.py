@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 import napari_unsupseg
-from napari_unsupseg.devices import require_memory, resolve_device
+from napari_unsupseg.devices import naming_out_of_memory, require_memory, resolve_device
 from napari_unsupseg.images import PreparedImage, prepare, split_channels
 from napari_unsupseg.network import activation_bytes, build_network
 from napari_unsupseg.settings import Settings
@@ -188,8 +188,9 @@ class Segmenter:
         superpixels = compute_superpixels(
             self.image_, self.settings.superpixels, self.settings.compactness
         )
-        tensor = torch.from_numpy(self.image_.values).unsqueeze(0).to(self.device)
-        network = build_network(tensor, self.settings, self.features)
+        with naming_out_of_memory(self.device):
+            tensor = torch.from_numpy(self.image_.values).unsqueeze(0).to(self.device)
+            network = build_network(tensor, self.settings, self.features)
         yield from self_train(network, tensor, superpixels, self.image_.valid, self.settings)
 
     def record(self, step: Step) -> dict[str, Any]:

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from napari_unsupseg.devices import is_out_of_memory
-from napari_unsupseg.errors import OutOfMemoryError
+from napari_unsupseg.devices import naming_out_of_memory
 from napari_unsupseg.network import Network
 from napari_unsupseg.segments import label_dtype
 from napari_unsupseg.settings import Settings
@@ -115,17 +114,10 @@ def self_train(
     )
     n_superpixels = int(superpixels.max()) + 1
     for iteration in range(1, settings.iterations + 1):
-        try:
+        with naming_out_of_memory(device):
             clusters, loss = _iterate(
                 network, image, pixels, patches, n_superpixels, settings.max_clusters, optimiser
             )
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            raise OutOfMemoryError(
-                f"{device} ran out of memory at iteration {iteration}; use a smaller or "
-                "downsampled image, or fewer filters or max_clusters"
-            ) from error
         step = Step(iteration, clusters, loss, valid, settings.max_clusters)
         yield step
         if settings.min_clusters and step.n_clusters <= settings.min_clusters:
