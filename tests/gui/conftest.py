@@ -15,7 +15,8 @@ from ..conftest import SMALL
 WAIT = 60_000
 
 
-def pytest_sessionstart():
+@pytest.fixture(scope="session", autouse=True)
+def _screen():
     """Stop here, not in a crash of Qt, where there is no screen and no Xvfb."""
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
         pytest.exit("the tests in tests/gui open windows: install Xvfb", returncode=1)
