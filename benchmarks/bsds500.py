@@ -15,13 +15,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from scipy.io import loadmat
-from skimage.measure import label
 from skimage.transform import downscale_local_mean, resize
 
 from benchmarks.metrics import Agreement, average_precision, compare, covering, mean_f
 from napari_unsupseg import Segmenter, Settings
-
-KEY_OF_SEGMENTATION = "Segmentation"
+from napari_unsupseg.segments import connected_components
 
 
 def main(
@@ -48,7 +46,7 @@ def main(
         for step in Segmenter(settings).steps(shrink(imread(path), downsample)):
             if step.iteration in at:
                 full = resize(step.labels, annotations[0].shape, order=0, preserve_range=True)
-                segments = label(full, background=-1, connectivity=1)
+                segments = connected_components(full.astype(step.labels.dtype))
                 agreements[step.iteration].append(compare(segments, annotations))
                 n_clusters[step.iteration].append(step.n_clusters)
     rows = [
@@ -69,7 +67,7 @@ def main(
 def read_annotations(path: Path) -> list[np.ndarray]:
     """Read every annotator's segments from a ground-truth file of BSDS500."""
     cells = loadmat(path)["groundTruth"][0]
-    return [cell[KEY_OF_SEGMENTATION][0, 0].astype(np.int64) for cell in cells]
+    return [cell["Segmentation"][0, 0].astype(np.int64) for cell in cells]
 
 
 def shrink(image: np.ndarray, factor: int) -> np.ndarray:

@@ -37,18 +37,19 @@ def main(
     """Print median seconds an iteration of the baseline and the package, and their ratio."""
     settings = Settings(components=components, iterations=iterations + WARM_UP)
     pixels = read_image(image)
+    target = resolve_device(device)
     runs = {
-        "plain": plain_steps(pixels, settings, device),
+        "plain": plain_steps(pixels, settings, target),
         "package": Segmenter(settings, device=device).steps(pixels),
     }
-    seconds = time_in_turn(runs, iterations, resolve_device(device))
+    seconds = time_in_turn(runs, iterations, target)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     report = {
         "image": image.name,
         "shape": list(pixels.shape),
         "iterations": iterations,
         "components": components,
-        "device": describe(resolve_device(device)),
+        "device": describe(target),
         "torch": torch.__version__,
         "rows": [
             {
@@ -66,7 +67,7 @@ def main(
         json_.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def plain_steps(pixels: Any, settings: Settings, device: str) -> Iterator[Any]:
+def plain_steps(pixels: Any, settings: Settings, device: torch.device) -> Iterator[Any]:
     """Prepare an image as the package does, and run the plain algorithm on it."""
     prepared = prepare(split_channels(pixels))
     superpixels = compute_superpixels(prepared, settings.superpixels, settings.compactness)
@@ -75,9 +76,8 @@ def plain_steps(pixels: Any, settings: Settings, device: str) -> Iterator[Any]:
     network = plain_network(
         n_channels, settings.components, settings.filters, settings.max_clusters
     )
-    target = resolve_device(device)
-    tensor = torch.from_numpy(prepared.values).unsqueeze(0).to(target)
-    return plain_self_train(network.to(target), tensor, superpixels)
+    tensor = torch.from_numpy(prepared.values).unsqueeze(0).to(device)
+    return plain_self_train(network.to(device), tensor, superpixels)
 
 
 def time_in_turn(

@@ -1,5 +1,8 @@
 """Small real images and settings that run in a second."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import skimage.data
@@ -11,6 +14,12 @@ from napari_unsupseg import Settings
 torch.set_num_threads(1)  # on images this small a second thread only waits
 
 SMALL = {"filters": 16, "max_clusters": 20, "superpixels": 150, "iterations": 8}
+
+
+def run_python(script: str) -> str:
+    """Return what a script prints in a process of its own."""
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,4 @@
 import itertools
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -11,13 +10,10 @@ from packaging.utils import canonicalize_name
 
 import napari_unsupseg
 
+from .conftest import run_python
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-
-def run_python(script: str) -> str:
-    command = [sys.executable, "-c", script]
-    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
 
 
 @pytest.mark.parametrize("statement", ["import napari_unsupseg", "import napari_unsupseg.cli"])

@@ -7,6 +7,8 @@ from qtpy.QtWidgets import QMenu
 
 from napari_unsupseg.plugin.panel import SegmentationPanel
 
+from ..conftest import run_python
+
 TITLE = "Unsupervised segmentation"
 
 
@@ -43,13 +45,10 @@ def test_listing_the_commands_does_not_load_torch():
         "commands = manifest.contributions.commands;"
         "print(len(commands), 'torch' in sys.modules)"
     )
-    output = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, check=True, text=True
-    ).stdout
     n_commands = len(
         PluginManager.instance().get_manifest("napari-unsupseg").contributions.commands
     )
-    assert output.split() == [str(n_commands), "False"]
+    assert run_python(script).split() == [str(n_commands), "False"]
 
 
 def test_opening_the_panel_does_not_load_torch():
@@ -58,10 +57,7 @@ def test_opening_the_panel_does_not_load_torch():
         "viewer.window.add_plugin_dock_widget('napari-unsupseg');"
         "print('torch' in sys.modules); viewer.close()"
     )
-    output = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, check=True, text=True
-    ).stdout
-    assert output.strip() == "False"
+    assert run_python(script) == "False"
 
 
 def test_closing_napari_in_mid_run_ends_the_process(tmp_path):
