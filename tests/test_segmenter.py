@@ -1,4 +1,5 @@
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -109,6 +110,15 @@ def test_a_constant_image_is_one_cluster_and_says_so():
     np.testing.assert_array_equal(labels, np.ones((20, 30)))
 
 
+def test_more_superpixels_than_pixels_are_clipped_and_said():
+    image = np.arange(16).reshape(4, 4)
+    with pytest.warns(UserWarning, match="16 are used"):
+        labels = segment(image, **SMALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(labels, segment(image, **SMALL | {"superpixels": 16}))
+
+
 def test_steps_end_where_fit_ends(rgb, small):
     *_, last = Segmenter(small).steps(rgb)
     segmenter = Segmenter(small).fit(rgb)
@@ -192,7 +202,7 @@ def test_more_channels_than_memory_allows():
 
 
 def test_an_image_that_just_fits_is_not_refused(rgb, small, monkeypatch):
-    monkeypatch.setattr(napari_unsupseg.devices, "free_bytes", lambda _: 10_000_000)
+    monkeypatch.setattr(napari_unsupseg.devices, "free_bytes", lambda _: 5_000_000)
     Segmenter(small).fit(rgb)
     with pytest.raises(ImageError, match="GB free"):
         Segmenter(Settings(superpixels=150)).fit(rgb)

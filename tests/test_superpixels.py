@@ -56,10 +56,3 @@ def test_superpixels_count_from_zero_without_gaps(name, request):
     assert patches.min() == 0
     assert patches.max() == n_patches - 1
     assert 50 <= n_patches <= 200  # SLIC takes the number for a wish
-
-
-def test_more_superpixels_than_pixels_are_clipped_and_said():
-    prepared = prepare(split_channels(np.arange(16).reshape(4, 4)))
-    with pytest.warns(UserWarning, match="16 are used"):
-        patches = compute_superpixels(prepared, 1000, compactness=10)
-    assert patches.max() < 16

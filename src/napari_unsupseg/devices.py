@@ -1,12 +1,14 @@
 """Where the network runs, and how much memory is free there."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import psutil
 import torch
 
 from napari_unsupseg.errors import DeviceError, ImageError, OutOfMemoryError
+from napari_unsupseg.settings import Precision
 
 __all__ = [
     "available_devices",
@@ -14,6 +16,7 @@ __all__ = [
     "naming_out_of_memory",
     "require_memory",
     "resolve_device",
+    "resolve_precision",
 ]
 
 
@@ -62,6 +65,34 @@ def resolve_device(name: str = "auto") -> torch.device:
     if name not in available:
         raise DeviceError(f"device {name!r} is not there; choose auto, {', '.join(available)}")
     return torch.device(name)
+
+
+def resolve_precision(name: Precision, device: torch.device) -> torch.dtype:
+    """Return the data type to compute features in.
+
+    Parameters
+    ----------
+    name : {'auto', 'float32', 'bfloat16'}
+        ``'auto'`` takes bfloat16 where the device has instructions for it that are faster.
+    device : torch.device
+        Where the network runs.
+
+    Returns
+    -------
+    torch.dtype
+        `torch.float32` or `torch.bfloat16`.
+    """
+    if name != "auto":
+        return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        # torch before 2.10 has no report
+        report: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        fast = any(report.get(name) for name in ("amx_bf16", "avx512_bf16"))
+    else:
+        fast = False
+    return torch.bfloat16 if fast else torch.float32
 
 
 def free_bytes(device: torch.device) -> int:

@@ -2,55 +2,57 @@
 
 import copy
 import itertools
+from collections.abc import Iterator
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.settings import Settings
 
-__all__ = ["Network", "activation_bytes", "build_network"]
+__all__ = ["Component", "Components", "Network", "PixelNorm", "activation_bytes", "build_network"]
+
+EPSILON = 1e-5  # keeps the scale of an axis that does not vary finite
 
 
-def pixel_norm(n_axes: int) -> nn.Module:
-    """Return batch normalisation over the pixels of one image: (1, axes, N) to the same.
+class PixelNorm(nn.Module):
+    """Batch normalisation over the pixels of one image, x ↦ x · scale + shift for each axis.
 
-    Statistics are always those of the image at hand. A learned scale and shift follow, without
-    which the responses stay too small for the loss to merge clusters.
+    A learned scale and shift are part of it, without which the responses stay too small for the
+    loss to merge clusters.
     """
-    return nn.BatchNorm1d(n_axes, track_running_stats=False)
 
+    mean: torch.Tensor
+    variance: torch.Tensor
 
-def convolution(n_in: int, n_out: int, size: int, *, bias: bool) -> nn.Conv2d:
-    """Return a convolution that keeps the image's size, its weights yet to be drawn."""
-    # skip_init: torch's own first weights would be drawn from the global random state
-    layer = nn.utils.skip_init(
-        nn.Conv2d, n_in, n_out, kernel_size=size, padding=size // 2, bias=bias
-    )
-    return cast(nn.Conv2d, layer)
+    def __init__(self, n_axes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_axes))
+        self.bias = nn.Parameter(torch.zeros(n_axes))
+        self.take(torch.zeros(n_axes), torch.ones(n_axes))
+
+    @torch.no_grad()
+    def take(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        """Take over the statistics of an image, each (axes,)."""
+        self.register_buffer("mean", mean)
+        self.register_buffer("variance", variance)
+        self.reciprocal = (variance + EPSILON).rsqrt()
+        self.scale = self.weight * self.reciprocal
+        self.shift = self.bias - mean * self.scale
 
 
 class Component(nn.Module):
-    """One convolution component of the paper: 3 × 3 convolution, ReLU, batch normalisation."""
+    """One convolution component of the paper: 3 × 3 convolution, ReLU, batch normalisation.
+
+    Like all of a network it only holds parameters: `backprop` trains them, `prediction` uses them.
+    """
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
-        self.convolution = convolution(n_in, n_out, 3, bias=True)
-        self.normalisation = pixel_norm(n_out)
-
-    def forward(self, x: torch.Tensor, pixels: torch.Tensor | None) -> torch.Tensor:
-        """Map (1, n_in, Y, X) to (1, n_out, Y, X), 0 at pixels that take no part."""
-        x = F.relu(self.convolution(x))
-        flat = x.flatten(2)
-        if pixels is not None:
-            flat = flat[:, :, pixels]
-        inside: torch.Tensor = self.normalisation(flat)
-        if pixels is None:
-            return inside.view_as(x)
-        outside = torch.zeros_like(x).flatten(2)
-        return outside.index_copy(2, pixels, inside).view_as(x)
+        self.weight = nn.Parameter(torch.empty(n_out, n_in, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(n_out))
+        self.normalisation = PixelNorm(n_out)
 
 
 class Components(nn.Module):
@@ -63,24 +65,21 @@ class Components(nn.Module):
             Component(n_in, n_out) for n_in, n_out in itertools.pairwise(widths)
         )
 
-    def forward(self, x: torch.Tensor, pixels: torch.Tensor | None) -> torch.Tensor:
-        """Map (1, C, Y, X) to (1, p, Y, X)."""
-        for component in self.components:
-            x = component(x, pixels)
-        return x
+    def __iter__(self) -> Iterator[Component]:
+        """Yield the components, first to last."""
+        return cast(Iterator[Component], iter(self.components))
+
+    def __len__(self) -> int:
+        """Return M."""
+        return len(self.components)
 
 
-class ReplacedFeatures(nn.Module):
-    """A caller's module in the place of `Components`."""
+class Classifier(nn.Module):
+    """Linear classifier of each pixel's features: 1 × 1 convolution without bias."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
-        self.module = module
-
-    def forward(self, x: torch.Tensor, pixels: torch.Tensor | None) -> torch.Tensor:
-        """Map (1, C, Y, X) to (1, p', Y, X); the module's own statistics see all pixels."""
-        features: torch.Tensor = self.module(x)
-        return features
+        self.weight = nn.Parameter(torch.empty(n_out, n_in, 1, 1))
 
 
 class Network(nn.Module):
@@ -88,8 +87,8 @@ class Network(nn.Module):
 
     Parameters
     ----------
-    features : Components or ReplacedFeatures
-        Maps (1, C, Y, X) to (1, p, Y, X).
+    features : Module
+        `Components`, or a caller's module that maps (1, C, Y, X) to (1, p, Y, X).
     n_features : int
         p, the features of a pixel.
     n_clusters : int
@@ -100,31 +99,13 @@ class Network(nn.Module):
         super().__init__()
         self.features = features
         # no bias: the normalisation that follows would take it away again
-        self.classifier = convolution(n_features, n_clusters, 1, bias=False)
-        self.normalisation = pixel_norm(n_clusters)
+        self.classifier = Classifier(n_features, n_clusters)
+        self.normalisation = PixelNorm(n_clusters)
 
-    def forward(self, image: torch.Tensor, pixels: torch.Tensor | None = None) -> torch.Tensor:
-        """Compute the responses of the pixels that take part.
-
-        Parameters
-        ----------
-        image : Tensor of float32, shape (1, C, Y, X)
-            Intensities in [0, 1].
-        pixels : Tensor of int64, shape (N,), optional
-            Flat indices of the pixels that take part, in statistics as in responses; by default
-            all N = Y·X.
-
-        Returns
-        -------
-        Tensor of float32, shape (N, q)
-            Responses, normalised per axis over the N pixels (eq. 2 of Kanezaki, 2018), then
-            scaled and shifted by what the network has learned.
-        """
-        responses = self.classifier(self.features(image, pixels)).flatten(2)  # (1, q, Y·X)
-        if pixels is not None:
-            responses = responses[:, :, pixels]
-        normalised: torch.Tensor = self.normalisation(responses)
-        return normalised[0].T
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.classifier.weight.device
 
 
 def build_network(
@@ -156,43 +137,40 @@ def build_network(
     generator = torch.Generator().manual_seed(settings.seed)
     if features is None:
         components = Components(image.shape[1], settings.components, settings.filters)
-        _initialise(components, generator)
         network = Network(components, settings.filters, settings.max_clusters)
     else:
-        replaced = ReplacedFeatures(copy.deepcopy(features).to(image.device))
+        replaced = copy.deepcopy(features).to(image.device)
         network = Network(replaced, _count_features(features, image), settings.max_clusters)
-    _initialise(network.classifier, generator)
+    _initialise(network, generator)
     return network.to(image.device)
 
 
 def activation_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
-    """Estimate the memory that one training iteration needs.
+    """Estimate the memory that training on some pixels takes.
 
     Parameters
     ----------
     n_channels, n_pixels : int
-        Size of the image.
+        Size of what is trained on.
     settings : Settings
         M, p, q and K.
 
     Returns
     -------
     int
-        Bytes: each component keeps two maps of features for its gradients, which need one more;
-        the responses are there three times, and each superpixel has a row of votes.
+        Bytes: the maps of each component and of the classifier are kept, and the gradients of all
+        but the first; each superpixel has a row of votes.
     """
-    features = (2 * settings.components + 1) * settings.filters
-    per_pixel = n_channels + features + 3 * settings.max_clusters
+    features = (2 * settings.components - 1) * settings.filters
+    per_pixel = n_channels + features + 2 * settings.max_clusters
     votes = min(settings.superpixels, n_pixels) * settings.max_clusters
     return 4 * (n_pixels * per_pixel + votes)
 
 
-def _initialise(module: nn.Module, generator: torch.Generator) -> None:
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
+def _initialise(network: Network, generator: torch.Generator) -> None:
+    for part in network.modules():
+        if isinstance(part, Component | Classifier):
             nn.init.xavier_uniform_(part.weight, generator=generator)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
 
 
 def _count_features(features: nn.Module, image: torch.Tensor) -> int:

@@ -1,5 +1,6 @@
 """The rooms put in order: an image goes in, labels come out."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any, Self
@@ -10,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 import napari_unsupseg
-from napari_unsupseg.devices import naming_out_of_memory, require_memory, resolve_device
+from napari_unsupseg.devices import require_memory, resolve_device, resolve_precision
 from napari_unsupseg.images import PreparedImage, prepare, split_channels
-from napari_unsupseg.network import activation_bytes, build_network
+from napari_unsupseg.network import build_network
 from napari_unsupseg.settings import Settings
-from napari_unsupseg.superpixels import compute_superpixels
-from napari_unsupseg.training import Step, self_train
+from napari_unsupseg.stages import required_bytes, train
+from napari_unsupseg.training import Step
 
 __all__ = ["Segmenter", "segment"]
 
@@ -131,6 +132,7 @@ class Segmenter:
         self.settings = settings or Settings()
         self.features = features
         self.device = resolve_device(device)
+        self.precision = resolve_precision(self.settings.precision, self.device)
 
     def fit(
         self, image: ArrayLike, *, channel_axis: int | None = None, mask: ArrayLike | None = None
@@ -178,20 +180,23 @@ class Segmenter:
         """
         channels = split_channels(image, channel_axis)
         n_channels, *plane = channels.values.shape
-        n_bytes = activation_bytes(n_channels, int(np.prod(plane)), self.settings)
+        n_bytes = required_bytes(n_channels, math.prod(plane), self.settings)
         require_memory(n_bytes, self.device)
         self.image_ = prepare(channels, mask, self.settings.intensity)
         if self.image_.is_constant:
             warnings.warn("image is constant: all of it is one cluster", stacklevel=2)
             yield _constant_step(self.image_, self.settings)
             return
-        superpixels = compute_superpixels(
-            self.image_, self.settings.superpixels, self.settings.compactness
-        )
-        with naming_out_of_memory(self.device):
-            tensor = torch.from_numpy(self.image_.values).unsqueeze(0).to(self.device)
-            network = build_network(tensor, self.settings, self.features)
-        yield from self_train(network, tensor, superpixels, self.image_.valid, self.settings)
+        n_pixels = self.image_.valid.size
+        if self.settings.superpixels > n_pixels:
+            warnings.warn(
+                f"superpixels is {self.settings.superpixels:,} but the image has {n_pixels:,} "
+                f"pixels: {n_pixels:,} are used",
+                stacklevel=2,
+            )
+        tensor = torch.from_numpy(self.image_.values).unsqueeze(0)
+        network = build_network(tensor, self.settings, self.features).to(self.device)
+        yield from train(network, self.image_, self.settings, self.precision)
 
     def record(self, step: Step) -> dict[str, Any]:
         """Say how the labels of a step were made, to be kept beside them.
@@ -210,6 +215,7 @@ class Segmenter:
             "version": napari_unsupseg.__version__,
             "torch": torch.__version__,
             "device": str(self.device),
+            "precision": str(self.precision).removeprefix("torch."),
             "settings": self.settings.to_dict(),
             "iterations": step.iteration,
             "clusters": step.n_clusters,
@@ -217,5 +223,5 @@ class Segmenter:
 
 
 def _constant_step(image: PreparedImage, settings: Settings) -> Step:
-    clusters = torch.zeros(int(image.valid.sum()), dtype=torch.int64)
+    clusters = torch.zeros(image.valid.shape, dtype=torch.int64)
     return Step(0, clusters, torch.zeros(()), image.valid, settings.max_clusters)

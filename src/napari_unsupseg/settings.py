@@ -10,6 +10,7 @@ from napari_unsupseg.errors import SettingError
 
 __all__ = ["Knob", "Settings", "knobs"]
 
+Precision = Literal["auto", "float32", "bfloat16"]
 IntensityRule = Literal["auto", "percentile", "range"]
 
 
@@ -121,6 +122,15 @@ class Settings:
     min_clusters: int = _knob(
         0, "", "Stop as soon as no more clusters than this are left; 0 never stops.", 0, 65_535
     )
+    settle: float = _knob(
+        0.05,
+        "",
+        "Train at reduced size until fewer than this fraction of pixels change cluster in ten "
+        "iterations, then finish at full size; 0 trains for all iterations at full size, as the "
+        "paper does.",
+        0.0,
+        1.0,
+    )
     superpixels: int = _knob(
         10_000,
         "K",
@@ -151,8 +161,18 @@ class Settings:
         choices=get_args(IntensityRule),
     )
 
+    precision: Precision = _knob(
+        "auto",
+        "",
+        "Precision of the features; auto takes bfloat16 where the processor or GPU is fast at it, "
+        "else float32.",
+        choices=get_args(Precision),
+    )
+
     def __post_init__(self) -> None:
         """Check every value against its knob, whichever door it came through."""
+        if self.settle is None:  # as good a word for never as 0
+            object.__setattr__(self, "settle", 0)
         for name, knob in knobs().items():
             object.__setattr__(self, name, knob.check(name, getattr(self, name)))
 

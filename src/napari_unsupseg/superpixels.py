@@ -1,7 +1,5 @@
 """SLIC superpixels, and the majority vote within them."""
 
-import warnings
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,8 +24,7 @@ def compute_superpixels(
     image : PreparedImage
         The image; RGB is compared in CIELAB.
     n_superpixels : int
-        Number asked for; SLIC gives about as many. More than there are pixels are clipped, with
-        a warning.
+        Number asked for, up to that of the pixels; SLIC gives about as many.
     compactness : float
         Weight of closeness in space against likeness in colour.
 
@@ -41,14 +38,6 @@ def compute_superpixels(
     .. [1] R. Achanta et al., "SLIC superpixels compared to state-of-the-art superpixel methods",
        IEEE TPAMI 34 (2012). :doi:`10.1109/TPAMI.2012.120`
     """
-    n_pixels = image.valid.size
-    if n_superpixels > n_pixels:
-        warnings.warn(
-            f"superpixels is {n_superpixels:,} but the image has {n_pixels:,} pixels: "
-            f"{n_pixels:,} are used",
-            stacklevel=2,
-        )
-        n_superpixels = n_pixels
     values = np.moveaxis(image.values, 0, -1)
     patches: NDArray[np.int64] = slic(
         values if image.is_rgb else values * LIGHTNESS_RANGE,

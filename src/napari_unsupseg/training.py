@@ -1,20 +1,29 @@
 """Self-training: the network learns the vote of its own labels, one iteration at a time."""
 
+import collections
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch.backends import cudnn
 
+from napari_unsupseg.backprop import Backpropagation
 from napari_unsupseg.devices import naming_out_of_memory
 from napari_unsupseg.network import Network
 from napari_unsupseg.segments import label_dtype
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.superpixels import majority_vote
+from napari_unsupseg.views import View
 
-__all__ = ["Step", "self_train"]
+__all__ = ["Labels", "SelfTraining", "Spread", "Step"]
+
+Labels = NDArray[np.unsignedinteger]
+Spread = Callable[[Labels], Labels]
+
+SETTLING = 10  # iterations over which changes of cluster are counted
+CHECKED_EVERY = 5  # iterations; each look makes a GPU wait
 
 
 class Step:
@@ -24,14 +33,25 @@ class Step:
     ----------
     iteration : int
         Number of the iteration, from 1.
-    clusters : Tensor of int64, shape (N,)
-        Cluster of each pixel that takes part.
-    loss : Tensor of float32, shape ()
+    clusters : Tensor of int64, shape (y, x)
+        Cluster of each pixel of the view that the iteration trained on, from 0.
+    loss : Tensor, shape ()
         Mean cross-entropy between responses and vote.
-    valid : ndarray of bool, shape (Y, X)
-        Pixels that take part.
+    valid : ndarray of bool, shape (y, x)
+        Pixels of the view that take part.
     max_clusters : int
         q, which decides the labels' data type.
+    factor : int
+        Pixels of the image along a side of each of the view's.
+    spread : callable
+        Makes labels of the whole image from those of the view.
+
+    Attributes
+    ----------
+    iteration : int
+        Number of the iteration, from 1.
+    factor : int
+        Pixels of the image along a side of each that was trained on: 1 at full size.
     """
 
     def __init__(
@@ -41,26 +61,36 @@ class Step:
         loss: torch.Tensor,
         valid: NDArray[np.bool_],
         max_clusters: int,
+        factor: int = 1,
+        spread: Spread = np.asarray,
     ) -> None:
         self.iteration = iteration
+        self.factor = factor
         self._clusters = clusters
         self._loss = loss
         self._valid = valid
         self._max_clusters = max_clusters
+        self._spread = spread
+
+    def relabelled(self, labels: Labels) -> "Step":
+        """Return this step with other labels, shape (Y, X), at full size."""
+        clusters = torch.from_numpy(labels.astype(np.int64)) - 1
+        return Step(self.iteration, clusters, self._loss, labels > 0, self._max_clusters)
 
     @functools.cached_property
-    def labels(self) -> NDArray[np.unsignedinteger]:
+    def labels(self) -> Labels:
         """Labels of this iteration, shape (Y, X): 1 to q, 0 at pixels that take no part."""
-        labels = np.zeros(self._valid.shape, dtype=label_dtype(self._max_clusters))
-        labels[self._valid] = self._clusters.cpu().numpy() + 1
-        return labels
+        return self._spread(self._view_labels)
+
+    @functools.cached_property
+    def _view_labels(self) -> Labels:
+        labels = (self._clusters.cpu().numpy() + 1).astype(label_dtype(self._max_clusters))
+        return labels * self._valid
 
     @functools.cached_property
     def n_clusters(self) -> int:
-        """Number of clusters that are left."""
-        present = torch.zeros(self._max_clusters, dtype=torch.bool, device=self._clusters.device)
-        present[self._clusters] = True
-        return int(present.count_nonzero())
+        """Number of clusters that are left among the pixels trained on."""
+        return int(np.bincount(self._view_labels[self._valid]).astype(bool).sum())
 
     @functools.cached_property
     def loss(self) -> float:
@@ -68,79 +98,134 @@ class Step:
         return float(self._loss)
 
 
-def self_train(
-    network: Network,
-    image: torch.Tensor,
-    superpixels: NDArray[np.int64],
-    valid: NDArray[np.bool_],
-    settings: Settings,
-) -> Iterator[Step]:
-    """Train a network on one image, by the labels it gives itself.
+class SelfTraining:
+    """The training of one network, on one view of an image after another.
 
     Parameters
     ----------
     network : Network
-        Trained in place.
-    image : Tensor of float32, shape (1, C, Y, X)
-        Intensities in [0, 1], on the network's device.
-    superpixels : ndarray of int64, shape (Y, X)
-        Superpixel of each pixel, from 0.
-    valid : ndarray of bool, shape (Y, X)
-        Pixels that take part.
+        Trained in place, on the device it is on.
     settings : Settings
         Learning rate, momentum, q, and when to stop.
-
-    Yields
-    ------
-    Step
-        After each iteration; its labels are those that the iteration began from, as in
-        Algorithm 1. Close the generator, or just stop asking, to end the run.
-
-    Raises
-    ------
-    OutOfMemoryError
-        If the device runs out of memory.
+    precision : torch.dtype
+        Of the features: that of the network's parameters, or bfloat16.
 
     References
     ----------
     .. [1] A. Kanezaki, "Unsupervised image segmentation by backpropagation",
        IEEE ICASSP 2018, Algorithm 1. :doi:`10.1109/ICASSP.2018.8462533`
     """
-    device = image.device
-    pixels = None if valid.all() else torch.from_numpy(np.flatnonzero(valid)).to(device)
-    patches = torch.from_numpy(superpixels[valid]).to(device)
-    optimiser = torch.optim.SGD(
-        network.parameters(), lr=settings.learning_rate, momentum=settings.momentum
-    )
-    n_superpixels = int(superpixels.max()) + 1
-    for iteration in range(1, settings.iterations + 1):
-        with naming_out_of_memory(device):
-            clusters, loss = _iterate(
-                network, image, pixels, patches, n_superpixels, settings.max_clusters, optimiser
+
+    def __init__(
+        self, network: Network, settings: Settings, precision: torch.dtype = torch.float32
+    ) -> None:
+        self._network = network
+        self._settings = settings
+        self._precision = precision
+        self._velocities = [torch.zeros_like(p) for p in network.parameters()]
+        self._iteration = 0
+
+    def run(
+        self,
+        view: View,
+        iterations: int,
+        *,
+        settle: float = 0,
+        spread: Callable[[Network], Spread] = lambda _: np.asarray,
+    ) -> Iterator[Step]:
+        """Train on a view.
+
+        Parameters
+        ----------
+        view : View
+            What to train on.
+        iterations : int
+            The most that this may take.
+        settle : float
+            End when less than this fraction of the pixels changed cluster in ten iterations;
+            0 never does.
+        spread : callable
+            Given the network as it is at an iteration, returns what makes labels of the whole
+            image from those of the view; by default the view's are the image's.
+
+        Yields
+        ------
+        Step
+            After each iteration; its labels are those that the iteration began from, as in
+            Algorithm 1. Close the generator, or just stop asking, to end the run.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If the device runs out of memory.
+        """
+        max_clusters, min_clusters = self._settings.max_clusters, self._settings.min_clusters
+        history = _History(view.image.valid, settle)
+        with naming_out_of_memory(self._network.device):
+            passes, patches, n_patches = self._load(view)
+        for _ in range(iterations):
+            self._iteration += 1
+            # the same bytes every time on CUDA too; the flags end here, as they are nobody else's
+            with (
+                naming_out_of_memory(self._network.device),
+                cudnn.flags(enabled=True, deterministic=True),
+            ):
+                clusters = passes.forward().clone()  # the buffer is the next iteration's
+                show = spread(self._network)  # before the network moves on
+                target = majority_vote(clusters.flatten(), patches, n_patches, max_clusters)
+                loss = passes.backward(target.view_as(clusters))
+                self._descend()
+            step = Step(
+                self._iteration, clusters, loss, view.image.valid, max_clusters, view.factor, show
             )
-        step = Step(iteration, clusters, loss, valid, settings.max_clusters)
-        yield step
-        if settings.min_clusters and step.n_clusters <= settings.min_clusters:
-            return
+            yield step
+            if history.has_settled(clusters):
+                return
+            if min_clusters and step.n_clusters <= min_clusters:
+                return
+
+    @torch.no_grad()
+    def _descend(self) -> None:
+        """Take one step of stochastic gradient descent with momentum."""
+        # torch.optim would do the same, and load two seconds' worth of compiler first
+        for parameter, velocity in zip(self._network.parameters(), self._velocities, strict=True):
+            if parameter.grad is not None:
+                velocity.mul_(self._settings.momentum).add_(parameter.grad)
+                parameter.sub_(velocity, alpha=self._settings.learning_rate)
+
+    def _load(self, view: View) -> tuple[Backpropagation, torch.Tensor, int]:
+        """Return the passes over a view, the superpixel of each pixel, and their number."""
+        device = self._network.device
+        image = torch.from_numpy(view.image.values).to(self._network.classifier.weight)[None]
+        valid = view.image.valid
+        mask = None if valid.all() else torch.from_numpy(valid).to(device)
+        n_patches = int(view.superpixels.max()) + 1
+        # pixels that take no part vote too, in a superpixel of their own
+        patches = torch.from_numpy(np.where(valid, view.superpixels, n_patches).ravel())
+        passes = Backpropagation(self._network, image, mask, self._precision)
+        return passes, patches.to(device), n_patches + 1
 
 
-def _iterate(
-    network: Network,
-    image: torch.Tensor,
-    pixels: torch.Tensor | None,
-    superpixels: torch.Tensor,
-    n_superpixels: int,
-    max_clusters: int,
-    optimiser: torch.optim.Optimizer,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Label the pixels, vote, and take one step towards the vote."""
-    # the same bytes every time on CUDA too; flags, as they end with the step, are nobody else's
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True):
-        responses = network(image, pixels)  # (N, q)
-        clusters = responses.detach().argmax(dim=1)
-        target = majority_vote(clusters, superpixels, n_superpixels, max_clusters)
-        loss = F.cross_entropy(responses, target)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return clusters, loss.detach()
+class _History:
+    """The last iterations' clusters, to tell when they settle."""
+
+    def __init__(self, valid: NDArray[np.bool_], settle: float) -> None:
+        self._most_changes = settle * int(valid.sum())
+        self._valid = None if valid.all() else torch.from_numpy(valid)
+        self._seen = 0
+        self._kept: collections.deque[torch.Tensor] = collections.deque(
+            maxlen=SETTLING // CHECKED_EVERY + 1
+        )
+
+    def has_settled(self, clusters: torch.Tensor) -> bool:
+        """Take note of an iteration; return whether the image has settled by now."""
+        self._seen += 1
+        if not self._most_changes or self._seen % CHECKED_EVERY:
+            return False
+        self._kept.append(clusters)
+        if len(self._kept) <= SETTLING // CHECKED_EVERY:
+            return False
+        changed = self._kept[-1] != self._kept[0]
+        if self._valid is not None:
+            changed &= self._valid.to(changed.device)
+        return int(changed.count_nonzero()) < self._most_changes

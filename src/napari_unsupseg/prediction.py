@@ -1,0 +1,172 @@
+"""A trained network on an image of any size, tile by tile."""
+
+import itertools
+import math
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from napari_unsupseg.devices import free_bytes, naming_out_of_memory
+from napari_unsupseg.errors import OutOfMemoryError
+from napari_unsupseg.images import PreparedImage
+from napari_unsupseg.network import Components, Network, PixelNorm
+from napari_unsupseg.segments import label_dtype
+
+__all__ = ["predict"]
+
+LARGEST_TILE = {"cpu": 256}  # pixels, side; the maps of larger ones leave the processor's cache
+LARGEST_TILE_ELSEWHERE = 2048
+SMALLEST_TILE = 32
+
+Place = tuple[slice, slice]  # rows and columns of an image
+
+
+def predict(
+    network: Network,
+    image: PreparedImage,
+    *,
+    tile: int | None = None,
+    precision: torch.dtype = torch.float32,
+) -> NDArray[np.unsignedinteger]:
+    """Label every pixel of an image by a trained network.
+
+    Parameters
+    ----------
+    network : Network
+        Its normalisations hold the statistics to use. A caller's module in the place of the
+        components sees the image whole.
+    image : PreparedImage
+        The image, of any size.
+    tile : int, optional
+        Side of the tiles in pixels; by default as the free memory allows. It does not change the
+        labels. When memory runs out it is halved, with a warning.
+    precision : torch.dtype
+        Of the features: float32 or bfloat16.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, shape (Y, X)
+        Labels 1 to q, 0 at pixels that take no part.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If not even the smallest tile fits.
+    """
+    labels = np.zeros(image.valid.shape, dtype=label_dtype(len(network.classifier.weight)))
+    is_tiled = isinstance(network.features, Components)
+    side = max(image.valid.shape) if not is_tiled else tile or _tile_side(network, precision)
+    pending = list(_split(_whole(image), side))
+    while pending:
+        try:
+            with naming_out_of_memory(network.device):
+                labels[pending[-1]] = _label(network, image, pending[-1], precision)
+        except OutOfMemoryError:
+            if not is_tiled or side <= SMALLEST_TILE:
+                raise
+            side //= 2
+            warnings.warn(
+                f"{network.device} ran out of memory: labels are made in tiles of {side} × {side} "
+                "pixels from here on",
+                stacklevel=2,
+            )
+            pending = list(itertools.chain.from_iterable(_split(p, side) for p in pending))
+        else:
+            pending.pop()
+    return labels
+
+
+def _whole(image: PreparedImage) -> Place:
+    height, width = image.valid.shape
+    return slice(0, height), slice(0, width)
+
+
+def _split(place: Place, side: int) -> Iterator[Place]:
+    """Cut a rectangle into tiles of at most `side` by `side`, as equal as can be."""
+    return itertools.product(*(_cut(extent, side) for extent in place))  # type: ignore[return-value]
+
+
+def _cut(extent: slice, length: int) -> list[slice]:
+    n_parts = math.ceil((extent.stop - extent.start) / length)
+    ends = np.linspace(extent.start, extent.stop, n_parts + 1).round().astype(int).tolist()
+    return [slice(first, last) for first, last in itertools.pairwise(ends)]
+
+
+def _tile_side(network: Network, precision: torch.dtype) -> int:
+    """Return the side of tiles whose maps take no more than a quarter of the free memory."""
+    weight = network.classifier.weight
+    n_clusters, n_features = weight.shape[:2]
+    # three maps of features, one of them a convolution's own copy, and two of responses
+    per_pixel = 3 * n_features * precision.itemsize + 2 * n_clusters * weight.element_size()
+    fits = math.isqrt(free_bytes(weight.device) // 4 // per_pixel)
+    largest = LARGEST_TILE.get(weight.device.type, LARGEST_TILE_ELSEWHERE)
+    return min(largest, max(SMALLEST_TILE, fits))
+
+
+@torch.no_grad()
+def _label(
+    network: Network, image: PreparedImage, place: Place, precision: torch.dtype
+) -> NDArray[np.unsignedinteger]:
+    """Return the labels of one tile."""
+    halo = len(network.features) if isinstance(network.features, Components) else 0
+    outer, inner = _widen(place, halo, image.valid.shape)
+    valid = image.valid[outer]
+    # an array of its own: the tile is a view with gaps, and the image may be read-only
+    tile = torch.from_numpy(image.values[:, *outer].copy()).to(network.device)[None]
+    mask = None if valid.all() else torch.from_numpy(valid.copy()).to(network.device)
+    features = _features(network, tile, mask, precision)
+    classifier = network.classifier.weight
+    maps = _convolve(features.to(classifier.dtype), classifier, None)
+    clusters = _normalise(maps, network.normalisation)[0].argmax(0)[inner].cpu().numpy()
+    labels: NDArray[np.unsignedinteger] = (clusters + 1) * image.valid[place]
+    return labels
+
+
+def _widen(place: Place, halo: int, shape: tuple[int, ...]) -> tuple[Place, Place]:
+    """Return a tile with what the network sees around it, and where it lies in that."""
+    first = [max(0, extent.start - halo) for extent in place]
+    last = [min(n, extent.stop + halo) for extent, n in zip(place, shape, strict=True)]
+    rows, columns = place
+    inner = (
+        slice(rows.start - first[0], rows.stop - first[0]),
+        slice(columns.start - first[1], columns.stop - first[1]),
+    )
+    return (slice(first[0], last[0]), slice(first[1], last[1])), inner
+
+
+def _features(
+    network: Network, tile: torch.Tensor, mask: torch.Tensor | None, precision: torch.dtype
+) -> torch.Tensor:
+    """Map (1, C, y, x) to normalised features (1, p, y, x), 0 outside the mask."""
+    if not isinstance(network.features, Components):
+        features: torch.Tensor = network.features(tile)
+        return features
+    maps = tile.to(precision)
+    for component in network.features:
+        weight, bias = component.weight.to(precision), component.bias.to(precision)
+        maps = _convolve(maps, weight, bias)
+        maps = _normalise(maps.relu_(), component.normalisation)
+        if mask is not None:
+            maps *= mask
+    return maps
+
+
+def _convolve(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """Convolve (1, n_in, y, x) to (1, n_out, y, x), zeros beyond the borders."""
+    maps = maps.contiguous(memory_format=torch.channels_last)
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    padding = weight.shape[2] // 2
+    if maps.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        # conv2d changes its arithmetic with the size of the tile, and with it the last digits
+        once, edge = [1, 1], [padding, padding]
+        return torch.mkldnn_convolution(maps, weight, bias, edge, once, once, 1)
+    return F.conv2d(maps, weight, bias, padding=padding)
+
+
+def _normalise(maps: torch.Tensor, norm: PixelNorm) -> torch.Tensor:
+    scale, shift = (constant.to(maps.dtype)[:, None, None] for constant in (norm.scale, norm.shift))
+    return torch.addcmul(shift, maps, scale)

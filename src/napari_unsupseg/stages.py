@@ -1,0 +1,178 @@
+"""The stages of a run: at reduced size until labels settle, then at full size."""
+
+import copy
+import dataclasses
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from napari_unsupseg.images import PreparedImage
+from napari_unsupseg.network import Components, Network, activation_bytes
+from napari_unsupseg.prediction import predict
+from napari_unsupseg.settings import Settings
+from napari_unsupseg.training import Labels, SelfTraining, Spread, Step
+from napari_unsupseg.views import View, enlarge, make_view, shrink
+
+__all__ = ["Stage", "plan", "required_bytes", "train"]
+
+REDUCED_PIXELS = 20_000  # about what an image is reduced to
+GREATEST_FACTOR = 3  # beyond it small things would be lost
+MAX_REDUCED_PIXELS = 2**16  # of a view at reduced size
+MAX_FULL_PIXELS = 400**2  # of a view at full size
+PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on a montage
+FINISHING = 10  # iterations at full size
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Iterations at one size.
+
+    Attributes
+    ----------
+    factor : int
+        Side of the squares that the image is averaged over; 1 is full size.
+    max_pixels : int
+        Pixels to train on, in a montage if the image has more.
+    iterations : int
+        The most that the stage may take.
+    settle : float
+        As in `Settings`.
+    """
+
+    factor: int
+    max_pixels: int
+    iterations: int
+    settle: float
+
+
+def plan(n_pixels: int, settings: Settings) -> list[Stage]:
+    """Divide a run into stages.
+
+    Parameters
+    ----------
+    n_pixels : int
+        Pixels of the image.
+    settings : Settings
+        T and `settle`.
+
+    Returns
+    -------
+    list of Stage
+        First to last.
+    """
+    factor = min(GREATEST_FACTOR, round(math.sqrt(n_pixels / REDUCED_PIXELS)))
+    if factor <= 1 or not settings.settle:
+        return [Stage(1, MAX_FULL_PIXELS, settings.iterations, settings.settle)]
+    finishing = min(FINISHING, max(1, settings.iterations // 4))
+    reduced = settings.iterations - finishing
+    return [
+        Stage(factor, MAX_REDUCED_PIXELS, reduced, settings.settle),
+        Stage(1, MAX_FULL_PIXELS, finishing, 0),
+    ]
+
+
+def train(
+    network: Network, image: PreparedImage, settings: Settings, precision: torch.dtype
+) -> Iterator[Step]:
+    """Train a network on an image, stage by stage.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place. If a caller's module takes the place of the components it sees the image
+        whole and at its own size.
+    image : PreparedImage
+        The image.
+    settings : Settings
+        The settings.
+    precision : torch.dtype
+        Of the features.
+
+    Yields
+    ------
+    Step
+        After each iteration; after those on a montage one more, which has labelled every pixel.
+    """
+    if isinstance(network.features, Components):
+        stages = plan(image.valid.size, settings)
+    else:
+        stages = [Stage(1, image.valid.size, settings.iterations, settings.settle)]
+    training = SelfTraining(network, settings, precision)
+    with ThreadPoolExecutor(max_workers=1) as background:
+        # the superpixels of one stage are made while the stage before it trains
+        views = [background.submit(_view, image, stage, settings) for stage in stages]
+        try:
+            for stage, promise in zip(stages, views, strict=True):
+                view = promise.result()
+                spread = _Spread(image, view, precision)
+                for step in training.run(
+                    view, stage.iterations, settle=stage.settle, spread=spread.by
+                ):
+                    yield step
+        finally:
+            background.shutdown(cancel_futures=True)
+    if spread.network is not None:
+        labels = predict(spread.network, image, precision=precision)
+        yield step.relabelled(labels)
+
+
+def required_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
+    """Estimate the memory that a run takes.
+
+    Parameters
+    ----------
+    n_channels, n_pixels : int
+        Size of the image.
+    settings : Settings
+        The settings.
+
+    Returns
+    -------
+    int
+        Bytes: three copies of the image in float32, while it is prepared, and the greatest view's
+        share.
+    """
+    view = min(n_pixels, MAX_FULL_PIXELS)
+    return 12 * n_channels * n_pixels + activation_bytes(n_channels, view, settings)
+
+
+def _view(image: PreparedImage, stage: Stage, settings: Settings) -> View:
+    return make_view(
+        image,
+        factor=stage.factor,
+        max_pixels=stage.max_pixels,
+        superpixels=settings.superpixels,
+        compactness=settings.compactness,
+        seed=settings.seed,
+    )
+
+
+class _Spread:
+    """Makes labels of a whole image from those of a view of it."""
+
+    def __init__(self, image: PreparedImage, view: View, precision: torch.dtype) -> None:
+        self._valid = image.valid
+        self._factor = view.factor
+        self._preview: PreparedImage | None = None
+        self.network: Network | None = None
+        self._precision = precision
+        if view.is_montage:
+            self._factor = math.ceil(math.sqrt(image.valid.size / PREVIEW_PIXELS))
+            self._preview = shrink(image, self._factor)
+
+    def by(self, network: Network) -> Spread:
+        """Return what spreads the labels of an iteration at which the network is as it is now."""
+        if self._preview is None:
+            return self._enlarge
+        self.network = network = copy.deepcopy(network)  # the other one moves on
+
+        def label(_: Labels) -> Labels:
+            assert self._preview is not None
+            return self._enlarge(predict(network, self._preview, precision=self._precision))
+
+        return label
+
+    def _enlarge(self, labels: Labels) -> Labels:
+        return labels if self._factor == 1 else enlarge(labels, self._factor, self._valid)

@@ -1,0 +1,124 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import napari_unsupseg.backprop
+from napari_unsupseg.backprop import Backpropagation
+from napari_unsupseg.network import Network, build_network
+from napari_unsupseg.settings import Settings
+
+
+def responses(network: Network, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Compute (N, q) by torch's own layers, whose gradients autograd knows."""
+    inside = mask.flatten()
+    maps = image
+    for component in network.features:
+        maps = F.relu(F.conv2d(maps, component.weight, component.bias, padding=1))
+        maps = at_pixels(maps, inside, component.normalisation)
+    maps = at_pixels(F.conv2d(maps, network.classifier.weight), inside, network.normalisation)
+    return maps.flatten(2)[0, :, inside].T
+
+
+def at_pixels(maps: torch.Tensor, inside: torch.Tensor, norm: nn.Module) -> torch.Tensor:
+    flat = maps.flatten(2)[:, :, inside]
+    normal = F.batch_norm(flat, None, None, norm.weight, norm.bias, training=True)
+    result = torch.zeros_like(maps).flatten(2)
+    result[:, :, inside] = normal
+    return result.view_as(maps)
+
+
+def some_case(components: int, size: tuple[int, int], share: float, seed: int):
+    """Return a network with weights of all sorts, an image, a mask and a target, in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    draw = {"generator": generator, "dtype": torch.float64}
+    mask = torch.rand(size, **draw) < share
+    mask[0, 0] = mask[-1, -1] = True
+    image = torch.rand(1, 3, *size, **draw) * mask
+    network = build_network(image, Settings(components=components, filters=7, max_clusters=6))
+    network.double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.2 * torch.randn(parameter.shape, **draw)
+    return network, image, mask, torch.randint(6, size, generator=generator)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    components=st.integers(1, 4),
+    size=st.tuples(st.integers(2, 14), st.integers(2, 14)),
+    share=st.sampled_from([0.6, 1.0]),
+    strip_pixels=st.integers(1, 100),
+    seed=st.integers(0, 1000),
+)
+def test_gradients_are_those_of_autograd(components, size, share, strip_pixels, seed):
+    network, image, mask, target = some_case(components, size, share, seed)
+    expected = responses(network, image, mask)
+    loss = F.cross_entropy(expected, target[mask])
+    gradients = torch.autograd.grad(loss, list(network.parameters()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(napari_unsupseg.backprop.STRIP_PIXELS, "cpu", strip_pixels)
+        passes = Backpropagation(network, image, None if mask.all() else mask, torch.float64)
+        clusters = passes.forward()
+        assert torch.equal(clusters[mask], expected.argmax(1))
+        torch.testing.assert_close(passes.backward(target), loss.detach())
+    for parameter, gradient in zip(network.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-9)
+
+
+def test_a_replaced_module_gets_the_gradients_of_autograd():
+    module = nn.Conv2d(3, 5, 3, padding=1).double()
+    image = torch.rand(1, 3, 9, 11, dtype=torch.float64)
+    network = build_network(image, Settings(max_clusters=6), module).double()
+    target = torch.randint(6, (9, 11))
+    maps = F.conv2d(network.features(image), network.classifier.weight).flatten(2)
+    norm = network.normalisation
+    expected = F.batch_norm(maps, None, None, norm.weight, norm.bias, training=True)[0].T
+    loss = F.cross_entropy(expected, target.flatten())
+    gradients = torch.autograd.grad(loss, list(network.parameters()))
+    passes = Backpropagation(network, image, None, torch.float64)
+    passes.forward()
+    torch.testing.assert_close(passes.backward(target), loss.detach())
+    for parameter, gradient in zip(network.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+
+
+def test_a_map_far_from_zero_is_normalised_as_well():
+    network, image, mask, _ = some_case(1, (12, 13), 1.0, 0)
+    with torch.no_grad():
+        network.features.components[0].bias += 300
+    expected = responses(network, image, mask).argmax(1)
+    single = Backpropagation(network.float(), image.float())
+    agreement = (single.forward().flatten() == expected).float().mean()
+    assert agreement > 0.95
+
+
+def test_what_lies_outside_the_mask_does_not_matter():
+    network, image, mask, target = some_case(3, (20, 16), 1.0, 0)
+    mask[:, 9:] = False
+    results = []
+    for value in (0, 5):
+        other = image.clone()
+        other[..., 10:] = value  # the column beside the mask's edge is 0, as images are prepared
+        other[..., 9] = 0
+        passes = Backpropagation(network, other, mask, torch.float64)
+        results.append((passes.forward()[mask], passes.backward(target)))
+    assert torch.equal(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+
+
+def test_bfloat16_features_give_nearly_the_same_gradients():
+    network, image, _, target = some_case(2, (32, 35), 1.0, 0)
+    network.float()
+    gradients = []
+    for precision in (torch.float32, torch.bfloat16):
+        passes = Backpropagation(network, image.float(), None, precision)
+        passes.forward()
+        passes.backward(target)
+        gradients.append([parameter.grad.flatten() for parameter in network.parameters()])
+    for exact, rounded in zip(*gradients, strict=True):
+        if exact.norm() > 1e-6:  # the last shift has no gradient: the next normalisation undoes it
+            assert F.cosine_similarity(exact, rounded, dim=0) > 0.95
+            assert rounded.norm() == pytest.approx(exact.norm().item(), rel=0.1)

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import skimage.data
+
+import napari_unsupseg.stages
+from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg.stages import plan
+
+QUICK = {"filters": 12, "max_clusters": 20, "precision": "float32"}
+
+
+@pytest.fixture(scope="module")
+def coins():
+    """Coins, shape (303, 384)."""
+    return skimage.data.coins()
+
+
+@pytest.mark.parametrize(
+    ("n_pixels", "settings", "expected"),
+    [
+        pytest.param(100**2, {}, [(1, 500)], id="small"),
+        pytest.param(256**2, {}, [(2, 490), (1, 10)], id="middling"),
+        pytest.param(481 * 321, {}, [(3, 490), (1, 10)], id="BSDS500"),
+        pytest.param(4096**2, {}, [(3, 490), (1, 10)], id="large"),
+        pytest.param(481 * 321, {"settle": 0}, [(1, 500)], id="as the paper"),
+        pytest.param(481 * 321, {"settle": None}, [(1, 500)], id="never settles"),
+        pytest.param(481 * 321, {"iterations": 8}, [(3, 6), (1, 2)], id="few iterations"),
+        pytest.param(481 * 321, {"iterations": 1}, [(3, 0), (1, 1)], id="one iteration"),
+    ],
+)
+def test_the_plan_of_a_run(n_pixels, settings, expected):
+    stages = plan(n_pixels, Settings.from_dict(settings))
+    assert [(stage.factor, stage.iterations) for stage in stages] == expected
+
+
+def test_a_run_begins_small_and_ends_at_full_size(coins):
+    settings = Settings(iterations=40, settle=0.2, **QUICK)
+    steps = list(Segmenter(settings).steps(coins))
+    factors = [step.factor for step in steps]
+    assert factors == sorted(factors, reverse=True)
+    assert {2, 1} == set(factors)
+    assert factors.count(1) == 10
+    assert len(steps) < 40, "it did not settle"
+    assert [step.iteration for step in steps] == list(range(1, len(steps) + 1))
+    for step in (steps[0], steps[-1]):
+        assert step.labels.shape == coins.shape
+        assert step.labels.min() >= 1
+    assert not (np.diff(steps[0].labels[::2], axis=0)[::2] == 0).all()
+
+
+def test_settle_of_none_is_the_paper_s_run(coins):
+    steps = list(Segmenter(Settings(iterations=12, settle=None, **QUICK)).steps(coins[:110, :110]))
+    assert len(steps) == 12
+
+
+@pytest.fixture
+def small_views(monkeypatch):
+    """Have images of more than 10 000 pixels count as too large to be trained on whole."""
+    for name in ("MAX_REDUCED_PIXELS", "MAX_FULL_PIXELS"):
+        monkeypatch.setattr(napari_unsupseg.stages, name, 10_000)
+    monkeypatch.setattr(napari_unsupseg.stages, "PREVIEW_PIXELS", 5_000)
+
+
+@pytest.mark.usefixtures("small_views")
+def test_a_large_image_is_trained_on_in_part_and_labelled_whole(coins):
+    mask = np.ones(coins.shape, bool)
+    mask[:50, :70] = False
+    segmenter = Segmenter(Settings(iterations=30, **QUICK))
+    steps = list(segmenter.steps(coins, mask=mask))
+    assert steps[-1].iteration == steps[-2].iteration == 30
+    assert steps[-1].factor == 1
+    for step in (steps[0], steps[-2], steps[-1]):
+        assert step.labels.dtype == np.uint8
+        np.testing.assert_array_equal(step.labels > 0, mask)
+    assert steps[-1].n_clusters == len(np.unique(steps[-1].labels[mask]))
+    preview, whole = steps[-2].labels, steps[-1].labels
+    assert np.mean(preview[mask] == whole[mask]) > 0.6
+    assert not np.array_equal(preview, whole)
+
+
+@pytest.mark.usefixtures("small_views")
+def test_a_preview_is_that_of_its_iteration_whenever_it_is_asked_for(coins):
+    settings = Settings(iterations=12, **QUICK)
+    at_once = [step.labels for step in Segmenter(settings).steps(coins)]
+    steps = list(Segmenter(settings).steps(coins))
+    for early, late in zip(at_once, steps, strict=True):
+        np.testing.assert_array_equal(early, late.labels)
+
+
+@pytest.mark.usefixtures("small_views")
+def test_a_large_image_needs_no_more_memory_to_train_on():
+    small, large = (
+        napari_unsupseg.stages.required_bytes(1, side**2, Settings()) for side in (200, 2000)
+    )
+    assert large - small == pytest.approx(12 * (2000**2 - 200**2), rel=0.01)
+
+
+def test_a_run_that_is_left_leaves_no_thread_behind(coins):
+    import threading
+
+    before = threading.active_count()
+    steps = Segmenter(Settings(**QUICK)).steps(coins)
+    next(steps)
+    steps.close()
+    assert threading.active_count() == before

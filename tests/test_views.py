@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_unsupseg.images import PreparedImage, prepare, split_channels
+from napari_unsupseg.views import TILE, enlarge, make_view, shrink
+
+
+def some_image(height: int, width: int, share: float = 1.0, seed: int = 0) -> PreparedImage:
+    """Return noise of two channels, a share of whose pixels takes part."""
+    random = np.random.default_rng(seed)
+    mask = random.random((height, width)) < share
+    mask[0, 0] = True
+    values = random.random((2, height, width))
+    return prepare(split_channels(values, channel_axis=0), mask)
+
+
+def view_of(image: PreparedImage, **keywords):
+    defaults = {"factor": 1, "max_pixels": 10**6, "superpixels": 100, "compactness": 10, "seed": 0}
+    return make_view(image, **defaults | keywords)
+
+
+@given(height=st.integers(2, 30), width=st.integers(2, 30), factor=st.integers(2, 5))
+def test_shrinking_averages_the_pixels_that_take_part(height, width, factor):
+    image = some_image(height, width, share=0.5)
+    smaller = shrink(image, factor)
+    for row, column in np.ndindex(smaller.valid.shape):
+        square = np.s_[row * factor : (row + 1) * factor, column * factor : (column + 1) * factor]
+        inside = image.valid[square]
+        assert smaller.valid[row, column] == inside.any()
+        if inside.any():
+            expected = image.values[:, *square][:, inside].mean(axis=1)
+            np.testing.assert_allclose(smaller.values[:, row, column], expected, rtol=1e-5)
+        else:
+            assert not smaller.values[:, row, column].any()
+
+
+@given(height=st.integers(2, 30), width=st.integers(2, 30), factor=st.integers(1, 5))
+def test_enlarging_labels_every_pixel_that_takes_part(height, width, factor):
+    image = some_image(height, width, share=0.5)
+    smaller = shrink(image, factor).valid
+    labels = (np.arange(1, smaller.size + 1).reshape(smaller.shape) * smaller).astype(np.uint16)
+    larger = enlarge(labels, factor, image.valid)
+    np.testing.assert_array_equal(larger > 0, image.valid)
+    rows, columns = np.nonzero(image.valid)
+    np.testing.assert_array_equal(larger[image.valid], labels[rows // factor, columns // factor])
+
+
+def test_an_image_that_fits_is_seen_whole():
+    image = some_image(50, 60)
+    view = view_of(image, max_pixels=3000)
+    assert view.image is image
+    assert view.superpixels.shape == (50, 60)
+    assert not view.is_montage
+
+
+def test_superpixels_of_a_smaller_image_have_pixels_to_vote():
+    view = view_of(some_image(120, 120), factor=3, superpixels=14_400)
+    assert view.factor == 3
+    assert view.image.valid.shape == (40, 40)
+    assert len(np.unique(view.superpixels)) <= 150
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [pytest.param(300, 300, id="square"), pytest.param(9, 5000, id="a strip")],
+)
+def test_a_montage_is_made_of_tiles_of_the_image(height, width):
+    image = some_image(height, width)
+    view = view_of(image, max_pixels=20_000)
+    assert view.is_montage
+    assert view.image.valid.size < 25_000
+    assert view.image.valid.sum() > 10_000
+    known = {tuple(pixel) for pixel in image.values.reshape(2, -1).T}
+    seen = [tuple(pixel) for pixel in view.image.values[:, view.image.valid].T]
+    assert len(set(seen)) == len(seen), "no tile twice"
+    assert known.issuperset(seen)
+
+
+def test_tiles_of_a_montage_do_not_touch_or_share_superpixels():
+    view = view_of(some_image(300, 300), max_pixels=4 * TILE**2)
+    assert view.image.valid.shape == (2 * TILE + 1, 2 * TILE + 1)
+    assert not view.image.valid[TILE].any()
+    assert not view.image.valid[:, TILE].any()
+    assert not view.image.values[:, ~view.image.valid].any()
+    corners = np.s_[:TILE, :TILE], np.s_[:TILE, -TILE:], np.s_[-TILE:, :TILE], np.s_[-TILE:, -TILE:]
+    patches = [set(view.superpixels[corner].ravel()) for corner in corners]
+    assert len(set.union(*patches)) == sum(map(len, patches))
+
+
+def test_a_montage_leaves_out_tiles_in_which_nothing_takes_part():
+    image = some_image(640, 640)
+    image.valid[:, 64:] = False
+    image.values[:, ~image.valid] = 0
+    view = view_of(image, max_pixels=8 * TILE**2)
+    assert view.image.valid.sum() == 8 * TILE**2
+
+
+@settings(max_examples=5)
+@given(seed=st.integers(0, 1000))
+def test_a_seed_decides_the_tiles(seed):
+    image = some_image(300, 300)
+    first, again, other = (
+        view_of(image, max_pixels=3 * TILE**2, seed=s).image.values for s in (seed, seed, seed + 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
