@@ -98,7 +98,7 @@ class Segmenter:
     image_ : PreparedImage
         From the first step on: the image as the network sees it.
     labels_ : ndarray of uint8 or uint16, shape (Y, X)
-        After `fit`: the labels of the last iteration.
+        After `fit`: the labels.
     n_iterations_ : int
         After `fit`: the number of iterations done.
 
@@ -175,8 +175,9 @@ class Segmenter:
         Yields
         ------
         Step
-            After each iteration, with its labels, number of clusters and loss. Leave the loop
-            at any time; the last step has the labels so far.
+            After each iteration, with its labels, number of clusters and loss, and after the
+            last once more with the labels to keep. Leave the loop at any time: the step at hand
+            has the labels so far.
         """
         channels = split_channels(image, channel_axis)
         n_channels, *plane = channels.values.shape
@@ -224,4 +225,4 @@ class Segmenter:
 
 def _constant_step(image: PreparedImage, settings: Settings) -> Step:
     clusters = torch.zeros(image.valid.shape, dtype=torch.int64)
-    return Step(0, clusters, torch.zeros(()), image.valid, settings.max_clusters)
+    return Step(0, clusters, clusters, torch.zeros(()), image.valid, settings.max_clusters)

@@ -123,11 +123,11 @@ class Settings:
         0, "", "Stop as soon as no more clusters than this are left; 0 never stops.", 0, 65_535
     )
     settle: float = _knob(
-        0.05,
+        0.02,
         "",
         "Train at reduced size until fewer than this fraction of pixels change cluster in ten "
-        "iterations, then finish at full size; 0 trains for all iterations at full size, as the "
-        "paper does.",
+        "iterations, then finish at full size with a last vote; 0 trains for all iterations at "
+        "full size, as the paper does.",
         0.0,
         1.0,
     )

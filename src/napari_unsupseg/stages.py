@@ -19,10 +19,10 @@ __all__ = ["Stage", "plan", "required_bytes", "train"]
 
 REDUCED_PIXELS = 20_000  # about what an image is reduced to
 GREATEST_FACTOR = 3  # beyond it small things would be lost
-MAX_REDUCED_PIXELS = 2**16  # of a view at reduced size
+MAX_REDUCED_PIXELS = 2**15  # of a view at reduced size
 MAX_FULL_PIXELS = 400**2  # of a view at full size
 PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on a montage
-FINISHING = 10  # iterations at full size
+FINISHING = 5  # iterations at full size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,9 @@ def train(
     Yields
     ------
     Step
-        After each iteration; after those on a montage one more, which has labelled every pixel.
+        After each iteration. One more has the labels to keep where they are others than the last
+        iteration's: labels of all tiles if it trained on some, else the vote of its superpixels,
+        which takes away crumbs (unless `settle` is 0, as the paper does not vote at the end).
     """
     if isinstance(network.features, Components):
         stages = plan(image.valid.size, settings)
@@ -114,8 +116,9 @@ def train(
         finally:
             background.shutdown(cancel_futures=True)
     if spread.network is not None:
-        labels = predict(spread.network, image, precision=precision)
-        yield step.relabelled(labels)
+        yield step.relabelled(predict(spread.network, image, precision=precision))
+    elif settings.settle:
+        yield step.voted()
 
 
 def required_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:

@@ -35,6 +35,8 @@ class Step:
         Number of the iteration, from 1.
     clusters : Tensor of int64, shape (y, x)
         Cluster of each pixel of the view that the iteration trained on, from 0.
+    target : Tensor of int64, shape (y, x)
+        The vote of their superpixels.
     loss : Tensor, shape ()
         Mean cross-entropy between responses and vote.
     valid : ndarray of bool, shape (y, x)
@@ -58,6 +60,7 @@ class Step:
         self,
         iteration: int,
         clusters: torch.Tensor,
+        target: torch.Tensor,
         loss: torch.Tensor,
         valid: NDArray[np.bool_],
         max_clusters: int,
@@ -67,6 +70,7 @@ class Step:
         self.iteration = iteration
         self.factor = factor
         self._clusters = clusters
+        self._target = target
         self._loss = loss
         self._valid = valid
         self._max_clusters = max_clusters
@@ -75,7 +79,14 @@ class Step:
     def relabelled(self, labels: Labels) -> "Step":
         """Return this step with other labels, shape (Y, X), at full size."""
         clusters = torch.from_numpy(labels.astype(np.int64)) - 1
-        return Step(self.iteration, clusters, self._loss, labels > 0, self._max_clusters)
+        return Step(self.iteration, clusters, clusters, self._loss, labels > 0, self._max_clusters)
+
+    def voted(self) -> "Step":
+        """Return this step with the vote of its superpixels in place of its clusters."""
+        return Step(
+            self.iteration, self._target, self._target, self._loss,
+            self._valid, self._max_clusters, self.factor, self._spread,
+        )  # fmt: skip
 
     @functools.cached_property
     def labels(self) -> Labels:
@@ -172,12 +183,15 @@ class SelfTraining:
             ):
                 clusters = passes.forward().clone()  # the buffer is the next iteration's
                 show = spread(self._network)  # before the network moves on
-                target = majority_vote(clusters.flatten(), patches, n_patches, max_clusters)
-                loss = passes.backward(target.view_as(clusters))
+                target = majority_vote(
+                    clusters.flatten(), patches, n_patches, max_clusters
+                ).view_as(clusters)
+                loss = passes.backward(target)
                 self._descend()
             step = Step(
-                self._iteration, clusters, loss, view.image.valid, max_clusters, view.factor, show
-            )
+                self._iteration, clusters, target, loss,
+                view.image.valid, max_clusters, view.factor, show,
+            )  # fmt: skip
             yield step
             if history.has_settled(clusters):
                 return
