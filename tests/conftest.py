@@ -13,7 +13,7 @@ from napari_unsupseg import Settings
 
 torch.set_num_threads(1)  # on images this small a second thread only waits
 
-SMALL = {"filters": 16, "max_clusters": 20, "superpixels": 150, "iterations": 8}
+SMALL = {"filters": 16, "max_clusters": 20, "superpixels": 150, "iterations": 8, "settle": 0}
 
 
 def run_python(script: str) -> str:

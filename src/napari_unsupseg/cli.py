@@ -289,7 +289,8 @@ def _run_job(job: Job, options: Options, console: Console) -> dict[str, Any]:
         write_picture(job.preview, overlay(segmenter.image_, labels))
     console.print(
         f"{job.image}: {step.n_clusters} clusters after {step.iteration} iterations, "
-        f"{seconds:.1f} s on {options.device}" + (", stopped by you" if interrupted else ""),
+        f"{seconds:.1f} s on {options.device} in {record['precision']}"
+        + (", stopped by you" if interrupted else ""),
         markup=False,
     )
     console.print(f"  labels   {job.labels}", markup=False)
@@ -304,6 +305,7 @@ def _run_job(job: Job, options: Options, console: Console) -> dict[str, Any]:
         "iterations": step.iteration,
         "seconds": round(seconds, 3),
         "device": options.device,
+        "precision": record["precision"],
         "interrupted": interrupted,
     }
 
@@ -323,7 +325,8 @@ def _watch(
         task = progress.add_task(name, total=iterations)
         try:
             for step in steps:
-                description = f"{name}: {step.n_clusters} clusters"
+                size = f" at 1/{step.factor} size" if step.factor > 1 else ""
+                description = f"{name}: {step.n_clusters} clusters{size}"
                 progress.update(task, completed=step.iteration, description=description)
         except KeyboardInterrupt:
             if step is None:

@@ -51,13 +51,26 @@ def test_listing_the_commands_does_not_load_torch():
     assert run_python(script).split() == [str(n_commands), "False"]
 
 
-def test_opening_the_panel_does_not_load_torch():
-    script = (
-        "import sys, napari; viewer = napari.Viewer(show=False);"
-        "viewer.window.add_plugin_dock_widget('napari-unsupseg');"
-        "print('torch' in sys.modules); viewer.close()"
-    )
-    assert run_python(script) == "False"
+def test_torch_loads_behind_the_open_panel_and_a_run_waits_for_it():
+    script = """
+import sys, napari, skimage.data
+viewer = napari.Viewer(show=True)
+viewer.add_image(skimage.data.coins()[:64, :64])
+before = 'torch' in sys.modules
+_, panel = viewer.window.add_plugin_dock_widget('napari-unsupseg')
+panel.settings['iterations'].value = 2
+panel.settings['superpixels'].value = 300
+panel.run_button.native.click()
+at_run = panel.status.value
+from qtpy.QtTest import QTest
+while not panel.run_button.enabled:
+    QTest.qWait(50)
+print(before, at_run, panel.status.value, viewer.layers[1].data.any(), sep=', ')
+viewer.close()
+"""
+    before, at_run, at_end, has_labels = run_python(script).split(", ")
+    assert (before, at_run, has_labels) == ("False", "loading PyTorch…", "True")
+    assert "after 2 iterations" in at_end
 
 
 def test_closing_napari_in_mid_run_ends_the_process(tmp_path):

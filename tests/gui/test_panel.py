@@ -7,7 +7,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt, QThreadPool
 
 from napari_unsupseg import Settings, segment
-from napari_unsupseg.network import Network
+from napari_unsupseg.backprop import Backpropagation
 from napari_unsupseg.settings import knobs
 
 from ..conftest import SMALL
@@ -53,7 +53,21 @@ def test_the_labels_are_those_of_the_library(viewer, panel, qtbot, rgb):
     np.testing.assert_array_equal(labels.data, segment(rgb, **SMALL))
     assert labels.data.dtype == np.uint8
     n_clusters = len(np.unique(labels.data))
-    assert panel.status.value == f"{n_clusters} clusters after 8 iterations"
+    assert panel.status.value.startswith(f"{n_clusters} clusters after 8 iterations in ")
+
+
+def test_a_larger_image_is_trained_on_at_reduced_size_first(viewer, panel, qtbot, rgb):
+    image = np.tile(rgb, (4, 4, 1))
+    viewer.add_image(image)
+    panel.settings["settle"].value = 0.02
+    seen = []
+    click(qtbot, panel.run_button)
+    labels = labels_of(viewer)
+    labels.events.data.connect(lambda: seen.append((panel.status.value, labels.data.shape)))
+    wait_until_ready(qtbot, panel)
+    assert any("at 1/2 size" in status for status, _ in seen)
+    assert {shape for _, shape in seen} == {image.shape[:2]}
+    np.testing.assert_array_equal(labels.data, segment(image, **SMALL | {"settle": 0.02}))
 
 
 def test_the_layer_says_how_its_labels_were_made(viewer, panel, qtbot, rgb):
@@ -202,7 +216,7 @@ def test_an_error_in_the_loop_is_shown_and_the_next_run_works(
 
     viewer.add_image(rgb)
     with monkeypatch.context() as patch:
-        patch.setattr(Network, "forward", fail)
+        patch.setattr(Backpropagation, "forward", fail)
         click(qtbot, panel.run_button)
         wait_until_ready(qtbot, panel)
     assert [note.message for note in notes if shown in note.message] == [panel.status.value]
@@ -220,7 +234,7 @@ def test_labels_so_far_outlive_an_error(viewer, panel, qtbot, rgb, notes, monkey
     panel.settings["iterations"].value = ENDLESS
     click(qtbot, panel.run_button)
     wait_for_iteration(qtbot, panel, 3)
-    monkeypatch.setattr(Network, "forward", fail)
+    monkeypatch.setattr(Backpropagation, "forward", fail)
     wait_until_ready(qtbot, panel)
     assert any("the loop broke" in note.message for note in notes)
     assert labels_of(viewer).data.all()
@@ -255,14 +269,14 @@ def n_running() -> int:
 @pytest.mark.parametrize("which", ["image", "labels"])
 def test_removing_a_layer_ends_the_run(viewer, panel, qtbot, rgb, which, monkeypatch):
     iterations = []
-    forward = Network.forward
+    forward = Backpropagation.forward
 
     def count(*arguments):
         iterations.append(arguments)
         time.sleep(0.05)
         return forward(*arguments)
 
-    monkeypatch.setattr(Network, "forward", count)
+    monkeypatch.setattr(Backpropagation, "forward", count)
     image = viewer.add_image(rgb)
     panel.settings["iterations"].value = ENDLESS
     click(qtbot, panel.run_button)

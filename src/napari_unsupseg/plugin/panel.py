@@ -32,7 +32,7 @@ from napari_unsupseg.plugin.layers import (
     layer_array,
     spread,
 )
-from napari_unsupseg.plugin.worker import Request, Update, run
+from napari_unsupseg.plugin.worker import Request, Update, preload, run
 from napari_unsupseg.settings import Knob, Settings, knobs
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class SegmentationPanel(Container[Widget]):
         self.status = Label(value="")
         self.status.native.setWordWrap(True)  # a long sentence must not widen the dock
         self._lay_out()
+        self._loading = preload()
         self._connect()
         self._on_image_changed()
 
@@ -177,8 +178,10 @@ class SegmentationPanel(Container[Widget]):
         self.progress.value = update.iteration
         if not active.stop.is_set():
             total = active.request.settings.iterations
+            size = f" at 1/{update.factor} size" if update.factor > 1 else ""
             self.status.value = (
-                f"iteration {update.iteration} of {total}, {update.n_clusters} clusters"
+                f"iteration {update.iteration} of at most {total}{size}, "
+                f"{update.n_clusters} clusters"
             )
 
     def _show_labels(self, active: ActiveRun, labels: NDArray[np.unsignedinteger]) -> None:
@@ -195,7 +198,10 @@ class SegmentationPanel(Container[Widget]):
         if last.labels is not None:
             self._show_labels(active, last.labels)
         active.labels.metadata["napari-unsupseg"] = last.record
-        self.status.value = f"{last.n_clusters} clusters after {last.iteration} iterations"
+        precision = last.record["precision"] if last.record else ""
+        self.status.value = (
+            f"{last.n_clusters} clusters after {last.iteration} iterations in {precision}"
+        )
 
     def _on_warned(self, warning: tuple[Any, ...]) -> None:
         show_warning(str(warning[0]))
@@ -262,7 +268,7 @@ class SegmentationPanel(Container[Widget]):
         self.progress.max = self._active.request.settings.iterations
         self.progress.value = 0
         self.progress.visible = True
-        self.status.value = "computing superpixels…"
+        self.status.value = "loading PyTorch…" if self._loading.is_alive() else "starting…"
         self._show_buttons()
 
 

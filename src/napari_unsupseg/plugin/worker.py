@@ -1,6 +1,7 @@
 """A run in napari's thread worker: steps of the library in, small updates out."""
 
 import dataclasses
+import importlib
 import threading
 from collections.abc import Generator
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.settings import Settings
 
-__all__ = ["Request", "RunError", "Update", "run"]
+__all__ = ["Request", "RunError", "Update", "preload", "run"]
 
 
 class RunError(Exception):
@@ -56,6 +57,8 @@ class Update:
         Number of the iteration.
     n_clusters : int
         Clusters left.
+    factor : int
+        Pixels of the image along a side of each that was trained on.
     labels : ndarray of uint8 or uint16, shape (Y, X), or None
         Labels, at every N-th iteration and at the end.
     record : dict or None
@@ -64,8 +67,22 @@ class Update:
 
     iteration: int
     n_clusters: int
+    factor: int
     labels: NDArray[np.unsignedinteger] | None
     record: dict[str, Any] | None = None
+
+
+def preload() -> threading.Thread:
+    """Load torch and all else that a run needs, out of the window's way.
+
+    Returns
+    -------
+    threading.Thread
+        Alive until everything is loaded. A run that begins before waits for it.
+    """
+    thread = threading.Thread(target=importlib.import_module, args=["napari_unsupseg.segmenter"])
+    thread.start()
+    return thread
 
 
 def run(request: Request, stop: threading.Event) -> Generator[Update, None, Update | None]:
@@ -103,12 +120,14 @@ def run(request: Request, stop: threading.Event) -> Generator[Update, None, Upda
         step = None
         for step in segmenter.steps(request.image, channel_axis=request.channel_axis):
             shown = step.iteration == 1 or step.iteration % request.update_every == 0
-            yield Update(step.iteration, step.n_clusters, step.labels if shown else None)
+            labels = step.labels if shown else None
+            yield Update(step.iteration, step.n_clusters, step.factor, labels)
             if stop.is_set():
                 break
         if step is None:
             return None
-        return Update(step.iteration, step.n_clusters, step.labels, segmenter.record(step))
+        record = segmenter.record(step)
+        return Update(step.iteration, step.n_clusters, step.factor, step.labels, record)
     except UnsupsegError:
         raise
     except Exception as error:
