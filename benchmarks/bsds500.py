@@ -1,10 +1,10 @@
-"""Agreement with people on BSDS500, for any settings, at several iterations of one run.
+"""Agreement with people on BSDS500, for any settings, at the end of a run and on its way.
 
-python -m benchmarks.bsds500 --root BSDS500 --limit 10 --at 30 --at 50 --set components=3
+python -m benchmarks.bsds500 --root BSDS500 --limit 10
+python -m benchmarks.bsds500 --root BSDS500 --limit 10 --set settle=0 --at 30 --at 50
 """
 
 import json
-import statistics
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from scipy.io import loadmat
 from skimage.transform import downscale_local_mean, resize
 
 from benchmarks.metrics import Agreement, average_precision, compare, covering, mean_f
-from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg import Segmenter, Settings, Step
 from napari_unsupseg.segments import connected_components
 
 
@@ -27,32 +27,27 @@ def main(
     split: str = "val",
     limit: Annotated[int, typer.Option(help="Take this many images, evenly spread.")] = 0,
     downsample: Annotated[int, typer.Option(help="Average over squares of this side.")] = 1,
-    at: Annotated[list[int], typer.Option(help="Iterations to judge.")] = [500],  # noqa: B006
+    at: Annotated[list[int], typer.Option(help="Iterations to judge as well.")] = [],  # noqa: B006
     set_: Annotated[list[str], typer.Option("--set", help="A setting, as NAME=VALUE.")] = [],  # noqa: B006
     json_: Annotated[Path | None, typer.Option("--json", help="Write the table here.")] = None,
 ) -> None:
     """Train on each image and print AP, F and covering of the clusters' connected components."""
     settings = Settings.from_dict(
-        {"iterations": max(at)}
-        | {name: json.loads(value) for name, value in (pair.split("=") for pair in set_)}
+        {name: json.loads(value) for name, value in (pair.split("=") for pair in set_)}
     )
     paths = sorted((root / "images" / split).glob("*.jpg"))
     if limit:
         paths = [paths[i] for i in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
-    agreements: dict[int, list[Agreement]] = {iteration: [] for iteration in at}
-    n_clusters: dict[int, list[int]] = {iteration: [] for iteration in at}
+    judged: dict[int | str, Judged] = {key: Judged() for key in [*at, "end"]}
     for path in track(paths, console=Console(stderr=True)):
         annotations = read_annotations(root / "groundTruth" / split / f"{path.stem}.mat")
+        seen = set()
         for step in Segmenter(settings).steps(shrink(imread(path), downsample)):
-            if step.iteration in at:
-                full = resize(step.labels, annotations[0].shape, order=0, preserve_range=True)
-                segments = connected_components(full.astype(step.labels.dtype))
-                agreements[step.iteration].append(compare(segments, annotations))
-                n_clusters[step.iteration].append(step.n_clusters)
-    rows = [
-        judge(agreements[i]) | {"iteration": i, "clusters": statistics.mean(n_clusters[i])}
-        for i in at
-    ]
+            if step.iteration in at and step.iteration not in seen:
+                judged[step.iteration].add(step, annotations)
+                seen.add(step.iteration)
+        judged["end"].add(step, annotations)
+    rows = [{"iteration": key, **found.scores()} for key, found in judged.items() if found.steps]
     report = {
         "images": len(paths),
         "downsample": downsample,
@@ -62,6 +57,26 @@ def main(
     show(report)
     if json_:
         json_.write_text(json.dumps(report, indent=1))
+
+
+class Judged:
+    """Labels of many images, each at one point of its run."""
+
+    def __init__(self) -> None:
+        self.agreements: list[Agreement] = []
+        self.steps: list[tuple[int, int]] = []
+
+    def add(self, step: Step, annotations: list[np.ndarray]) -> None:
+        """Compare one image's labels with people's segments."""
+        full = resize(step.labels, annotations[0].shape, order=0, preserve_range=True)
+        segments = connected_components(full.astype(step.labels.dtype))
+        self.agreements.append(compare(segments, annotations))
+        self.steps.append((step.iteration, step.n_clusters))
+
+    def scores(self) -> dict[str, float]:
+        """Return every score over the images."""
+        means = zip(("iterations", "clusters"), np.mean(self.steps, axis=0).tolist(), strict=True)
+        return judge(self.agreements) | dict(means) | {"images": len(self.steps)}
 
 
 def read_annotations(path: Path) -> list[np.ndarray]:

@@ -68,14 +68,14 @@ def test_every_iteration_is_that_of_the_plain_algorithm(name, components, reques
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "seed"),
-    # the two greatest responses of a pixel are never closer than 1e-4 in these runs; where they
+    ("name", "seed"),
+    # the two greatest responses of a pixel are never closer than 3e-4 in these runs; where they
     # are as close as rounding, rounding decides
-    [pytest.param("grey", 40, 40, id="grey"), pytest.param("rgb", 36, 18, id="rgb")],
+    [pytest.param("grey", 119, id="grey"), pytest.param("rgb", 6, id="rgb")],
 )
-def test_so_it_is_in_single_precision(name, width, seed, request):
-    image = request.getfixturevalue(name)[:32, :width]
-    settings = Settings(iterations=30, filters=24, max_clusters=24, superpixels=100, seed=seed)
+def test_so_it_is_in_single_precision(name, seed, request):
+    image = request.getfixturevalue(name)[:24, :32]
+    settings = Settings(iterations=30, filters=16, max_clusters=12, superpixels=60, seed=seed)
     n_iterations = 0
     for step, clusters in both_runs(image, settings, torch.float32):
         np.testing.assert_array_equal(step.labels, clusters + 1, f"iteration {step.iteration}")

@@ -16,9 +16,10 @@ from napari_unsupseg.network import Component, Components, Network, PixelNorm
 
 __all__ = ["Backpropagation"]
 
-# 100 axes of a strip are 1.6 MB on a CPU: they stay in the cache, and malloc keeps them at hand
-STRIP_PIXELS = {"cpu": 2**12}
+# 100 axes of a strip are 3 MB on a CPU: they stay in the cache, and malloc keeps them at hand
+STRIP_PIXELS = {"cpu": 2**13}
 STRIP_PIXELS_ELSEWHERE = 2**18
+BLOCK_PIXELS = 2**11  # of a matrix product, which keeps to the cache of one core
 
 
 class Backpropagation:
@@ -43,6 +44,7 @@ class Backpropagation:
         mask: torch.Tensor | None = None,
         precision: torch.dtype = torch.float32,
     ) -> None:
+        _keep_freed_blocks()
         frame = Frame.of(image, mask)
         self.features: Features
         if isinstance(network.features, Components):
@@ -81,6 +83,15 @@ class Backpropagation:
         loss = self.head.loss(target)
         self.features.backward(self.head.backward())
         return loss
+
+
+def _keep_freed_blocks() -> None:
+    """Have the C library keep the blocks of memory that strips come and go in.
+
+    glibc hands a block back to the kernel when it is freed, to be cleared and mapped anew at the
+    next strip, unless it is smaller than one of up to 32 MB that was freed before.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -246,7 +257,7 @@ class ComponentsPass:
             convolution = (
                 InnerConvolution(component, self._passes[-1], frame)
                 if self._passes
-                else FirstConvolution(component, image, frame)
+                else FirstConvolution(component, image, frame, precision)
             )
             self._passes.append(ComponentPass(component, convolution, frame, precision))
         self._frame = frame
@@ -291,10 +302,9 @@ class ComponentPass:
         self._convolution.prepare()
         moments = Moments(self._frame)
         for first, last in self._frame.strips():
-            strip = self._frame.leave_out(
-                self._convolution.forward(first, last).relu_(), first, last
-            )
-            self.maps[first:last] = strip
+            strip = self.maps[first:last]
+            torch.clamp_min(self._convolution.forward(first, last), 0, out=strip)  # ReLU
+            self._frame.leave_out(strip, first, last)
             moments.add(strip.to(self._frame.dtype), first, last)
         self.norm.take(*moments.result())
 
@@ -322,10 +332,13 @@ class ComponentPass:
 class FirstConvolution:
     """Convolution of the image: its few channels make every pixel's patch one short row."""
 
-    def __init__(self, component: Component, image: torch.Tensor, frame: Frame) -> None:
+    def __init__(
+        self, component: Component, image: torch.Tensor, frame: Frame, precision: torch.dtype
+    ) -> None:
         self._layer = component
         self._image = F.pad(image, (1, 1, 1, 1))
         self._width = frame.width
+        self._precision = precision
 
     def prepare(self) -> None:
         self._weight = self._layer.weight.flatten(1).T
@@ -336,7 +349,7 @@ class FirstConvolution:
 
     def forward(self, first: int, last: int) -> Rows:
         flat = torch.addmm(self._layer.bias, self._patches(first, last), self._weight)
-        return flat.view(last - first, self._width, -1)
+        return flat.view(last - first, self._width, -1).to(self._precision)
 
     def start_backward(self) -> None:
         self._weight_gradient = torch.zeros_like(self._layer.weight).flatten(1)
@@ -418,13 +431,15 @@ def _add_weight_gradient(maps: Rows, gradient: Rows, total: torch.Tensor) -> Non
     n_pixels = (n_rows - 2) * width - 2
     flat_gradient = gradient.flatten(0, 1)[width + 1 :][:n_pixels]
     flat_maps = maps.flatten(0, 1)
-    for row in range(3):
-        for column in range(3):
-            shifted = flat_maps[row * width + column :][:n_pixels]
-            if maps.dtype == total.dtype:
-                total[row, column].addmm_(shifted.T, flat_gradient)
-            else:
-                total[row, column] += shifted.T @ flat_gradient
+    for block in range(0, n_pixels, BLOCK_PIXELS):
+        there = flat_gradient[block : block + BLOCK_PIXELS]
+        for row in range(3):
+            for column in range(3):
+                shifted = flat_maps[block + row * width + column :][: len(there)]
+                if maps.dtype == total.dtype:
+                    total[row, column].addmm_(shifted.T, there)
+                else:
+                    total[row, column] += shifted.T @ there
 
 
 class ReplacedPass:
@@ -494,17 +509,20 @@ class HeadPass:
         """Return the mean cross-entropy, and keep its gradient at the responses."""
         frame = self._frame
         loss, total, product = frame.zeros(1), *frame.zeros(2, self._maps.shape[2])
+        tiny = torch.finfo(frame.dtype).tiny
         for first, last in frame.strips():
             wanted = target[first:last, :, None]
-            strip = torch.log_softmax(self._responses(first, last), 2)
-            loss -= frame.leave_out(strip.gather(2, wanted), first, last).sum()
-            strip.exp_().scatter_add_(2, wanted, strip.new_full(wanted.shape, -1))
-            strip = frame.leave_out(strip.div_(frame.n_pixels), first, last)
-            self._gradient[first:last] = strip
+            strip = self._gradient[first:last]
+            torch.softmax(self._responses(first, last), 2, out=strip)
+            at_wanted = strip.gather(2, wanted)
+            loss -= frame.leave_out(at_wanted.clamp(min=tiny).log_(), first, last).sum()
+            strip.scatter_(2, wanted, at_wanted.sub_(1))
+            frame.leave_out(strip, first, last)
             total += strip.sum((0, 1))
-            product += strip.mul_(self._maps[first:last]).sum((0, 1))
-        self._at_responses = MapGradient(self._gradient_rows, total, product)
-        return loss[0] / frame.n_pixels
+            product += (strip * self._maps[first:last]).sum((0, 1))
+        n_pixels = frame.n_pixels  # the gradient's rows are divided by it further on
+        self._at_responses = MapGradient(self._gradient_rows, total / n_pixels, product / n_pixels)
+        return loss[0] / n_pixels
 
     def _gradient_rows(self, first: int, last: int) -> Rows:
         return self._gradient[first:last]
@@ -514,7 +532,7 @@ class HeadPass:
         a, b, c = _backward_of_norm(self._norm, self._at_responses, self._frame.n_pixels)
         correlation = self._frame.zeros(self._maps.shape[2], self._features.n_axes)
         for first, last in self._frame.strips():
-            strip = self._gradient[first:last].mul_(a)
+            strip = self._gradient[first:last].mul_(a / self._frame.n_pixels)
             strip.addcmul_(self._maps[first:last], b).add_(c)
             flat = self._frame.leave_out(strip, first, last).flatten(0, 1)
             correlation.addmm_(flat.T, self._features.rows(first, last).flatten(0, 1))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 FAILED = 1
-DEMO_ITERATIONS = 40
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -173,9 +172,9 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
         "unsupseg-demo"
     ),
-    iterations: Annotated[
-        int, typer.Option(help="Number of training iterations.")
-    ] = DEMO_ITERATIONS,
+    iterations: Annotated[int, typer.Option(help=knobs()["iterations"].sentence)] = knobs()[
+        "iterations"
+    ].default,
     device: DeviceOption = "auto",
     no_gui: Annotated[
         bool, typer.Option("--no-gui", help="Do not open the result in napari.")

@@ -51,7 +51,9 @@ class PreparedImage:
     @property
     def is_constant(self) -> bool:
         """Whether all pixels that take part are alike, so that there is nothing to tell apart."""
-        return bool(np.ptp(self.values[:, self.valid], axis=1).max() == 0)
+        flat = self.values.reshape(len(self.values), -1)
+        inside = flat if self.valid.all() else flat[:, self.valid.ravel()]
+        return bool((inside == inside[:, :1]).all())
 
 
 def split_channels(image: ArrayLike, channel_axis: int | None = None) -> ImageChannels:
@@ -131,8 +133,12 @@ def prepare(
         intensity = "range" if image.is_rgb and raw.dtype == np.uint8 else "percentile"
     scale = _scale_by_range if intensity == "range" else _scale_by_percentiles
     data = np.ma.getdata(raw)
-    values = np.stack([np.where(valid, scale(channel, valid), 0) for channel in data])
-    return PreparedImage(values.astype(np.float32, copy=False), valid, image.is_rgb)
+    values = np.empty(raw.shape, dtype=np.float32)
+    for channel, scaled in zip(data, values, strict=True):
+        scaled[...] = scale(channel, valid)
+    if not valid.all():
+        values[:, ~valid] = 0
+    return PreparedImage(values, valid, image.is_rgb)
 
 
 def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
@@ -232,8 +238,10 @@ def _scale_by_percentiles(
 def _scale_by_range(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     if channel.dtype.kind in "ui":
         info = np.iinfo(channel.dtype.str)
-        scaled: NDArray[np.float64] = channel.astype(np.float64) - info.min
-        return (scaled / (float(info.max) - info.min)).astype(np.float32)
+        # single precision holds every integer of 16 bits
+        numbers = channel.astype(np.float32 if channel.dtype.itemsize <= 2 else np.float64)
+        scaled: NDArray[np.floating] = (numbers - info.min) / (float(info.max) - info.min)
+        return scaled.astype(np.float32, copy=False)
     inside = channel[valid].astype(np.float64)
     if inside.min() < 0 or inside.max() > 1:
         raise ImageError(

@@ -19,7 +19,7 @@ __all__ = ["Stage", "plan", "required_bytes", "train"]
 
 REDUCED_PIXELS = 20_000  # about what an image is reduced to
 GREATEST_FACTOR = 3  # beyond it small things would be lost
-MAX_REDUCED_PIXELS = 2**15  # of a view at reduced size
+MAX_REDUCED_PIXELS = 2**15  # beyond them, a montage of REDUCED_PIXELS is trained on
 MAX_FULL_PIXELS = 400**2  # of a view at full size
 PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on a montage
 FINISHING = 5  # iterations at full size
@@ -67,8 +67,14 @@ def plan(n_pixels: int, settings: Settings) -> list[Stage]:
         return [Stage(1, MAX_FULL_PIXELS, settings.iterations, settings.settle)]
     finishing = min(FINISHING, max(1, settings.iterations // 4))
     reduced = settings.iterations - finishing
+    is_whole = n_pixels / factor**2 <= MAX_REDUCED_PIXELS
     return [
-        Stage(factor, MAX_REDUCED_PIXELS, reduced, settings.settle),
+        Stage(
+            factor,
+            MAX_REDUCED_PIXELS if is_whole else REDUCED_PIXELS,
+            reduced,
+            settings.settle,
+        ),
         Stage(1, MAX_FULL_PIXELS, finishing, 0),
     ]
 

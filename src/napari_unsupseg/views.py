@@ -14,7 +14,7 @@ from napari_unsupseg.superpixels import compute_superpixels
 __all__ = ["View", "enlarge", "make_view", "shrink"]
 
 MIN_SUPERPIXEL = 16  # pixels; fewer of a small view's pixels cannot outvote each other
-TILE = 64  # pixels, side of a montage's tiles
+TILE = 32  # pixels, side of a montage's tiles
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
