@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--image", type=Path, help="image file; by default the tissue sample")
     parser.add_argument("--channel-axis", type=int)
+    parser.add_argument("--min-clusters", type=int, default=8)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -42,6 +43,7 @@ def main() -> None:
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN)
     if options.channel_axis is not None:
         panel.channels.value = options.channel_axis
+    panel.settings["min_clusters"].value = options.min_clusters
     canvases = []
 
     def shoot(moment: str) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -239,8 +240,9 @@ def _scale_by_range(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> N
     if channel.dtype.kind in "ui":
         info = np.iinfo(channel.dtype.str)
         # single precision holds every integer of 16 bits
-        numbers = channel.astype(np.float32 if channel.dtype.itemsize <= 2 else np.float64)
-        scaled: NDArray[np.floating] = (numbers - info.min) / (float(info.max) - info.min)
+        exact = np.float32 if channel.dtype.itemsize <= 2 else np.float64
+        numbers: NDArray[Any] = channel.astype(exact)
+        scaled: NDArray[np.float32] = (numbers - info.min) / (float(info.max) - info.min)
         return scaled.astype(np.float32, copy=False)
     inside = channel[valid].astype(np.float64)
     if inside.min() < 0 or inside.max() > 1:
