@@ -144,10 +144,9 @@ def row(name: str, times: list[float], ratio: float | None = None) -> dict[str, 
 
 def mirrored(pixels: np.ndarray, size: int) -> np.ndarray:
     """Continue an image beyond its sides as in a mirror, to `size` pixels a side."""
-    rows, columns = (
-        np.abs((np.arange(size) + n) % (2 * n) - n).clip(0, n - 1) for n in pixels.shape[:2]
-    )
-    return np.ascontiguousarray(pixels[rows[:, np.newaxis], columns])
+    height, width = pixels.shape[:2]
+    beyond = [(0, max(0, size - height)), (0, max(0, size - width))] + [(0, 0)] * (pixels.ndim - 2)
+    return np.pad(pixels, beyond, mode="symmetric")[:size, :size]
 
 
 def plain_steps(pixels: Any, settings: Settings, device: torch.device) -> Iterator[Any]:

@@ -109,12 +109,14 @@ def test_what_lies_outside_the_mask_does_not_matter():
     assert results[0][1] == results[1][1]
 
 
-def test_bfloat16_features_give_nearly_the_same_gradients():
-    network, image, _, target = some_case(2, (32, 35), 1.0, 0)
+@pytest.mark.parametrize("share", [1.0, 0.7], ids=["whole", "masked"])
+def test_bfloat16_features_give_nearly_the_same_gradients(share):
+    network, image, mask, target = some_case(2, (32, 35), share, 0)
+    mask = None if mask.all() else mask
     network.float()
     gradients = []
     for precision in (torch.float32, torch.bfloat16):
-        passes = Backpropagation(network, image.float(), None, precision)
+        passes = Backpropagation(network, image.float(), mask, precision)
         passes.forward()
         passes.backward(target)
         gradients.append([parameter.grad.flatten() for parameter in network.parameters()])

@@ -242,7 +242,7 @@ def _scale_by_range(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> N
         # single precision holds every integer of 16 bits
         exact = np.float32 if channel.dtype.itemsize <= 2 else np.float64
         numbers: NDArray[Any] = channel.astype(exact)
-        scaled: NDArray[np.float32] = (numbers - info.min) / (float(info.max) - info.min)
+        scaled: NDArray[Any] = (numbers - info.min) / (float(info.max) - info.min)
         return scaled.astype(np.float32, copy=False)
     inside = channel[valid].astype(np.float64)
     if inside.min() < 0 or inside.max() > 1:
