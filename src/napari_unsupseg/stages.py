@@ -63,7 +63,7 @@ def plan(n_pixels: int, settings: Settings) -> list[Stage]:
         First to last.
     """
     factor = min(GREATEST_FACTOR, round(math.sqrt(n_pixels / REDUCED_PIXELS)))
-    if factor <= 1 or not settings.settle:
+    if factor <= 1 or not settings.settle or settings.iterations == 1:
         return [Stage(1, MAX_FULL_PIXELS, settings.iterations, settings.settle)]
     finishing = min(FINISHING, max(1, settings.iterations // 4))
     reduced = settings.iterations - finishing
