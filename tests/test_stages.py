@@ -34,6 +34,22 @@ def test_the_plan_of_a_run(n_pixels, settings, expected):
     assert [(stage.factor, stage.iterations) for stage in stages] == expected
 
 
+@pytest.mark.parametrize(
+    ("side", "settle", "is_whole"),
+    [
+        pytest.param(512, 0.02, [True, True], id="a usual micrograph"),
+        pytest.param(700, 0.02, [False, True], id="whole at full size"),
+        pytest.param(2048, 0.02, [False, False], id="large"),
+        pytest.param(700, 0, [True], id="whole as in the paper"),
+        pytest.param(2048, 0, [False], id="too large to be whole"),
+    ],
+)
+def test_what_is_trained_on_whole(side, settle, is_whole):
+    stages = plan(side**2, Settings(settle=settle))
+    fits = [side**2 / stage.factor**2 <= stage.max_pixels for stage in stages]
+    assert fits == is_whole
+
+
 def test_a_run_begins_small_and_ends_at_full_size(coins):
     settings = Settings(iterations=40, settle=0.2, **QUICK)
     steps = list(Segmenter(settings).steps(coins))
@@ -67,7 +83,7 @@ def test_settle_of_none_is_the_paper_s_run(coins):
 @pytest.fixture
 def small_views(monkeypatch):
     """Have images of more than 10 000 pixels count as too large to be trained on whole."""
-    for name in ("MAX_REDUCED_PIXELS", "MAX_FULL_PIXELS"):
+    for name in ("MAX_REDUCED_PIXELS", "MAX_FULL_PIXELS", "FULL_PIXELS"):
         monkeypatch.setattr(napari_unsupseg.stages, name, 10_000)
     monkeypatch.setattr(napari_unsupseg.stages, "PREVIEW_PIXELS", 5_000)
 

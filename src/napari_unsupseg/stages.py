@@ -17,10 +17,11 @@ from napari_unsupseg.views import View, enlarge, make_view, shrink
 
 __all__ = ["Stage", "plan", "required_bytes", "train"]
 
-REDUCED_PIXELS = 20_000  # about what an image is reduced to
+REDUCED_PIXELS = 20_000  # about what an image is reduced to, and a montage at reduced size has
 GREATEST_FACTOR = 3  # beyond it small things would be lost
-MAX_REDUCED_PIXELS = 2**15  # beyond them, a montage of REDUCED_PIXELS is trained on
-MAX_FULL_PIXELS = 400**2  # of a view at full size
+MAX_REDUCED_PIXELS = 2**15  # beyond these a montage is trained on
+FULL_PIXELS = 400**2  # of a montage at full size
+MAX_FULL_PIXELS = 2**19  # beyond these a montage is trained on; they take 1 GB of memory
 PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on a montage
 FINISHING = 5  # iterations at full size
 
@@ -34,7 +35,7 @@ class Stage:
     factor : int
         Side of the squares that the image is averaged over; 1 is full size.
     max_pixels : int
-        Pixels to train on, in a montage if the image has more.
+        Pixels to train on, in a montage if the image has more at that size.
     iterations : int
         The most that the stage may take.
     settle : float
@@ -63,19 +64,15 @@ def plan(n_pixels: int, settings: Settings) -> list[Stage]:
         First to last.
     """
     factor = min(GREATEST_FACTOR, round(math.sqrt(n_pixels / REDUCED_PIXELS)))
+    full = n_pixels if n_pixels <= MAX_FULL_PIXELS else FULL_PIXELS
     if factor <= 1 or not settings.settle or settings.iterations == 1:
-        return [Stage(1, MAX_FULL_PIXELS, settings.iterations, settings.settle)]
+        return [Stage(1, full, settings.iterations, settings.settle)]
     finishing = min(FINISHING, max(1, settings.iterations // 4))
-    reduced = settings.iterations - finishing
     is_whole = n_pixels / factor**2 <= MAX_REDUCED_PIXELS
+    reduced = MAX_REDUCED_PIXELS if is_whole else REDUCED_PIXELS
     return [
-        Stage(
-            factor,
-            MAX_REDUCED_PIXELS if is_whole else REDUCED_PIXELS,
-            reduced,
-            settings.settle,
-        ),
-        Stage(1, MAX_FULL_PIXELS, finishing, 0),
+        Stage(factor, reduced, settings.iterations - finishing, settings.settle),
+        Stage(1, full, finishing, 0),
     ]
 
 
