@@ -75,6 +75,12 @@ def test_the_last_step_is_a_vote_of_superpixels(coins):
     assert np.mean(before.labels == last.labels) > 0.8
 
 
+def test_large_superpixels_have_no_last_vote(coins):
+    settings = Settings(iterations=12, superpixels=2000, **QUICK)
+    iterations = [step.iteration for step in Segmenter(settings).steps(coins)]
+    assert iterations == list(range(1, 13))
+
+
 def test_settle_of_none_is_the_paper_s_run(coins):
     steps = list(Segmenter(Settings(iterations=12, settle=None, **QUICK)).steps(coins[:110, :110]))
     assert len(steps) == 12

@@ -126,8 +126,8 @@ class Settings:
         0.02,
         "",
         "Train at reduced size until fewer than this fraction of pixels change cluster in ten "
-        "iterations, then finish at full size with a last vote; 0 (or None in Python) trains for "
-        "all iterations at full size, as the paper does.",
+        "iterations, then finish at full size, with a last vote if superpixels are small; 0 (or "
+        "None in Python) trains for all iterations at full size, as the paper does.",
         0.0,
         1.0,
     )

@@ -24,6 +24,7 @@ FULL_PIXELS = 400**2  # of a montage at full size
 MAX_FULL_PIXELS = 2**19  # beyond these a montage is trained on; they take 1 GB of memory
 PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on a montage
 FINISHING = 5  # iterations at full size
+VOTING_PIXELS = 16  # of a superpixel; the last vote of larger ones would make outlines coarse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +98,9 @@ def train(
     ------
     Step
         After each iteration. One more has the labels to keep where they are others than the last
-        iteration's: labels of all tiles if it trained on some, else the vote of its superpixels,
-        which takes away crumbs (unless `settle` is 0, as the paper does not vote at the end).
+        iteration's: labels of all tiles if it trained on some, else the vote of its superpixels
+        if they are small, which takes away crumbs (unless `settle` is 0: the paper has no such
+        vote).
     """
     if isinstance(network.features, Components):
         stages = plan(image.valid.size, settings)
@@ -120,7 +122,7 @@ def train(
             background.shutdown(cancel_futures=True)
     if spread.network is not None:
         yield step.relabelled(predict(spread.network, image, precision=precision))
-    elif settings.settle:
+    elif settings.settle and image.valid.size <= VOTING_PIXELS * settings.superpixels:
         yield step.voted()
 
 
