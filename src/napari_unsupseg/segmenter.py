@@ -11,7 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 import napari_unsupseg
-from napari_unsupseg.devices import require_memory, resolve_device, resolve_precision
+from napari_unsupseg.devices import (
+    naming_out_of_memory,
+    require_memory,
+    resolve_device,
+    resolve_precision,
+)
 from napari_unsupseg.images import PreparedImage, prepare, split_channels
 from napari_unsupseg.network import build_network
 from napari_unsupseg.settings import Settings
@@ -196,7 +201,8 @@ class Segmenter:
                 stacklevel=2,
             )
         tensor = torch.from_numpy(self.image_.values).unsqueeze(0)
-        network = build_network(tensor, self.settings, self.features).to(self.device)
+        with naming_out_of_memory(self.device):
+            network = build_network(tensor, self.settings, self.features).to(self.device)
         yield from train(network, self.image_, self.settings, self.precision)
 
     def record(self, step: Step) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -65,16 +66,20 @@ def plan(n_pixels: int, settings: Settings) -> list[Stage]:
         First to last.
     """
     factor = min(GREATEST_FACTOR, round(math.sqrt(n_pixels / REDUCED_PIXELS)))
-    full = n_pixels if n_pixels <= MAX_FULL_PIXELS else FULL_PIXELS
+    full = _pixels_to_train_on(n_pixels, MAX_FULL_PIXELS, FULL_PIXELS)
     if factor <= 1 or not settings.settle or settings.iterations == 1:
         return [Stage(1, full, settings.iterations, settings.settle)]
     finishing = min(FINISHING, max(1, settings.iterations // 4))
-    is_whole = n_pixels / factor**2 <= MAX_REDUCED_PIXELS
-    reduced = MAX_REDUCED_PIXELS if is_whole else REDUCED_PIXELS
+    reduced = _pixels_to_train_on(n_pixels / factor**2, MAX_REDUCED_PIXELS, REDUCED_PIXELS)
     return [
         Stage(factor, reduced, settings.iterations - finishing, settings.settle),
         Stage(1, full, finishing, 0),
     ]
+
+
+def _pixels_to_train_on(n_pixels: float, whole: int, montage: int) -> int:
+    """Return how many pixels a view may have: enough for an image that can be whole."""
+    return whole if n_pixels <= whole else montage
 
 
 def train(
@@ -161,26 +166,28 @@ class _Spread:
     """Makes labels of a whole image from those of a view of it."""
 
     def __init__(self, image: PreparedImage, view: View, precision: torch.dtype) -> None:
-        self._valid = image.valid
+        self._image = image
+        self._is_montage = view.is_montage
         self._factor = view.factor
-        self._preview: PreparedImage | None = None
-        self.network: Network | None = None
         self._precision = precision
+        self.network: Network | None = None
         if view.is_montage:
             self._factor = math.ceil(math.sqrt(image.valid.size / PREVIEW_PIXELS))
-            self._preview = shrink(image, self._factor)
+
+    @functools.cached_property
+    def _preview(self) -> PreparedImage:
+        return shrink(self._image, self._factor)
 
     def by(self, network: Network) -> Spread:
         """Return what spreads the labels of an iteration at which the network is as it is now."""
-        if self._preview is None:
+        if not self._is_montage:
             return self._enlarge
         self.network = network = copy.deepcopy(network)  # the other one moves on
 
         def label(_: Labels) -> Labels:
-            assert self._preview is not None
             return self._enlarge(predict(network, self._preview, precision=self._precision))
 
         return label
 
     def _enlarge(self, labels: Labels) -> Labels:
-        return labels if self._factor == 1 else enlarge(labels, self._factor, self._valid)
+        return labels if self._factor == 1 else enlarge(labels, self._factor, self._image.valid)
