@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Agreement", "average_precision", "compare", "covering", "mean_f"]
+__all__ = [
+    "Agreement",
+    "average_precision",
+    "compare",
+    "covering",
+    "dice",
+    "foreground",
+    "instance_score",
+    "mean_f",
+]
 
 Labels = NDArray[np.integer]
 
@@ -158,3 +167,86 @@ def _newly_found(agreement: Agreement, threshold: float) -> NDArray[np.int64]:
         first = hits.argmax(axis=0)[hits.any(axis=0)]
         counts += np.bincount(order[first], minlength=counts.size)
     return counts
+
+
+def foreground(labels: Labels, truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Take as foreground every label most of whose pixels are.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (Y, X)
+        Clusters or segments.
+    truth : ndarray of bool, shape (Y, X)
+        The true foreground.
+
+    Returns
+    -------
+    ndarray of bool, shape (Y, X)
+        The foreground that the labels could tell apart.
+
+    Examples
+    --------
+    >>> foreground(np.array([[1, 1, 1, 2]]), np.array([[True, True, False, False]]))
+    array([[ True,  True,  True, False]])
+    """
+    _, ids = np.unique(labels, return_inverse=True)
+    ids = ids.reshape(labels.shape)
+    inside = np.bincount(ids.ravel(), truth.ravel()) * 2 > np.bincount(ids.ravel())
+    return inside[ids]
+
+
+def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Return twice the shared pixels over the sum of both; 1 if both are empty.
+
+    Parameters
+    ----------
+    found, truth : ndarray of bool, shape (Y, X)
+        Two foregrounds.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
+    total = int(found.sum()) + int(truth.sum())
+    return 2 * int((found & truth).sum()) / total if total else 1.0
+
+
+def instance_score(objects: Labels, instances: Labels, speck: int = 0) -> float:
+    """Return true / (true + false + missed) objects at an IoU above one half.
+
+    Parameters
+    ----------
+    objects, instances : ndarray of int, shape (Y, X)
+        Found and true objects, 0 is background.
+    speck : int
+        Objects of fewer pixels are left out, found and true alike.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 1 if there is nothing to find and nothing was found.
+
+    Examples
+    --------
+    >>> instance_score(np.array([[1, 1, 0, 2]]), np.array([[1, 1, 0, 0]]))
+    0.5
+    """
+    objects, n_found = _without_specks(objects, speck)
+    instances, n_true = _without_specks(instances, speck)
+    shared = np.zeros((n_found + 1, n_true + 1))
+    np.add.at(shared, (objects, instances), 1)
+    union = shared.sum(1, keepdims=True) + shared.sum(0) - shared
+    # above one half no object can match two others
+    matched = int((shared[1:, 1:] > 0.5 * union[1:, 1:]).sum())
+    total = n_found + n_true - matched
+    return matched / total if total else 1.0
+
+
+def _without_specks(objects: Labels, speck: int) -> tuple[NDArray[np.int64], int]:
+    """Renumber objects of at least `speck` pixels from 1; return their number too."""
+    areas = np.bincount(objects.ravel())
+    kept = areas >= max(speck, 1)
+    kept[0] = False
+    numbers = np.cumsum(kept) * kept
+    return numbers[objects], int(kept.sum())

@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import re
@@ -84,6 +85,66 @@ def test_connected_components(image_file, rgb, tmp_path):
     expected = connected_components(segment(rgb, **SMALL))
     np.testing.assert_array_equal(tifffile.imread(out), expected)
     assert json.loads(result.stdout)["images"][0]["segments"] == expected.max()
+
+
+@pytest.mark.parametrize(
+    ("options", "cut"),
+    [
+        (["--segments"], {"granularity": 0.5}),
+        (["--granularity", 0.3], {"granularity": 0.3}),
+        (["--n-segments", 9], {"n_segments": 9}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_segments_of_the_hierarchy(image_file, rgb, tmp_path, options, cut):
+    out = tmp_path / "out.tif"
+    result = call("segment", image_file, "-o", out, *QUICK, *options, "--json", "-")
+    assert result.exit_code == 0, result.output
+    expected = segment(rgb, **cut, **SMALL)
+    np.testing.assert_array_equal(tifffile.imread(out), expected)
+    assert json.loads(result.stdout)["images"][0]["segments"] == expected.max()
+    assert f"{expected.max()} segments of " in result.stderr
+
+
+def test_more_segments_than_there_are_is_said(image_file, tmp_path):
+    out = tmp_path / "out.tif"
+    result = call("segment", image_file, "-o", out, *QUICK, "--n-segments", 100_000)
+    assert result.exit_code == 0, result.output
+    assert "warning: n_segments is 100,000 but there are" in result.stderr
+
+
+def test_a_table_of_regions(image_file, rgb, tmp_path):
+    out, table = tmp_path / "out.tif", tmp_path / "regions.csv"
+    result = call("segment", image_file, "-o", out, *QUICK, "--n-segments", 9, "--table", table)
+    assert result.exit_code == 0, result.output
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    labels = tifffile.imread(out)
+    assert [int(row["label"]) for row in rows] == list(range(1, 10))
+    for row in rows:
+        inside = labels == int(row["label"])
+        assert float(row["area"]) == inside.sum()
+        assert float(row["centroid_y"]) == pytest.approx(np.nonzero(inside)[0].mean())
+        for channel in range(3):
+            mean = rgb[inside, channel].mean()
+            assert float(row[f"mean_intensity_{channel}"]) == pytest.approx(mean)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--connected", "--segments"], "two kinds of labels"),
+        (["--n-segments", 0], "n_segments must be a whole number from 1, got 0"),
+        (["--granularity", 2], "granularity must be a number from 0 to 1, got 2.0"),
+        (["--granularity", 0.2, "--n-segments", 3], "both say where to cut"),
+        (["--table", "regions.txt"], "must end in .csv"),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
+)
+def test_labellings_that_cannot_be(image_file, tmp_path, options, sentence):
+    result = call("segment", image_file, "-o", tmp_path / "out.tif", *QUICK, *options)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
 
 
 def test_channel_axis(tmp_path):

@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from benchmarks.metrics import average_precision, compare, covering, mean_f
+from benchmarks.metrics import (
+    average_precision,
+    compare,
+    covering,
+    dice,
+    foreground,
+    instance_score,
+    mean_f,
+)
 
 HALVES = np.repeat([[1, 1, 2, 2]], 4, axis=0)
 QUARTERS = np.kron([[1, 2], [3, 4]], np.ones((2, 2), int))
@@ -38,3 +46,34 @@ def test_means_are_over_images():
     agreements = [compare(HALVES, [HALVES]), compare(WHOLE, [HALVES])]
     assert mean_f(agreements, 0.5) == pytest.approx(0.5)
     assert covering(agreements) == pytest.approx(0.75)
+
+
+def test_foreground_is_what_is_mostly_inside():
+    labels = np.array([[1, 1, 1, 2, 2, 2], [3, 3, 3, 3, 3, 3]])
+    truth = np.array(
+        [[True, True, False, False, False, True], [True, True, True, False, False, False]]
+    )
+    # half is not most
+    np.testing.assert_array_equal(foreground(labels, truth), labels == 1)
+
+
+def test_dice():
+    found = np.array([True, True, False, False])
+    assert dice(found, np.array([True, False, True, False])) == 0.5
+    assert dice(found, found) == 1
+    assert dice(found & False, found & False) == 1
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param([1, 1, 1, 1, 0, 2, 2, 2, 2], 1.0, id="all found"),
+        pytest.param([1, 1, 1, 1, 0, 0, 0, 0, 0], 1 / 2, id="one missed"),
+        pytest.param([1, 1, 0, 0, 0, 2, 2, 2, 2], 1 / 3, id="half of one is not enough"),
+        pytest.param([1, 1, 1, 1, 1, 1, 1, 1, 1], 0.0, id="two in one"),
+        pytest.param([1, 1, 1, 1, 3, 2, 2, 2, 2], 1.0, id="a speck is left out"),
+    ],
+)
+def test_instances(objects, expected):
+    truth = np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]])
+    assert instance_score(np.array([objects]), truth, speck=2) == expected

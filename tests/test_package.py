@@ -35,7 +35,7 @@ print(napari_unsupseg.segment(image, iterations=2, superpixels=50).shape)
 
 
 def test_public_names():
-    names = {"Segmenter", "Settings", "Step", "__version__", "segment"}
+    names = {"Hierarchy", "Segmenter", "Settings", "Step", "__version__", "segment"}
     assert set(napari_unsupseg.__all__) == names
     for name in names:
         assert getattr(napari_unsupseg, name)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_unsupseg.segments import connected_components, label_dtype
+from napari_unsupseg.segments import connected_components, label_dtype, region_table
 
 labels = hnp.arrays(np.uint8, (7, 8), elements=st.integers(0, 3))
 
@@ -35,3 +35,14 @@ def test_many_segments_keep_their_ids():
     segments = connected_components(clusters.astype(np.uint8))
     assert segments.dtype == np.uint16
     np.testing.assert_array_equal(np.unique(segments), np.arange(1, 1601))
+
+
+def test_a_region_table_measures_each_label():
+    labels = np.array([[3, 3, 0], [3, 1, 1]], dtype=np.uint8)
+    table = region_table(labels, np.array([[[1, 2, 9], [6, 4, 8]], [[0, 0, 9], [0, 1, 1]]]))
+    assert table["label"].tolist() == [1, 3]
+    assert table["area"].tolist() == [2, 3]
+    assert table["centroid_y"].tolist() == pytest.approx([1, 1 / 3])
+    assert table["centroid_x"].tolist() == pytest.approx([1.5, 1 / 3])
+    assert table["mean_intensity_0"].tolist() == [6, 3]
+    assert table["mean_intensity_1"].tolist() == [1, 0]

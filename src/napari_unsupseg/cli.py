@@ -22,7 +22,8 @@ from napari_unsupseg.errors import DeviceError, SettingError, UnsupsegError
 from napari_unsupseg.settings import Knob, Settings, knobs
 
 if TYPE_CHECKING:
-    from napari_unsupseg.training import Step
+    from napari_unsupseg.segmenter import Segmenter
+    from napari_unsupseg.training import Labels, Step
 
 __all__ = ["app"]
 
@@ -44,6 +45,7 @@ class Job:
     image: Path
     labels: Path
     preview: Path | None
+    table: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,15 @@ class Options:
     device: str
     channel_axis: int | None = None
     connected: bool = False
+    segments: bool = False
+    granularity: float | None = None
+    n_segments: int | None = None
     overwrite: bool = False
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether segments of the hierarchy are wanted in place of clusters."""
+        return self.segments or self.granularity is not None or self.n_segments is not None
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -128,6 +138,23 @@ def segment(
     connected: Annotated[
         bool, typer.Option("--connected", help="Label connected components instead of clusters.")
     ] = False,
+    segments: Annotated[
+        bool, typer.Option("--segments", help="Label the segments of the run's hierarchy.")
+    ] = False,
+    granularity: Annotated[
+        float | None,
+        typer.Option(help="The same, from 0 (finest) to 1 (a single one); --segments takes 0.5."),
+    ] = None,
+    n_segments: Annotated[
+        int | None, typer.Option(help="The same, cut into this many; fewer if it has fewer.")
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with area, centroid and mean intensities of each label; a folder for those "
+            "of several images."
+        ),
+    ] = None,
     channel_axis: Annotated[
         int | None,
         typer.Option(
@@ -151,8 +178,12 @@ def segment(
     """
     from napari_unsupseg.files import require_writable
 
-    jobs = _plan(images, output, preview, summary)
-    options = Options(settings, _checked_device(device), channel_axis, connected, overwrite)
+    _check_labelling(connected, segments, granularity, n_segments)
+    jobs = _plan(images, output, preview, table, summary)
+    options = Options(
+        settings, _checked_device(device), channel_axis, connected, segments, granularity,
+        n_segments, overwrite,
+    )  # fmt: skip
     to_stdout = str(summary) == "-"
     if summary and not to_stdout:
         with _failing():
@@ -200,26 +231,57 @@ def demo(
         show(job.image, job.labels)
 
 
+def _check_labelling(
+    connected: bool, segments: bool, granularity: float | None, n_segments: int | None
+) -> None:
+    """Refuse options that ask for two kinds of labels, or for a cut that cannot be."""
+    from napari_unsupseg.hierarchy import check_cut
+
+    is_cut = segments or granularity is not None or n_segments is not None
+    _refuse(connected and is_cut, "--connected and --segments are two kinds of labels: choose one")
+    try:
+        check_cut(n_segments=n_segments, level=granularity)
+    except SettingError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def _plan(
-    images: list[Path], output: Path, preview: Path | None, summary: Path | None
+    images: list[Path],
+    output: Path,
+    preview: Path | None,
+    table: Path | None,
+    summary: Path | None,
 ) -> list[Job]:
     """Name every file to be written, and refuse names that clash."""
     many = len(images) > 1
-    labels = _targets(images, output, "_labels.tif", many or output.is_dir())
     _refuse(many and output.suffix != "", f"--output {output}: name a folder for several images")
-    for path in labels:
-        _refuse(path.suffix not in (".tif", ".tiff"), f"--output {path}: must end in .tif or .tiff")
-    previews: list[Path] | list[None] = [None] * len(images)
-    if preview:
-        previews = _targets(images, preview, "_preview.png", many or preview.is_dir())
-        for path in previews:
-            _refuse(path.suffix != ".png", f"--preview {path}: must end in .png")
-    written = [path for path in [*labels, *previews, summary] if path]
+    labels = _named(images, "--output", output, "_labels.tif", (".tif", ".tiff"))
+    previews = _named(images, "--preview", preview, "_preview.png", (".png",))
+    tables = _named(images, "--table", table, "_table.csv", (".csv",))
+    written = [path for path in [*labels, *previews, *tables, summary] if path]
     for path in written:
         _refuse(written.count(path) > 1, f"{path}: two results would be written to this file")
         clash = any(image.exists() and path.exists() and path.samefile(image) for image in images)
         _refuse(clash, f"{path}: is one of the images and would be overwritten")
-    return [Job(*paths) for paths in zip(images, labels, previews, strict=True)]
+    return [
+        Job(image, label, picture, regions)
+        for image, label, picture, regions in zip(images, labels, previews, tables, strict=True)
+        if label
+    ]
+
+
+def _named(
+    images: list[Path], option: str, out: Path | None, ending: str, suffixes: tuple[str, ...]
+) -> list[Path | None]:
+    """Return the file that each image's results of one kind go to."""
+    if out is None:
+        return [None] * len(images)
+    in_folder = len(images) > 1 or out.is_dir()
+    paths = _targets(images, out, ending, in_folder)
+    for path in paths:
+        allowed = " or ".join(suffixes)
+        _refuse(path.suffix not in suffixes, f"{option} {path}: must end in {allowed}")
+    return list(paths)
 
 
 def _targets(images: list[Path], out: Path, ending: str, in_folder: bool) -> list[Path]:
@@ -269,26 +331,44 @@ def _run_jobs(jobs: list[Job], options: Options, console: Console) -> list[dict[
 
 def _run_job(job: Job, options: Options, console: Console) -> dict[str, Any]:
     """Segment one image, write its results and report on them."""
-    from napari_unsupseg.files import read_image, require_writable, write_labels, write_picture
+    from napari_unsupseg.files import (
+        read_image,
+        require_writable,
+        write_labels,
+        write_picture,
+        write_table,
+    )
+    from napari_unsupseg.images import split_channels
     from napari_unsupseg.preview import overlay
     from napari_unsupseg.segmenter import Segmenter
-    from napari_unsupseg.segments import connected_components
+    from napari_unsupseg.segments import region_table
 
-    for path in filter(None, (job.labels, job.preview)):
+    for path in filter(None, (job.labels, job.preview, job.table)):
         require_writable(path, overwrite=options.overwrite)
     image = read_image(job.image)
     start = time.perf_counter()
     segmenter = Segmenter(options.settings, device=options.device)
     steps = segmenter.steps(image, channel_axis=options.channel_axis)
     step, interrupted = _watch(steps, job.image.name, options.settings.iterations, console)
+    labels = _labels(segmenter, step, options)
     seconds = time.perf_counter() - start
-    labels = connected_components(step.labels) if options.connected else step.labels
-    record = segmenter.record(step) | {"image": job.image.name, "connected": options.connected}
+    n_segments = int(labels.max()) if options.connected or options.is_cut else None
+    labelling = {
+        "connected": options.connected,
+        "granularity": options.granularity,
+        "segments": n_segments,
+    }
+    record = segmenter.record(step) | {"image": job.image.name} | labelling
     write_labels(job.labels, labels, record)
+    if job.table:
+        channels = split_channels(image, options.channel_axis).values
+        write_table(job.table, region_table(labels, channels))
     if job.preview:
         write_picture(job.preview, overlay(segmenter.image_, labels))
     console.print(
-        f"{job.image}: {step.n_clusters} clusters after {step.iteration} iterations, "
+        f"{job.image}: "
+        + (f"{n_segments} segments of " if n_segments else "")
+        + f"{step.n_clusters} clusters after {step.iteration} iterations, "
         f"{seconds:.1f} s on {options.device} in {record['precision']}"
         + (", stopped by you" if interrupted else ""),
         markup=False,
@@ -296,18 +376,30 @@ def _run_job(job: Job, options: Options, console: Console) -> dict[str, Any]:
     console.print(f"  labels   {job.labels}", markup=False)
     if job.preview:
         console.print(f"  preview  {job.preview}", markup=False)
+    if job.table:
+        console.print(f"  table    {job.table}", markup=False)
     return {
         "image": str(job.image),
         "labels": str(job.labels),
         "preview": str(job.preview) if job.preview else None,
+        "table": str(job.table) if job.table else None,
         "clusters": step.n_clusters,
-        "segments": int(labels.max()) if options.connected else None,
+        "segments": n_segments,
         "iterations": step.iteration,
         "seconds": round(seconds, 3),
         "device": options.device,
         "precision": record["precision"],
         "interrupted": interrupted,
     }
+
+
+def _labels(segmenter: "Segmenter", step: "Step", options: Options) -> "Labels":
+    """Return the kind of labels that was asked for."""
+    from napari_unsupseg.segments import connected_components
+
+    if options.is_cut:
+        return segmenter.hierarchy_.cut(n_segments=options.n_segments, level=options.granularity)
+    return connected_components(step.labels) if options.connected else step.labels
 
 
 def _watch(

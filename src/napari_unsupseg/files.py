@@ -1,9 +1,10 @@
-"""Images from files, labels and previews to files; a file is never left half written."""
+"""Images from files; labels, previews and tables to files; a file is never left half written."""
 
 import contextlib
+import csv
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
 
-__all__ = ["read_image", "require_writable", "write_labels", "write_picture"]
+__all__ = ["read_image", "require_writable", "write_labels", "write_picture", "write_table"]
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 
@@ -127,6 +128,27 @@ def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
     """
     with _replacing(path) as partial:
         imageio.v3.imwrite(partial, picture, extension=".png")
+
+
+def write_table(path: Path, columns: Mapping[str, NDArray[np.number]]) -> None:
+    """Write a table of measurements.
+
+    Parameters
+    ----------
+    path : Path
+        The CSV file to write or replace.
+    columns : mapping of str to ndarray, shape (rows,)
+        Columns by name.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    with _replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The rooms put in order: an image goes in, labels come out."""
 
+import functools
 import math
 import warnings
 from collections.abc import Iterator
@@ -17,13 +18,16 @@ from napari_unsupseg.devices import (
     resolve_device,
     resolve_precision,
 )
+from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, check_cut
 from napari_unsupseg.images import PreparedImage, prepare, split_channels
 from napari_unsupseg.network import build_network
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.stages import required_bytes, train
-from napari_unsupseg.training import Step
+from napari_unsupseg.training import Labels, Step
 
 __all__ = ["Segmenter", "segment"]
+
+REMEMBERED = (10, 15, 20, 30, 40, 60)  # iterations whose labels the hierarchy is made from
 
 
 def segment(
@@ -31,6 +35,8 @@ def segment(
     *,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
+    granularity: float | None = None,
+    n_segments: int | None = None,
     device: str = "auto",
     **settings: Any,
 ) -> NDArray[np.unsignedinteger]:
@@ -45,6 +51,11 @@ def segment(
         is RGB, and a last axis of 4 is RGBA, whose alpha is left out with a warning.
     mask : array_like of bool, shape (Y, X), optional
         True where a pixel takes part; by default all that are not NaN.
+    granularity : float, optional
+        Return segments of the run's hierarchy in place of clusters: 0 gives the finest, 0.5 suits
+        most images, 1 gives a single one.
+    n_segments : int, optional
+        Return about this many segments of the hierarchy: fewer if it has fewer.
     device : str
         ``'auto'`` for the GPU if there is one, ``'cpu'``, ``'cuda'``, ``'mps'``, ``'xpu'``.
     **settings
@@ -52,9 +63,10 @@ def segment(
 
     Returns
     -------
-    ndarray of uint8 or uint16, shape (Y, X)
+    ndarray of uint8, uint16 or uint32, shape (Y, X)
         Clusters 1 to q, 0 where a pixel takes no part; uint16 if q (`max_clusters`) is above 255.
-        A cluster may lie in many places: `skimage.measure.label` tells them apart.
+        A cluster may lie in many places. With `granularity` or `n_segments`: segments, each a
+        connected region with a number of its own.
 
     Raises
     ------
@@ -80,9 +92,16 @@ def segment(
     >>> labels = segment(coins()[::4, ::4], iterations=5, superpixels=500)
     >>> labels.shape, labels.dtype
     ((76, 96), dtype('uint8'))
+    >>> segments = segment(coins()[::4, ::4], n_segments=20, iterations=5, superpixels=500)
+    >>> segments.max()
+    np.uint8(20)
     """
+    check_cut(n_segments=n_segments, level=granularity)
     segmenter = Segmenter(Settings.from_dict(settings), device=device)
-    return segmenter.fit(image, channel_axis=channel_axis, mask=mask).labels_
+    segmenter.fit(image, channel_axis=channel_axis, mask=mask)
+    if granularity is None and n_segments is None:
+        return segmenter.labels_
+    return segmenter.hierarchy_.cut(n_segments=n_segments, level=granularity)
 
 
 class Segmenter:
@@ -106,6 +125,8 @@ class Segmenter:
         After `fit`: the labels.
     n_iterations_ : int
         After `fit`: the number of iterations done.
+    hierarchy_ : Hierarchy
+        After the first step: segments at every granularity, made when first asked for.
 
     Raises
     ------
@@ -184,6 +205,7 @@ class Segmenter:
             last once more with the labels to keep. Leave the loop at any time: the step at hand
             has the labels so far.
         """
+        self._history: dict[int, Labels] = {}
         channels = split_channels(image, channel_axis)
         n_channels, *plane = channels.values.shape
         n_bytes = required_bytes(n_channels, math.prod(plane), self.settings)
@@ -191,7 +213,9 @@ class Segmenter:
         self.image_ = prepare(channels, mask, self.settings.intensity)
         if self.image_.is_constant:
             warnings.warn("image is constant: all of it is one cluster", stacklevel=2)
-            yield _constant_step(self.image_, self.settings)
+            step = _constant_step(self.image_, self.settings)
+            self._remember(step)
+            yield step
             return
         n_pixels = self.image_.valid.size
         if self.settings.superpixels > n_pixels:
@@ -203,7 +227,21 @@ class Segmenter:
         tensor = torch.from_numpy(self.image_.values).unsqueeze(0)
         with naming_out_of_memory(self.device):
             network = build_network(tensor, self.settings, self.features).to(self.device)
-        yield from train(network, self.image_, self.settings, self.precision)
+        for step in train(network, self.image_, self.settings, self.precision):
+            self._remember(step)
+            yield step
+
+    def _remember(self, step: Step) -> None:
+        """Keep what the hierarchy is made from: the labels on the way, and the last ones."""
+        self._last = step
+        if step.iteration in REMEMBERED:
+            self._history[step.iteration] = step.labels
+        self.__dict__.pop("hierarchy_", None)
+
+    @functools.cached_property
+    def hierarchy_(self) -> Hierarchy:
+        """Segments of the run at every granularity, made from what it has gone through so far."""
+        return build_hierarchy(self.image_, [*self._history.values(), self._last.labels])
 
     def record(self, step: Step) -> dict[str, Any]:
         """Say how the labels of a step were made, to be kept beside them.

@@ -1,0 +1,122 @@
+"""Foreground and single objects in nuclei and particle images, beside the classical methods.
+
+python -m benchmarks.microscopy --root DATA
+python -m benchmarks.microscopy --root DATA --limit 4 --set settle=0 --json out.json
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from imageio.v3 import imread
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from skimage.color import rgb2gray
+from skimage.filters import threshold_multiotsu
+from skimage.segmentation import felzenszwalb
+
+from benchmarks.baselines import k_means
+from benchmarks.metrics import dice, foreground, instance_score
+from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg.segments import connected_components
+
+SPECK = 15  # pixels; smaller objects are left out
+SCORES = ("Dice", "AP .5", "labels")
+
+
+def main(
+    root: Annotated[
+        Path, typer.Option(help="Folder with nuclei/ and particles/: NAME.png, NAME_instances.png.")
+    ],
+    limit: Annotated[int, typer.Option(help="Take this many images of each group.")] = 0,
+    baselines: Annotated[bool, typer.Option(help="Measure the classical methods too.")] = True,
+    set_: Annotated[list[str], typer.Option("--set", help="A setting, as NAME=VALUE.")] = [],  # noqa: B006
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the table here.")] = None,
+) -> None:
+    """Print Dice and AP of every method, where a label is foreground if most of its pixels are."""
+    settings = Settings.from_dict(
+        {name: json.loads(value) for name, value in (pair.split("=") for pair in set_)}
+    )
+    groups = {name: paths[: limit or None] for name, paths in find_images(root).items()}
+    tasks = [(group, path) for group, paths in groups.items() for path in paths]
+    found: dict[str, dict[str, list[tuple[float, ...]]]] = {}
+    for group, path in track(tasks, console=Console(stderr=True)):
+        image = imread(path)
+        instances = imread(path.with_name(f"{path.stem}_instances.png"))
+        labels = {name: method(image) for name, method in CLASSICAL.items() if baselines}
+        ours = Segmenter(settings).fit(image)
+        labels |= {"ours, clusters": ours.labels_, "ours, segments": ours.hierarchy_.cut()}
+        for name, one in labels.items():
+            found.setdefault(name, {}).setdefault(group, []).append(judge(one, instances))
+    rows = {
+        name: {
+            group: dict(zip(SCORES, np.mean(scores, axis=0).tolist(), strict=True))
+            for group, scores in by_group.items()
+        }
+        for name, by_group in found.items()
+    }
+    show(rows, {group: len(paths) for group, paths in groups.items()})
+    if json_:
+        json_.write_text(json.dumps({"settings": settings.to_dict(), "rows": rows}, indent=1))
+
+
+def find_images(root: Path) -> dict[str, list[Path]]:
+    """Return the images of each kind; stained tissue is what has colours."""
+    groups: dict[str, list[Path]] = {"fluorescence": [], "tissue": [], "particles": []}
+    for path in sorted((root / "nuclei").glob("*.png")):
+        if not path.stem.endswith("_instances"):
+            groups["tissue" if imread(path).ndim == 3 else "fluorescence"].append(path)
+    for path in sorted((root / "particles").glob("*.png")):
+        if not path.stem.endswith("_instances"):
+            groups["particles"].append(path)
+    return groups
+
+
+def judge(labels: np.ndarray, instances: np.ndarray) -> tuple[float, float, float]:
+    """Return Dice of the foreground, AP .5 of its objects, and the number of labels."""
+    found = foreground(labels, instances > 0)
+    objects = connected_components(found.astype(np.uint8))
+    return (
+        dice(found, instances > 0),
+        instance_score(objects, instances, SPECK),
+        len(np.unique(labels)),
+    )
+
+
+def otsu(image: np.ndarray, classes: int) -> np.ndarray:
+    """Divide brightness by Otsu's thresholds."""
+    grey = rgb2gray(image) if image.ndim == 3 else image
+    return np.digitize(grey, threshold_multiotsu(grey, classes))
+
+
+CLASSICAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "Otsu": lambda image: otsu(image, 2),
+    "Otsu, 3 classes": lambda image: otsu(image, 3),
+    "3-means": lambda image: k_means(image, 3),
+    "5-means": lambda image: k_means(image, 5),
+    "Felzenszwalb": lambda image: felzenszwalb(image, scale=500, sigma=0.5, min_size=20),
+}
+
+
+def show(rows: dict[str, dict[str, dict[str, float]]], sizes: dict[str, int]) -> None:
+    """Print the scores, a row a method."""
+    table = Table("method")
+    for group, size in sizes.items():
+        for score in SCORES:
+            table.add_column(f"{group} ({size})\n{score}", justify="right")
+    for name, groups in rows.items():
+        cells = (
+            f"{value:.1f}" if score == "labels" else f"{value:.3f}"
+            for scores in groups.values()
+            for score, value in scores.items()
+        )
+        table.add_row(name, *cells)
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

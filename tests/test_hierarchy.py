@@ -1,0 +1,172 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_unsupseg import Segmenter, Settings, segment
+from napari_unsupseg.errors import SettingError
+from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy
+from napari_unsupseg.images import prepare, split_channels
+from napari_unsupseg.segments import connected_components
+
+from .conftest import SMALL
+
+LEVELS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
+
+
+def quadrants() -> np.ndarray:
+    """Return four noisy squares of 30 pixels a side."""
+    truth = np.kron([[1, 2], [3, 4]], np.ones((30, 30), dtype=np.uint8))
+    noise = np.random.default_rng(0).normal(0, 0.02, truth.shape)
+    return (np.array([0, 0.1, 0.4, 0.7, 0.95])[truth] + noise).astype(np.float32)
+
+
+def hierarchy_of(image: np.ndarray, mask: np.ndarray | None = None, history=()) -> Hierarchy:
+    prepared = prepare(split_channels(image, None), mask, "auto")
+    return build_hierarchy(prepared, history or [np.ones(prepared.valid.shape, dtype=np.uint8)])
+
+
+@pytest.fixture(scope="module")
+def run(grey) -> Segmenter:
+    return Segmenter(Settings.from_dict(SMALL)).fit(grey)
+
+
+def refines(fine: np.ndarray, coarse: np.ndarray) -> bool:
+    """Whether every segment of one lies in one segment of the other."""
+    pairs = np.unique(np.stack([fine.ravel(), coarse.ravel()]), axis=1)
+    return len(np.unique(pairs[0])) == pairs.shape[1]
+
+
+def agree(found: np.ndarray, truth: np.ndarray) -> float:
+    """Return the share of pixels that lie in the segment most of whose pixels are as they are."""
+    counts = np.zeros((found.max() + 1, truth.max() + 1))
+    np.add.at(counts, (found, truth), 1)
+    return counts.max(axis=1).sum() / truth.size
+
+
+def test_squares_are_found_exactly():
+    truth = np.kron([[1, 2], [3, 4]], np.ones((30, 30), dtype=np.uint8))
+    assert agree(hierarchy_of(quadrants()).cut(n_segments=4), truth) == 1
+
+
+def test_a_history_tells_what_colours_do_not():
+    flat = np.repeat(np.linspace(0, 0.02, 40, dtype=np.float32)[:, np.newaxis], 60, axis=1)
+    flat[:6, :6] = 1
+    halves = np.repeat([[1] * 30 + [2] * 30], 40, axis=0).astype(np.uint8)
+    found = hierarchy_of(flat, history=[halves] * 3).cut(n_segments=3)
+    assert agree(found, halves) > 0.95
+
+
+def test_a_coarser_cut_only_merges(run):
+    cuts = [run.hierarchy_.cut(level=level) for level in LEVELS]
+    assert all(refines(fine, coarse) for fine, coarse in itertools.pairwise(cuts))
+    assert cuts[0].max() > cuts[-1].max() == 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(n_segments=st.integers(1, 40))
+def test_as_many_segments_as_asked_for(run, n_segments):
+    found = run.hierarchy_.cut(n_segments=n_segments)
+    np.testing.assert_array_equal(np.unique(found), np.arange(1, n_segments + 1))
+    assert found.dtype == np.uint8
+    # each is one connected region
+    assert connected_components(found).max() == n_segments
+
+
+def test_more_segments_than_there_are(run):
+    finest = run.hierarchy_.n_fragments
+    with pytest.warns(UserWarning, match=f"n_segments is 100,000 but there are {finest:,} "):
+        assert run.hierarchy_.cut(n_segments=100_000).max() == finest
+
+
+def test_the_default_level(run):
+    np.testing.assert_array_equal(
+        run.hierarchy_.cut(), run.hierarchy_.cut(level=Hierarchy.default_level)
+    )
+
+
+def test_boundaries_are_where_cuts_part(run):
+    boundaries = run.hierarchy_.boundaries()
+    assert boundaries.shape == run.labels_.shape
+    assert boundaries.dtype == np.float32
+    for level in LEVELS[1:]:
+        cut = run.hierarchy_.cut(level=level)
+        expected = np.zeros(cut.shape, dtype=bool)
+        expected[:-1] |= cut[:-1] != cut[1:]
+        expected[:, :-1] |= cut[:, :-1] != cut[:, 1:]
+        np.testing.assert_array_equal(boundaries > level, expected)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        pytest.param(np.arange(60) > 20, id="a side left out"),
+        pytest.param((np.arange(60) < 20) | (np.arange(60) > 40), id="two parts"),
+        pytest.param(np.arange(60) % 2 == 0, id="stripes"),
+    ],
+)
+def test_masked_pixels_take_no_part(mask):
+    mask = np.tile(mask, (60, 1))
+    hierarchy = hierarchy_of(quadrants(), mask)
+    for level in LEVELS:
+        np.testing.assert_array_equal(hierarchy.cut(level=level) > 0, mask)
+    assert hierarchy.cut(level=1).max() == 1
+    assert hierarchy.boundaries().max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 9), (9, 2), (17, 5)], ids=str)
+def test_small_images(shape):
+    image = np.arange(np.prod(shape)).reshape(shape)
+    cut = hierarchy_of(image).cut(level=0)
+    assert cut.shape == shape
+    assert cut.min() == 1
+
+
+def test_a_constant_image_is_one_segment():
+    with pytest.warns(UserWarning, match="constant"):
+        assert segment(np.full((30, 40), 7), granularity=0.5).max() == 1
+
+
+def test_channels_count():
+    image = np.zeros((2, 30, 40), dtype=np.float32)
+    image[0, :15], image[1, :, :20] = 1, 1
+    prepared = prepare(split_channels(image, 0), None, "auto")
+    found = build_hierarchy(prepared, [np.ones((30, 40), dtype=np.uint8)]).cut(n_segments=4)
+    assert agree(found, 2 * (image[0] > 0) + (image[1] > 0)) == 1
+
+
+def test_segment_returns_the_cut(grey, run):
+    np.testing.assert_array_equal(
+        segment(grey, n_segments=12, **SMALL), run.hierarchy_.cut(n_segments=12)
+    )
+    np.testing.assert_array_equal(
+        segment(grey, granularity=0.3, **SMALL), run.hierarchy_.cut(level=0.3)
+    )
+
+
+def test_a_hierarchy_follows_the_run(grey):
+    segmenter = Segmenter(Settings.from_dict(SMALL | {"iterations": 40}))
+    steps = segmenter.steps(grey)
+    next(steps)
+    early = segmenter.hierarchy_
+    for _ in steps:
+        pass
+    assert segmenter.hierarchy_ is not early
+    assert segmenter.hierarchy_ is segmenter.hierarchy_
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        ({"n_segments": 0}, "n_segments must be a whole number from 1, got 0"),
+        ({"n_segments": 2.5}, "n_segments must be a whole number from 1, got 2.5"),
+        ({"granularity": 1.5}, "granularity must be a number from 0 to 1, got 1.5"),
+        ({"granularity": "fine"}, "granularity must be a number from 0 to 1, got 'fine'"),
+        ({"granularity": 0.5, "n_segments": 5}, "both say where to cut"),
+    ],
+)
+def test_cuts_that_cannot_be(grey, where, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        segment(grey, **where)
