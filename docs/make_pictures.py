@@ -1,4 +1,4 @@
-"""Take the documentation's pictures: a real napari window before, during and after a run.
+"""Take the documentation's pictures: a napari window before, during and after a run, and its cuts.
 
     python docs/make_pictures.py [--image FILE --channel-axis 0] [--out FOLDER]
 
@@ -21,6 +21,7 @@ PLUGIN = "napari-unsupseg"
 WINDOW = (1200, 800)
 SCALE = 1.5
 UPDATES = {"early": 5, "late": 20}
+LEVELS = (0.2, 0.5, 0.6)
 TICK_MS = 20
 REDRAW_MS = 300
 
@@ -66,6 +67,12 @@ def main() -> None:
         QTest.qWait(TICK_MS)
     shoot("after")
     imwrite(options.out / f"{name}.png", np.hstack(canvases))
+    labels.visible = False
+    canvases.clear()
+    for level in LEVELS:
+        panel.granularity.value = level
+        shoot(f"granularity_{level}")
+    imwrite(options.out / f"{name}_segments.png", np.hstack(canvases))
     viewer.close()
     if np.array_equal(*seen):
         raise SystemExit("the labels did not change from one update to the next")

@@ -49,6 +49,7 @@ SMALL = 0.002  # share of the image below which a region merges the sooner
 SOONER = 0.3  # power of its size at which it does
 FARTHEST = 1e3  # for what must have a finite weight
 TYPICAL = 1.59  # dissimilarity at which the default level cuts
+STEEPNESS = 3  # of levels there, so that those of use lie well apart
 
 
 class Hierarchy:
@@ -217,8 +218,7 @@ def build_hierarchy(image: PreparedImage, history: Sequence[Labels]) -> Hierarch
         return Hierarchy(fragments, np.empty((0, 2), dtype=np.int64), np.empty(0))
     merges, dissimilarities = _Merging.of(fragments, colours, history).run()
     altitudes = np.maximum.accumulate(dissimilarities)
-    with np.errstate(invalid="ignore"):
-        levels = np.where(np.isinf(altitudes), 1, altitudes / (altitudes + TYPICAL))
+    levels = 1 - 1 / (1 + (altitudes / TYPICAL) ** STEEPNESS)
     return Hierarchy(fragments, merges, levels)
 
 

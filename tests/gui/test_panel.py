@@ -56,6 +56,43 @@ def test_the_labels_are_those_of_the_library(viewer, panel, qtbot, rgb):
     assert panel.status.value.startswith(f"{n_clusters} clusters after 8 iterations in ")
 
 
+def test_granularity_cuts_the_last_run_at_once(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    assert not panel.granularity.enabled
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    clusters = labels_of(viewer).data.copy()
+    assert panel.granularity.enabled
+    numbers = []
+    for level in (0.2, 0.6, 1.0):
+        panel.granularity.value = level
+        segments = viewer.layers["tissue segments"]
+        np.testing.assert_array_equal(segments.data, segment(rgb, granularity=level, **SMALL))
+        assert segments.metadata["napari-unsupseg"]["granularity"] == level
+        numbers.append(segments.data.max())
+    assert numbers[0] > numbers[1] > numbers[2] == 1
+    assert panel.status.value == "1 segment"
+    assert len(viewer.layers) == 3
+    np.testing.assert_array_equal(viewer.layers["tissue segmentation"].data, clusters)
+
+
+def test_segments_that_were_painted_on_are_kept(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    panel.granularity.value = 0.4
+    painted = viewer.layers["tissue segments"]
+    painted.paint((10, 10), 77)
+    kept = painted.data.copy()
+    panel.granularity.value = 0.6
+    np.testing.assert_array_equal(painted.data, kept)
+    new = viewer.layers["tissue segments [1]"]
+    assert not (new.data == 77).any()
+    viewer.layers.remove(new)  # and a layer that is gone is made again
+    panel.granularity.value = 0.7
+    assert viewer.layers["tissue segments [1]"].data.max() >= 1
+
+
 def test_a_larger_image_is_trained_on_at_reduced_size_first(viewer, panel, qtbot, rgb):
     image = np.tile(rgb, (4, 4, 1))
     viewer.add_image(image)

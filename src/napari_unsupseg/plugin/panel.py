@@ -12,6 +12,7 @@ from magicgui.widgets import (
     CheckBox,
     ComboBox,
     Container,
+    FloatSlider,
     Label,
     ProgressBar,
     PushButton,
@@ -38,6 +39,8 @@ from napari_unsupseg.settings import Knob, Settings, knobs
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_unsupseg.hierarchy import Hierarchy
+
 __all__ = ["SegmentationPanel"]
 
 logger = logging.getLogger(__name__)
@@ -56,6 +59,28 @@ class ActiveRun:
     stop: threading.Event
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class EndedRun:
+    """A run that has ended, and what it can be cut into."""
+
+    run: ActiveRun
+    hierarchy: "Hierarchy"
+    record: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ShownCut:
+    """A layer of segments, and what was put into it."""
+
+    layer: napari.layers.Labels
+    data: NDArray[np.unsignedinteger]
+
+    @property
+    def was_edited(self) -> bool:
+        """Whether somebody has painted on the layer since."""
+        return not np.array_equal(self.layer.data, self.data)
+
+
 class SegmentationPanel(Container[Widget]):
     """Dock widget that segments an Image layer while its labels are seen to change.
 
@@ -69,6 +94,8 @@ class SegmentationPanel(Container[Widget]):
         super().__init__()
         self._viewer = viewer
         self._active: ActiveRun | None = None
+        self._ended: EndedRun | None = None
+        self._cut: ShownCut | None = None
         self.image = _value_widget(annotation=napari.layers.Image, name="image", label="image")
         self.channels = ComboBox(
             label="channels",
@@ -91,6 +118,15 @@ class SegmentationPanel(Container[Widget]):
         self.more = CheckBox(text="more settings", value=False)
         self.run_button = PushButton(text="Run")
         self.stop_button = PushButton(text="Stop", tooltip="End the run and keep its labels.")
+        self.granularity = FloatSlider(
+            label="granularity",
+            value=0.5,
+            min=0,
+            max=1,
+            step=0.01,
+            enabled=False,
+            tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one).",
+        )
         self.progress = ProgressBar(label="progress", visible=False)
         self.status = Label(value="")
         self.status.native.setWordWrap(True)  # a long sentence must not widen the dock
@@ -109,13 +145,15 @@ class SegmentationPanel(Container[Widget]):
         )
         buttons.margins = (0, 0, 0, 0)
         self.extend([self.image, self.channels, *shown, self.update_every])
-        self.extend([self.more, self._folded, buttons, self.progress, self.status])
+        self.extend([self.more, self._folded, buttons, self.progress])
+        self.extend([self.granularity, self.status])
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_image_changed)
         self.more.changed.connect(self._on_more_changed)
         self.run_button.changed.connect(self.start)
         self.stop_button.changed.connect(self.stop)
+        self.granularity.changed.connect(self._on_granularity_changed)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
         self.native_parent_changed.connect(self._on_parent_changed)
         self.native.destroyed.connect(self._abandon)
@@ -195,13 +233,35 @@ class SegmentationPanel(Container[Widget]):
             self._remove(active.labels)
             self.status.value = "stopped before there were labels"
             return
-        if last.labels is not None:
-            self._show_labels(active, last.labels)
         active.labels.metadata["napari-unsupseg"] = last.record
+        if last.hierarchy is not None and last.record is not None:
+            self._ended, self._cut = EndedRun(active, last.hierarchy, last.record), None
+            self.granularity.enabled = True
         precision = last.record["precision"] if last.record else ""
         self.status.value = (
             f"{last.n_clusters} clusters after {last.iteration} iterations in {precision}"
         )
+
+    def _on_granularity_changed(self, level: float) -> None:
+        """Show the segments of the last run, in a layer that nobody has painted on."""
+        ended = self._ended
+        if ended is None:
+            return
+        image, channel_axis = ended.run.image, ended.run.request.channel_axis
+        # one data type for all cuts, so that napari need not build the layer anew
+        data = spread(ended.hierarchy.cut(level=level).astype(np.uint16), image, channel_axis)
+        cut = self._cut
+        if cut is None or cut.layer not in self._viewer.layers or cut.was_edited:
+            layer = self._viewer.add_labels(
+                data, name=f"{image.name} segments", **labels_keywords(image, channel_axis)
+            )
+        else:
+            layer = cut.layer
+            layer.data = data
+        layer.metadata["napari-unsupseg"] = ended.record | {"granularity": level}
+        self._cut = ShownCut(layer, data.copy())
+        n_segments = int(data.max())
+        self.status.value = "1 segment" if n_segments == 1 else f"{n_segments} segments"
 
     def _on_warned(self, warning: tuple[Any, ...]) -> None:
         show_warning(str(warning[0]))

@@ -4,13 +4,16 @@ import dataclasses
 import importlib
 import threading
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.settings import Settings
+
+if TYPE_CHECKING:
+    from napari_unsupseg.hierarchy import Hierarchy
 
 __all__ = ["Request", "RunError", "Update", "preload", "run"]
 
@@ -60,9 +63,11 @@ class Update:
     factor : int
         Pixels of the image along a side of each that was trained on.
     labels : ndarray of uint8 or uint16, shape (Y, X), or None
-        Labels, at every N-th iteration and at the end.
+        Labels, at every N-th iteration and after the last one.
     record : dict or None
         At the end: how the labels were made.
+    hierarchy : Hierarchy or None
+        At the end: segments at every granularity.
     """
 
     iteration: int
@@ -70,6 +75,7 @@ class Update:
     factor: int
     labels: NDArray[np.unsignedinteger] | None
     record: dict[str, Any] | None = None
+    hierarchy: "Hierarchy | None" = None
 
 
 def preload() -> threading.Thread:
@@ -103,7 +109,7 @@ def run(request: Request, stop: threading.Event) -> Generator[Update, None, Upda
     Returns
     -------
     Update or None
-        The last labels and their record; None if stopped before there were any.
+        The record and the hierarchy of the last labels; None if stopped before there were any.
 
     Raises
     ------
@@ -126,8 +132,11 @@ def run(request: Request, stop: threading.Event) -> Generator[Update, None, Upda
                 break
         if step is None:
             return None
-        record = segmenter.record(step)
-        return Update(step.iteration, step.n_clusters, step.factor, step.labels, record)
+        update = Update(
+            step.iteration, step.n_clusters, step.factor, step.labels, segmenter.record(step)
+        )
+        yield update  # the labels are ready; their hierarchy takes a moment
+        return dataclasses.replace(update, labels=None, hierarchy=segmenter.hierarchy_)
     except UnsupsegError:
         raise
     except Exception as error:
