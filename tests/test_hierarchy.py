@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy
+from napari_unsupseg.hierarchy import _Merging as Merging
 from napari_unsupseg.images import prepare, split_channels
 from napari_unsupseg.segments import connected_components
 
@@ -127,6 +128,24 @@ def test_small_images(shape):
 def test_a_constant_image_is_one_segment():
     with pytest.warns(UserWarning, match="constant"):
         assert segment(np.full((30, 40), 7), granularity=0.5).max() == 1
+    assert not hierarchy_of(np.full((5, 6), 7)).boundaries().any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_regions_merge_as_if_all_were_measured_anew_each_time(seed):
+    rng = np.random.default_rng(seed)
+    regions = np.kron(np.arange(12).reshape(3, 4), np.ones((4, 4), dtype=np.int64))
+    colours = rng.random((*regions.shape, 2)).astype(np.float32)
+    history = [rng.integers(1, 5, regions.shape).astype(np.uint8) for _ in range(3)]
+    _, dissimilarities = Merging.of(regions, colours, history).run()
+    for expected in dissimilarities:
+        anew = Merging.of(regions, colours, history)
+        weights = anew._weights()
+        assert weights.min() == pytest.approx(expected, rel=1e-5)
+        one, other = anew._pairs[weights.argmin()]
+        regions[regions == other] = one
+        regions = np.unique(regions, return_inverse=True)[1].reshape(regions.shape)
+    assert regions.max() == 0
 
 
 def test_channels_count():

@@ -92,7 +92,8 @@ class Hierarchy:
         n_segments : int, optional
             Segments to have; as many as there are fragments, if there are fewer.
         level : float, optional
-            0 gives the finest segments, 1 a single one; by default `default_level`.
+            0 gives the finest segments, 1 a single one, even of parts that touch nowhere; by
+            default `default_level`.
 
         Returns
         -------
@@ -119,13 +120,15 @@ class Hierarchy:
             below; 0 inside the finest segments.
         """
         levels = np.zeros(self._fragments.shape, dtype=np.float32)
+        if self.n_fragments == 1:
+            return levels
+        tree = hg.Tree(np.append(self._parents[:-1], len(self._parents) - 1))
         for axis in (0, 1):
             near, far = _neighbours(self._fragments, axis)
             places = np.nonzero((near != far) & (near >= 0) & (far >= 0))
             pairs, inverse = np.unique(
                 np.stack([near[places], far[places]]), axis=1, return_inverse=True
             )
-            tree = hg.Tree(np.append(self._parents[:-1], len(self._parents) - 1))
             ancestors = tree.lowest_common_ancestor(*pairs.astype(np.int64))
             found = self._levels[ancestors - self.n_fragments][inverse.ravel()]
             np.maximum.at(levels, places, found.astype(np.float32))

@@ -24,6 +24,7 @@ MAX_REDUCED_PIXELS = 2**15  # beyond these a montage is trained on
 FULL_PIXELS = 400**2  # of a montage at full size
 MAX_FULL_PIXELS = 2**19  # beyond these a montage is trained on; they take 1 GB of memory
 PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on a montage
+MONTAGE_ITERATIONS = 100  # at reduced size; a few flickering tiles can keep a montage from settling
 FINISHING = 5  # iterations at full size
 VOTING_PIXELS = 16  # of a superpixel; the last vote of larger ones would make outlines coarse
 
@@ -71,8 +72,11 @@ def plan(n_pixels: int, settings: Settings) -> list[Stage]:
         return [Stage(1, full, settings.iterations, settings.settle)]
     finishing = min(FINISHING, max(1, settings.iterations // 4))
     reduced = _pixels_to_train_on(n_pixels / factor**2, MAX_REDUCED_PIXELS, REDUCED_PIXELS)
+    iterations = settings.iterations - finishing
+    if n_pixels / factor**2 > reduced:
+        iterations = min(iterations, MONTAGE_ITERATIONS)
     return [
-        Stage(factor, reduced, settings.iterations - finishing, settings.settle),
+        Stage(factor, reduced, iterations, settings.settle),
         Stage(1, full, finishing, 0),
     ]
 
