@@ -89,8 +89,8 @@ def judge(labels: np.ndarray, instances: np.ndarray) -> tuple[float, float, floa
 
 def otsu(image: np.ndarray, classes: int) -> np.ndarray:
     """Divide brightness by Otsu's thresholds."""
-    grey = rgb2gray(image) if image.ndim == 3 else image
-    return np.digitize(grey, threshold_multiotsu(grey, classes))
+    grey = (rgb2gray(image) * 255).round().astype(np.uint8) if image.ndim == 3 else image
+    return np.digitize(grey, threshold_multiotsu(grey, classes), right=True)
 
 
 CLASSICAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -90,7 +90,7 @@ def test_microscopy_sets_methods_beside_each_other(tmp_path, capsys):
         for group in ("fluorescence", "tissue", "particles"):
             assert rows[method][group]["Dice"] > 0.99
             assert rows[method][group]["AP .5"] == 1
-    assert "fluorescence (1)" in capsys.readouterr().out
+    assert "ours, segments" in capsys.readouterr().out
 
 
 def test_k_means_finds_levels():
