@@ -178,12 +178,12 @@ def segment(
     """
     from napari_unsupseg.files import require_writable
 
-    _check_labelling(connected, segments, granularity, n_segments)
     jobs = _plan(images, output, preview, table, summary)
     options = Options(
         settings, _checked_device(device), channel_axis, connected, segments, granularity,
         n_segments, overwrite,
     )  # fmt: skip
+    _check_labelling(options)
     to_stdout = str(summary) == "-"
     if summary and not to_stdout:
         with _failing():
@@ -231,16 +231,14 @@ def demo(
         show(job.image, job.labels)
 
 
-def _check_labelling(
-    connected: bool, segments: bool, granularity: float | None, n_segments: int | None
-) -> None:
+def _check_labelling(options: Options) -> None:
     """Refuse options that ask for two kinds of labels, or for a cut that cannot be."""
     from napari_unsupseg.hierarchy import check_cut
 
-    is_cut = segments or granularity is not None or n_segments is not None
-    _refuse(connected and is_cut, "--connected and --segments are two kinds of labels: choose one")
+    both = options.connected and options.is_cut
+    _refuse(both, "--connected and --segments are two kinds of labels: choose one")
     try:
-        check_cut(n_segments=n_segments, level=granularity)
+        check_cut(n_segments=options.n_segments, level=options.granularity)
     except SettingError as error:
         raise typer.BadParameter(str(error)) from error
 
