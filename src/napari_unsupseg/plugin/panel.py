@@ -214,7 +214,9 @@ class SegmentationPanel(Container[Widget]):
         if update.labels is not None:
             self._show_labels(active, update.labels)
         self.progress.value = update.iteration
-        if not active.stop.is_set():
+        if update.record is not None:
+            self.status.value = "making segments…"
+        elif not active.stop.is_set():
             total = active.request.settings.iterations
             size = f" at 1/{update.factor} size" if update.factor > 1 else ""
             self.status.value = (
