@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy
-from napari_unsupseg.hierarchy import _Merging as Merging
 from napari_unsupseg.images import prepare, split_channels
+from napari_unsupseg.region_graph import RegionGraph
 from napari_unsupseg.segments import connected_components
 
 from .conftest import SMALL
@@ -56,7 +56,7 @@ def test_a_history_tells_what_colours_do_not():
     regions = np.kron(np.arange(24).reshape(4, 6), np.ones((10, 10), dtype=np.int64))
     colours = np.random.default_rng(0).random((*regions.shape, 1)).astype(np.float32)
     halves = np.repeat([[1] * 30 + [2] * 30], 40, axis=0).astype(np.uint8)
-    merges, dissimilarities = Merging.of(regions, colours, [halves] * 3).run()
+    merges, dissimilarities = RegionGraph.of(regions, colours, [halves] * 3).merge()
     hierarchy = Hierarchy(regions, merges, np.maximum.accumulate(dissimilarities))
     assert agree(hierarchy.cut(n_segments=2), halves) == 1
 
@@ -138,15 +138,27 @@ def test_regions_merge_as_if_all_were_measured_anew_each_time(seed):
     regions = np.kron(np.arange(12).reshape(3, 4), np.ones((4, 4), dtype=np.int64))
     colours = rng.random((*regions.shape, 2)).astype(np.float32)
     history = [rng.integers(1, 5, regions.shape).astype(np.uint8) for _ in range(3)]
-    _, dissimilarities = Merging.of(regions, colours, history).run()
+    _, dissimilarities = RegionGraph.of(regions, colours, history).merge()
     for expected in dissimilarities:
-        anew = Merging.of(regions, colours, history)
-        weights = anew._weights()
+        anew = RegionGraph.of(regions, colours, history)
+        weights = anew.weights()
         assert weights.min() == pytest.approx(expected, rel=1e-5)
-        one, other = anew._pairs[weights.argmin()]
+        one, other = anew.pairs[weights.argmin()]
         regions[regions == other] = one
         regions = np.unique(regions, return_inverse=True)[1].reshape(regions.shape)
     assert regions.max() == 0
+
+
+def test_groups_of_regions_are_as_if_described_anew():
+    rng = np.random.default_rng(0)
+    regions = np.kron(np.arange(12).reshape(3, 4), np.ones((4, 4), dtype=np.int64))
+    groups = np.array([0, 0, 1, 1, 0, 2, 2, 1, 3, 3, 2, 2])
+    colours = rng.random((*regions.shape, 2)).astype(np.float32)
+    history = [rng.integers(1, 5, regions.shape).astype(np.uint8) for _ in range(3)]
+    found = RegionGraph.of(regions, colours, history).grouped(groups)
+    anew = RegionGraph.of(groups[regions], colours, history)
+    np.testing.assert_array_equal(found.pairs, anew.pairs)
+    np.testing.assert_allclose(found.weights(), anew.weights(), rtol=1e-5)
 
 
 def test_channels_count():
@@ -190,3 +202,8 @@ def test_a_hierarchy_follows_the_run(grey):
 def test_cuts_that_cannot_be(grey, where, sentence):
     with pytest.raises(SettingError, match=sentence):
         segment(grey, **where)
+
+
+def test_a_level_that_cannot_be(run):
+    with pytest.raises(SettingError, match="level must be a number from 0 to 1, got 2"):
+        run.hierarchy_.cut(level=2)

@@ -238,7 +238,7 @@ def _check_labelling(options: Options) -> None:
     both = options.connected and options.is_cut
     _refuse(both, "--connected and --segments are two kinds of labels: choose one")
     try:
-        check_cut(n_segments=options.n_segments, level=options.granularity)
+        check_cut(options.n_segments, options.granularity)
     except SettingError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -253,37 +253,28 @@ def _plan(
     """Name every file to be written, and refuse names that clash."""
     many = len(images) > 1
     _refuse(many and output.suffix != "", f"--output {output}: name a folder for several images")
+    none: list[Path | None] = [None] * len(images)
     labels = _named(images, "--output", output, "_labels.tif", (".tif", ".tiff"))
-    previews = _named(images, "--preview", preview, "_preview.png", (".png",))
-    tables = _named(images, "--table", table, "_table.csv", (".csv",))
+    previews = _named(images, "--preview", preview, "_preview.png", (".png",)) if preview else none
+    tables = _named(images, "--table", table, "_table.csv", (".csv",)) if table else none
     written = [path for path in [*labels, *previews, *tables, summary] if path]
     for path in written:
         _refuse(written.count(path) > 1, f"{path}: two results would be written to this file")
         clash = any(image.exists() and path.exists() and path.samefile(image) for image in images)
         _refuse(clash, f"{path}: is one of the images and would be overwritten")
-    return [
-        Job(image, label, picture, regions)
-        for image, label, picture, regions in zip(images, labels, previews, tables, strict=True)
-        if label
-    ]
+    return [Job(*paths) for paths in zip(images, labels, previews, tables, strict=True)]
 
 
 def _named(
-    images: list[Path], option: str, out: Path | None, ending: str, suffixes: tuple[str, ...]
-) -> list[Path | None]:
+    images: list[Path], option: str, out: Path, ending: str, suffixes: tuple[str, ...]
+) -> list[Path]:
     """Return the file that each image's results of one kind go to."""
-    if out is None:
-        return [None] * len(images)
     in_folder = len(images) > 1 or out.is_dir()
-    paths = _targets(images, out, ending, in_folder)
+    paths = [out / (image.stem + ending) for image in images] if in_folder else [out]
     for path in paths:
         allowed = " or ".join(suffixes)
         _refuse(path.suffix not in suffixes, f"{option} {path}: must end in {allowed}")
-    return list(paths)
-
-
-def _targets(images: list[Path], out: Path, ending: str, in_folder: bool) -> list[Path]:
-    return [out / (image.stem + ending) for image in images] if in_folder else [out]
+    return paths
 
 
 def _refuse(wrong: bool, sentence: str) -> None:

@@ -96,7 +96,7 @@ def segment(
     >>> int(segments.max())
     20
     """
-    check_cut(n_segments=n_segments, level=granularity)
+    check_cut(n_segments, granularity)
     segmenter = Segmenter(Settings.from_dict(settings), device=device)
     segmenter.fit(image, channel_axis=channel_axis, mask=mask)
     if granularity is None and n_segments is None:

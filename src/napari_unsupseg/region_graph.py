@@ -1,0 +1,319 @@
+"""Regions of an image, what is inside each and along their borders, and the order they merge in."""
+
+import dataclasses
+import heapq
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import lazy_loader
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+from skimage.filters import gaussian
+
+__all__ = ["RegionGraph", "neighbours"]
+
+hg = lazy_loader.load("higra")  # it takes most of a second to load
+
+Labels = NDArray[np.unsignedinteger]
+Floats = NDArray[np.float64]
+
+COLOUR_BINS = 10  # of each channel's histogram
+
+# weights of what tells two regions apart, chosen on half of BSDS500's val images
+HISTORY = 0.5  # share of pixels whose labels differ, over iterations
+HISTORY_AT_BORDER = 0.8  # share of border pixels with other labels on the other side
+COLOUR = 1.0  # distance of mean colours, 1 from black to white
+COLOURS = 1.2  # share of pixels whose colours differ, over channels
+EDGE = 2.2  # step in colour across the border
+SMALL = 0.002  # share of the image below which a region merges the sooner
+SOONER = 0.3  # power of its size at which it does
+FARTHEST = 1e3  # for what must have a finite weight
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Regions:
+    """Sums over regions' pixels: areas (n,), colours (n, C), and histograms (n, bins)."""
+
+    areas: Floats
+    colours: Floats
+    colour_counts: NDArray[np.float32]
+    label_counts: NDArray[np.float32]
+    n_snapshots: int
+
+    def grouped(self, groups: NDArray[np.int64], n_groups: int) -> "_Regions":
+        """Return the sums over groups of regions."""
+        ones = np.ones(len(groups), dtype=np.float32)
+        members = csr_array((ones, (groups, np.arange(len(groups)))), (n_groups, len(groups)))
+        return self._map(lambda sums: members @ sums)
+
+    def with_room(self, n_more: int) -> "_Regions":
+        """Return these with as many empty regions behind them."""
+
+        def longer(sums: NDArray[Any]) -> NDArray[Any]:
+            return np.concatenate([sums, np.zeros((n_more, *sums.shape[1:]), sums.dtype)])
+
+        return self._map(longer)
+
+    def merge(self, one: int, other: int, into: int) -> None:
+        """Set a region to the union of two."""
+        for sums in self._sums():
+            sums[into] = sums[one] + sums[other]
+
+    def _map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "_Regions":
+        areas, colours, colour_counts, label_counts = map(change, self._sums())
+        return _Regions(areas, colours, colour_counts, label_counts, self.n_snapshots)
+
+    def _sums(self) -> tuple[NDArray[Any], ...]:
+        return self.areas, self.colours, self.colour_counts, self.label_counts
+
+
+class RegionGraph:
+    """Regions that cover an image, each with its neighbours.
+
+    Parameters
+    ----------
+    regions : _Regions
+        What is inside each.
+    pairs : ndarray of int, shape (E, 2)
+        Neighbours, all of them linked somehow.
+    borders : ndarray of float, shape (E, 3)
+        Pixel pairs along their border, and sums over these of edges and of changes of label; the
+        first is 0 where a pair is a mere link between parts that touch nowhere.
+    """
+
+    def __init__(self, regions: _Regions, pairs: NDArray[np.int64], borders: Floats) -> None:
+        self.pairs = pairs
+        self._regions = regions
+        self._borders = borders
+        self._small = SMALL * regions.areas.sum()
+
+    @classmethod
+    def of(
+        cls,
+        regions: NDArray[np.int64],
+        colours: NDArray[np.float32],
+        history: Sequence[Labels],
+    ) -> "RegionGraph":
+        """Describe regions and their borders.
+
+        Parameters
+        ----------
+        regions : ndarray of int, shape (Y, X)
+            Regions from 0, -1 at pixels that take no part.
+        colours : ndarray of float32, shape (Y, X, C)
+            Colours, 1 from black to white.
+        history : sequence of ndarray of unsigned integers, shape (Y, X)
+            Labels at some iterations.
+
+        Returns
+        -------
+        RegionGraph
+            Of these regions.
+        """
+        return cls(_describe(regions, colours, history), *_borders(regions, colours, history))
+
+    def grouped(self, groups: NDArray[np.int64]) -> "RegionGraph":
+        """Merge groups of regions, each given by its number from 0, shape (n,)."""
+        n_groups = int(groups.max()) + 1
+        between = np.sort(groups[self.pairs], axis=1)
+        apart = between[:, 0] != between[:, 1]
+        unique, inverse = np.unique(between[apart] @ [n_groups, 1], return_inverse=True)
+        pairs = np.stack(np.divmod(unique, n_groups), axis=1)
+        borders = _sums(inverse, self._borders[apart], len(pairs))
+        return RegionGraph(self._regions.grouped(groups, n_groups), pairs, borders)
+
+    def linked(self, n_groups: int) -> NDArray[np.int64]:
+        """Group regions by the mean dissimilarity along borders; return the group of each."""
+        graph = hg.UndirectedGraph(len(self._regions.areas))
+        graph.add_edges(self.pairs[:, 0], self.pairs[:, 1])
+        lengths = np.maximum(self._borders[:, 0], 1e-3)
+        weights = np.minimum(self.weights(), FARTHEST)
+        tree, altitudes = hg.binary_partition_tree_average_linkage(graph, weights, lengths)
+        groups: NDArray[np.int64] = hg.labelisation_horizontal_cut_from_num_regions(
+            tree, altitudes, n_groups
+        )
+        return groups
+
+    def merge(self) -> tuple[NDArray[np.int64], Floats]:
+        """Merge the two neighbours that differ least, again and again.
+
+        Returns
+        -------
+        merges : ndarray of int, shape (n - 1, 2)
+            What merges, in order: regions, or from n on what an earlier merge made.
+        dissimilarities : ndarray of float, shape (n - 1,)
+            How far apart they were.
+        """
+        # higra's tree with a rule of one's own is ten times slower than this where regions
+        # come to have many neighbours
+        n_regions = len(self._regions.areas)
+        regions = self._regions.with_room(n_regions - 1)
+        neighbours: list[dict[int, Floats]] = [{} for _ in range(2 * n_regions - 1)]
+        for (one, other), border in zip(self.pairs.tolist(), self._borders, strict=True):
+            neighbours[one][other] = neighbours[other][one] = border
+        queue = list(zip(self.weights().tolist(), *self.pairs.T.tolist(), strict=True))
+        heapq.heapify(queue)
+        merges, dissimilarities = [], []
+        for new in range(n_regions, 2 * n_regions - 1):
+            dissimilarity, one, other = heapq.heappop(queue)
+            while other not in neighbours[one]:  # one of them has merged since
+                dissimilarity, one, other = heapq.heappop(queue)
+            merges.append((one, other))
+            dissimilarities.append(dissimilarity)
+            regions.merge(one, other, into=new)
+            borders = _join(neighbours, one, other)
+            neighbours[new] = borders
+            if borders:
+                beyond = np.fromiter(borders, dtype=np.int64)
+                along = np.stack(list(borders.values()))
+                found = self._dissimilarity(regions, new, beyond, along)
+                for far, weight in zip(beyond.tolist(), found.tolist(), strict=True):
+                    neighbours[far][new] = borders[far]
+                    heapq.heappush(queue, (weight, new, far))
+        return np.array(merges), np.array(dissimilarities)
+
+    def weights(self) -> Floats:
+        """Return the dissimilarity of each pair, shape (E,); infinite where it is a mere link."""
+        ones, others = self.pairs.T
+        parts = np.array_split(np.arange(len(self.pairs)), len(self.pairs) // 1000 + 1)
+        return np.concatenate(
+            [
+                self._dissimilarity(self._regions, ones[part], others[part], self._borders[part])
+                for part in parts
+            ]
+        )
+
+    def _dissimilarity(
+        self,
+        regions: _Regions,
+        one: int | NDArray[np.int64],
+        other: NDArray[np.int64],
+        borders: Floats,
+    ) -> Floats:
+        """Return how much tells regions apart."""
+        a, b = regions.areas[one][..., np.newaxis], regions.areas[other][:, np.newaxis]
+        lengths, edges, changes = borders.T
+
+        def difference(sums: NDArray[Any]) -> NDArray[Any]:
+            return sums[one] / a - sums[other] / b
+
+        inside = (
+            HISTORY / 2 * np.abs(difference(regions.label_counts)).sum(1) / regions.n_snapshots
+            + COLOURS / 2 * np.abs(difference(regions.colour_counts)).sum(1)
+            / regions.colours.shape[1]
+            + COLOUR * np.linalg.norm(difference(regions.colours), axis=1)
+        )  # fmt: skip
+        with np.errstate(divide="ignore", invalid="ignore"):
+            between = (EDGE * edges + HISTORY_AT_BORDER * changes) / lengths
+        size = np.minimum(1, np.minimum(a, b).ravel() / self._small) ** SOONER
+        dissimilarity: Floats = np.where(lengths > 0, (inside + between) * size, np.inf)
+        return dissimilarity
+
+
+def _join(neighbours: list[dict[int, Floats]], one: int, other: int) -> dict[int, Floats]:
+    """Take two regions out of the graph; return the borders of what they are together."""
+    borders = neighbours[one]
+    for far, border in neighbours[other].items():
+        borders[far] = borders[far] + border if far in borders else border
+    for merged in (one, other):
+        borders.pop(merged, None)
+    for far in borders:
+        neighbours[far].pop(one, None)
+        neighbours[far].pop(other, None)
+    neighbours[one] = neighbours[other] = {}
+    return borders
+
+
+def neighbours(maps: NDArray[Any], axis: int, before: int = 0) -> tuple[Any, Any]:
+    """Return both sides of each pair of neighbours along an axis; `before` looks further away."""
+    length = maps.shape[axis]
+    near = np.maximum(np.arange(length - 1) - before, 0)
+    far = np.minimum(np.arange(1, length) + before, length - 1)
+    return maps.take(near, axis), maps.take(far, axis)
+
+
+def _sums(
+    regions: NDArray[np.int64], values: NDArray[np.floating], n_regions: int
+) -> NDArray[np.float64]:
+    """Sum values (pixels, C) over regions, (n, C)."""
+    return np.stack([np.bincount(regions, column, n_regions) for column in values.T], axis=1)
+
+
+def _pairs(
+    regions: NDArray[np.int64], *strengths: Sequence[NDArray[Any]]
+) -> tuple[NDArray[np.int64], Floats, list[Floats]]:
+    """Return pairs of neighbouring regions, their borders' lengths, and sums along the borders.
+
+    Each strength is a pair of maps, (Y - 1, X) and (Y, X - 1), of what lies between neighbours.
+    """
+    n_regions = int(regions.max()) + 1
+    codes, along = [], [[] for _ in strengths]  # type: ignore[var-annotated]
+    for axis in (0, 1):
+        near, far = neighbours(regions, axis)
+        is_border = (near != far) & (near >= 0) & (far >= 0)
+        near, far = near[is_border], far[is_border]
+        codes.append(np.minimum(near, far) * n_regions + np.maximum(near, far))
+        for kept, strength in zip(along, strengths, strict=True):
+            kept.append(strength[axis][is_border])
+    unique, inverse = np.unique(np.concatenate(codes), return_inverse=True)
+    pairs = np.stack(np.divmod(unique, n_regions), axis=1)
+    sums = [np.bincount(inverse, np.concatenate(kept)).astype(np.float64) for kept in along]
+    return pairs, np.bincount(inverse).astype(np.float64), sums
+
+
+def _link(pairs: NDArray[np.int64], n_regions: int) -> NDArray[np.int64]:
+    """Return pairs that link the parts of the image which touch nowhere into a chain."""
+    ones = np.ones(len(pairs), dtype=bool)
+    adjacency = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(n_regions, n_regions))
+    _, parts = connected_components(adjacency, directed=False)
+    firsts = np.unique(parts, return_index=True)[1]
+    return np.stack([firsts[:-1], firsts[1:]], axis=1)
+
+
+def _describe(
+    fragments: NDArray[np.int64], colours: NDArray[np.float32], history: Sequence[Labels]
+) -> _Regions:
+    """Sum up what is inside each fragment."""
+    inside = fragments >= 0
+    regions, values = fragments[inside], colours[inside]
+    n_regions = int(regions.max()) + 1
+    low, high = values.min(0), values.max(0)
+    bins = ((values - low) / np.maximum(high - low, 1e-6) * COLOUR_BINS).astype(np.int64)
+    return _Regions(
+        np.bincount(regions).astype(np.float64),
+        _sums(regions, values, n_regions),
+        _counts(regions, list(np.minimum(bins, COLOUR_BINS - 1).T), n_regions),
+        _counts(regions, [labels[inside] for labels in history], n_regions),
+        len(history),
+    )
+
+
+def _borders(
+    fragments: NDArray[np.int64], colours: NDArray[np.float32], history: Sequence[Labels]
+) -> tuple[NDArray[np.int64], Floats]:
+    """Return which fragments are neighbours, (E, 2), and what lies along their borders, (E, 3)."""
+    smooth = gaussian(colours, 1, channel_axis=-1)
+    edges, changes = [], []
+    for axis in (0, 1):
+        edges.append(np.linalg.norm(np.subtract(*neighbours(smooth, axis)), axis=-1))
+        differ = (np.not_equal(*neighbours(labels, axis, before=1)) for labels in history)
+        changes.append(sum(differ) / len(history))
+    pairs, lengths, sums = _pairs(fragments, edges, changes)
+    links = _link(pairs, int(fragments.max()) + 1)
+    borders = np.stack([lengths, *sums], axis=1)
+    return np.concatenate([pairs, links]), np.concatenate([borders, np.zeros((len(links), 3))])
+
+
+def _counts(
+    regions: NDArray[np.int64], columns: Sequence[NDArray[np.integer]], n_regions: int
+) -> NDArray[np.float32]:
+    """Count values in each region, one block of columns after another, (n, sum of values)."""
+    blocks = []
+    for values in columns:
+        size = int(values.max()) + 1
+        counts = np.bincount(regions * size + values, minlength=n_regions * size)
+        counts = counts.reshape(n_regions, size).astype(np.float32)
+        blocks.append(counts[:, counts.any(axis=0)])
+    return np.concatenate(blocks, axis=1)
