@@ -1,19 +1,24 @@
 """Agreement with people on BSDS500: ours, by any settings, beside other methods.
 
-python -m benchmarks.bsds500 --root BSDS500 --limit 10
+python -m benchmarks.bsds500 --root BSDS500 --limit 20
+python -m benchmarks.bsds500 --root BSDS500 --workers 2 --keep DONE --curves curves.png
 python -m benchmarks.bsds500 --root BSDS500 --limit 10 --set settle=0 --at 30 --at 50
 
-Rows named by a number are the clusters' connected components at that iteration, "end" those of the
-last; "segments" is the hierarchy cut at its default level. gPb-owt-ucm is there if ROOT has ucm2/.
+"ours, segments" is the hierarchy cut at a level, "ours, clusters" the connected components of the
+clusters at an iteration. gPb-owt-ucm is there if ROOT has ucm2/. An image that DONE holds is not
+made again, as long as the package is the same.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
 
+import joblib
 import numpy as np
 import typer
 from imageio.v3 import imread
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -22,13 +27,32 @@ from skimage.measure import label
 from skimage.segmentation import felzenszwalb
 from skimage.transform import downscale_local_mean, resize
 
-from benchmarks.metrics import Agreement, average_precision, compare, covering, mean_f
-from napari_unsupseg import Segmenter, Settings
+import napari_unsupseg
+from benchmarks.baselines import k_means
+from benchmarks.metrics import (
+    Agreement,
+    average_precision,
+    compare,
+    coverings,
+    f_measures,
+    mean_iou,
+    precision_recall,
+)
+from napari_unsupseg import Hierarchy, Segmenter, Settings
 from napari_unsupseg.segments import connected_components
 
-# the best of one value for all images of val
-FELZENSZWALB = 500
-GPB_LEVEL = 0.12
+# by method and by what it was given: a scale, a level, an iteration, k
+Judged = dict[tuple[str, float], Agreement]
+
+SCALES = (100, 200, 300, 500, 700, 1000, 1500, 2000)
+GPB_LEVELS = tuple(np.linspace(0.02, 0.4, 20).round(2).tolist())
+LEVELS = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
+# one for all images: the best of val for the others, the default for ours
+CHOSEN = {"Felzenszwalb": 500, "gPb-owt-ucm": 0.12, "ours, segments": Hierarchy.default_level}
+WINDOWS = (1, 3, 5, 7)
+MEANS = range(2, 21)
+PAPER_COMPONENTS = range(1, 6)
+PAPER_ITERATIONS = 500
 
 
 def main(
@@ -38,51 +62,119 @@ def main(
     downsample: Annotated[int, typer.Option(help="Average over squares of this side.")] = 1,
     at: Annotated[list[int], typer.Option(help="Iterations to judge as well.")] = [],  # noqa: B006
     set_: Annotated[list[str], typer.Option("--set", help="A setting, as NAME=VALUE.")] = [],  # noqa: B006
-    json_: Annotated[Path | None, typer.Option("--json", help="Write the table here.")] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="The paper's rows too: k-means, M = 1…5 to T = 500.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes; each takes an image at a time.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Folder that keeps what is done.")] = None,
+    curves: Annotated[Path | None, typer.Option(help="Draw precision over recall here.")] = None,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write all scores here.")] = None,
 ) -> None:
-    """Segment each image and print AP, F and covering of each method."""
+    """Segment each image and print AP, F, IoU and covering of each method."""
     settings = Settings.from_dict(
         {name: json.loads(value) for name, value in (pair.split("=") for pair in set_)}
     )
     paths = sorted((root / "images" / split).glob("*.jpg"))
     if limit:
         paths = [paths[i] for i in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
-    judged: dict[int | str, list[Agreement]] = {}
-    steps: list[tuple[int, int]] = []
-    for path in track(paths, console=Console(stderr=True)):
-        image = imread(path)
-        annotations = read_annotations(root / "groundTruth" / split / f"{path.stem}.mat")
-
-        def judge_as(name: int | str, segments: np.ndarray) -> None:
-            full = resize(segments, annotations[0].shape, order=0, preserve_range=True)  # noqa: B023
-            judged.setdefault(name, []).append(compare(full, annotations))  # noqa: B023
-
-        ucm = root / "ucm2" / split / f"{path.stem}.mat"
-        judge_as("Felzenszwalb", felzenszwalb(image, scale=FELZENSZWALB, sigma=0.5, min_size=20))
-        if ucm.exists():
-            judge_as("gPb-owt-ucm", read_ucm(ucm))
-        seen = set()
-        segmenter = Segmenter(settings)
-        for step in segmenter.steps(shrink(image, downsample)):
-            if step.iteration in at and step.iteration not in seen:
-                judge_as(step.iteration, connected_components(step.labels))
-                seen.add(step.iteration)
-        judge_as("end", connected_components(step.labels))
-        judge_as("segments", segmenter.hierarchy_.cut())
-        steps.append((step.iteration, step.n_clusters))
-    rows = [{"method": name, **judge(found)} for name, found in judged.items()]
-    iterations, clusters = np.mean(steps, axis=0).tolist()
+    memory = joblib.Memory(keep, verbose=0)
+    work = joblib.delayed(judge_image)
+    tasks = (work(memory, path, settings, downsample, tuple(at), paper) for path in paths)
+    of_images = joblib.Parallel(workers, return_as="generator")(tasks)
+    found: dict[tuple[str, float], list[Agreement]] = {}
+    for judged in track(of_images, total=len(paths), console=Console(stderr=True)):
+        for key, agreement in judged.items():
+            found.setdefault(key, []).append(agreement)
+    rows = [score(method, value, agreements) for (method, value), agreements in found.items()]
     report = {
-        "images": len(paths),
+        "images": [path.stem for path in paths],
         "downsample": downsample,
         "settings": settings.to_dict(),
-        "iterations": iterations,
-        "clusters": clusters,
         "rows": rows,
+        "methods": best_levels(found),
     }
-    show(report)
+    shown = [row for row in rows if is_shown(row, rows)]
+    show(shown, report["methods"], len(paths))
+    if curves:
+        draw_curves({(row["method"], row["at"]) for row in shown}, found, curves)
     if json_:
         json_.write_text(json.dumps(report, indent=1))
+
+
+def judge_image(
+    memory: joblib.Memory,
+    path: Path,
+    settings: Settings,
+    downsample: int,
+    at: tuple[int, ...],
+    paper: bool,
+) -> Judged:
+    """Compare every method's segments of an image with people's, unless that was done before."""
+    judged = memory.cache(judge_others)(path, paper)
+    judge_own = memory.cache(judge_ours)
+    judged |= judge_own("ours", path, settings.to_dict(), downsample, at, LEVELS, fingerprint())
+    for components in PAPER_COMPONENTS if paper else ():
+        plain = {"components": components, "settle": 0, "iterations": PAPER_ITERATIONS}
+        values = settings.to_dict() | plain
+        judged |= judge_own(f"M = {components}", path, values, downsample, (), (), fingerprint())
+    return judged
+
+
+def judge_others(path: Path, paper: bool) -> Judged:
+    """Judge the methods that are not ours."""
+    image = imread(path)
+    root, split = path.parents[2], path.parent.name
+    annotations = read_annotations(root / "groundTruth" / split / f"{path.stem}.mat")
+    judged = {
+        ("Felzenszwalb", float(scale)): compare(
+            felzenszwalb(image, scale=scale, sigma=0.5, min_size=20), annotations
+        )
+        for scale in SCALES
+    }
+    ucm = root / "ucm2" / split / f"{path.stem}.mat"
+    if ucm.exists():
+        for level in GPB_LEVELS:
+            judged["gPb-owt-ucm", level] = compare(read_ucm(ucm, level), annotations)
+    for window in WINDOWS if paper else ():
+        for k in MEANS:
+            clusters = connected_components(k_means(image, k, window) + 1)
+            judged[f"k-means, α = {window}", float(k)] = compare(clusters, annotations)
+    return judged
+
+
+def judge_ours(
+    name: str,
+    path: Path,
+    values: dict[str, Any],
+    downsample: int,
+    at: tuple[int, ...],
+    levels: tuple[float, ...],
+    code: str,
+) -> Judged:
+    """Judge a run: its clusters at some iterations and at the end, its segments at some levels."""
+    annotations = read_annotations(
+        path.parents[2] / "groundTruth" / path.parent.name / f"{path.stem}.mat"
+    )
+    judged: Judged = {}
+
+    def judge_as(kind: str, value: float, segments: np.ndarray) -> None:
+        full = resize(segments, annotations[0].shape, order=0, preserve_range=True)
+        judged[f"{name}, {kind}", value] = compare(full, annotations)
+
+    segmenter = Segmenter(Settings.from_dict(values))
+    for step in segmenter.steps(shrink(imread(path), downsample)):
+        if step.iteration in at:
+            judge_as(f"clusters at {step.iteration}", 0, connected_components(step.labels))
+    judge_as("clusters", 0, connected_components(step.labels))
+    for level in levels:
+        judge_as("segments", level, segmenter.hierarchy_.cut(level=level))
+    return judged
+
+
+def fingerprint() -> str:
+    """Return what changes whenever the package's code does, but for its doors."""
+    sources = sorted(Path(napari_unsupseg.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def read_annotations(path: Path) -> list[np.ndarray]:
@@ -91,11 +183,10 @@ def read_annotations(path: Path) -> list[np.ndarray]:
     return [cell["Segmentation"][0, 0].astype(np.int64) for cell in cells]
 
 
-def read_ucm(path: Path) -> np.ndarray:
-    """Return the segments of a gPb-owt-ucm hierarchy, cut at one level for all images."""
+def read_ucm(path: Path, level: float) -> np.ndarray:
+    """Return the segments of a gPb-owt-ucm hierarchy, cut at a level."""
     # the borders lie between pixels, in a map of twice the size
-    inside = loadmat(path)["ucm2"] <= GPB_LEVEL
-    return label(inside, connectivity=1)[1::2, 1::2]
+    return label(loadmat(path)["ucm2"] <= level, connectivity=1)[1::2, 1::2]
 
 
 def shrink(image: np.ndarray, factor: int) -> np.ndarray:
@@ -105,31 +196,70 @@ def shrink(image: np.ndarray, factor: int) -> np.ndarray:
     return downscale_local_mean(image, (factor, factor, 1)).round().astype(np.uint8)
 
 
-def judge(agreements: list[Agreement]) -> dict[str, float]:
+def score(method: str, value: float, agreements: list[Agreement]) -> dict[str, Any]:
     """Return every score of a method over many images."""
     return {
+        "method": method,
+        "at": value,
         "AP .5": average_precision(agreements, 0.5),
         "AP .7": average_precision(agreements, 0.7),
-        "F .5": mean_f(agreements, 0.5),
-        "F .7": mean_f(agreements, 0.7),
-        "covering": covering(agreements),
+        "F .5": float(f_measures(agreements, 0.5).mean()),
+        "F .7": float(f_measures(agreements, 0.7).mean()),
+        "mIoU": mean_iou(agreements),
+        "fine": mean_iou(agreements, "fine"),
+        "coarse": mean_iou(agreements, "coarse"),
+        "covering": float(coverings(agreements).mean()),
         "segments": float(np.mean([agreement.areas.size for agreement in agreements])),
+        "F .5 of each image": f_measures(agreements, 0.5).tolist(),
     }
 
 
-def show(report: dict[str, Any]) -> None:
-    """Print a report as a table."""
-    table = Table(
-        title=f"{report['images']} images; ours: {report['iterations']:.0f} iterations, "
-        f"{report['clusters']:.1f} clusters"
-    )
-    for name in report["rows"][0]:
+def best_levels(found: dict[tuple[str, float], list[Agreement]]) -> dict[str, dict[str, float]]:
+    """Return each method's covering at the best level for all images, and at each image's best."""
+    by_method: dict[str, list[np.ndarray]] = {}
+    for (method, _), agreements in found.items():
+        by_method.setdefault(method, []).append(coverings(agreements))
+    return {
+        method: {
+            "ODS": float(np.mean(table, axis=1).max()),
+            "OIS": float(np.max(table, axis=0).mean()),
+        }
+        for method, table in by_method.items()
+    }
+
+
+def is_shown(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
+    """Whether a row is its method's: the chosen one, or that of the best AP, as in the paper."""
+    if row["method"] in CHOSEN:
+        return row["at"] == CHOSEN[row["method"]]
+    return row["AP .5"] == max(r["AP .5"] for r in rows if r["method"] == row["method"])
+
+
+def show(rows: list[dict[str, Any]], methods: dict[str, dict[str, float]], n_images: int) -> None:
+    """Print a row a method."""
+    table = Table(title=f"{n_images} images")
+    for name in [*[*rows[0]][:-1], "ODS", "OIS"]:
         table.add_column(name, justify="right")
-    for row in report["rows"]:
-        table.add_row(
-            *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values())
-        )
-    Console().print(table)
+    for row in rows:
+        method, value, *scores = [*row.values()][:-1]
+        scores += methods[method].values()
+        table.add_row(method, f"{value:g}", *(f"{number:.3f}" for number in scores))
+    Console(width=160).print(table)
+
+
+def draw_curves(
+    shown: set[tuple[str, float]], found: dict[tuple[str, float], list[Agreement]], path: Path
+) -> None:
+    """Draw precision over recall at an IoU of one half, a line a method."""
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.subplots()
+    for (method, value), agreements in found.items():
+        if (method, value) in shown:
+            precision, recall = precision_recall(agreements, 0.5)
+            axes.plot(recall, precision, label=method)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,28 @@
 """How well segments agree with those that people drew: AP, F and covering of BSDS500."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
     "Agreement",
+    "Human",
     "average_precision",
     "compare",
-    "covering",
+    "coverings",
     "dice",
+    "f_measures",
     "foreground",
     "instance_score",
-    "mean_f",
+    "mean_iou",
+    "precision_recall",
 ]
 
 Labels = NDArray[np.integer]
+Whose = Literal["all", "fine", "coarse"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,25 +33,44 @@ class Agreement:
     ----------
     areas : ndarray of int, shape (S,)
         Pixels of each segment.
-    human_areas : list of ndarray of int
-        Pixels of each human segment, an array an annotator.
-    iou : list of ndarray of float, shape (S, H)
-        Intersection over union of segments and human segments, an array an annotator.
+    iou : ndarray of float, shape (S,)
+        Best intersection over union of each segment with any human segment.
+    people : list of Human
+        One an annotator.
     """
 
     areas: NDArray[np.int64]
-    human_areas: list[NDArray[np.int64]]
-    iou: list[NDArray[np.float64]]
+    iou: NDArray[np.float64]
+    people: list["Human"]
 
 
-def compare(segments: Labels, annotations: Iterable[Labels]) -> Agreement:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Human:
+    """One annotator's segments, and the best of ours for each.
+
+    Attributes
+    ----------
+    areas : ndarray of int, shape (H,)
+        Pixels of each human segment.
+    iou : ndarray of float, shape (H,)
+        Best intersection over union of each with any of ours.
+    best : ndarray of int, shape (H,)
+        Which of ours that is; above an IoU of one half there is no other.
+    """
+
+    areas: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    best: NDArray[np.int64]
+
+
+def compare(segments: Labels, annotations: Sequence[Labels]) -> Agreement:
     """Compare one image's segments with the annotators'.
 
     Parameters
     ----------
     segments : ndarray of int, shape (Y, X)
         One id a segment.
-    annotations : iterable of ndarray of int, shape (Y, X)
+    annotations : sequence of ndarray of int, shape (Y, X)
         One an annotator, one id a human segment.
 
     Returns
@@ -56,22 +80,49 @@ def compare(segments: Labels, annotations: Iterable[Labels]) -> Agreement:
 
     Examples
     --------
-    >>> compare(np.array([[1, 1, 2]]), [np.array([[5, 5, 5]])]).iou[0].round(2)
-    array([[0.67],
-           [0.33]])
+    >>> compare(np.array([[1, 1, 2]]), [np.array([[5, 5, 5]])]).iou.round(2)
+    array([0.67, 0.33])
     """
     _, ours = np.unique(segments, return_inverse=True)
     areas = np.bincount(ours.ravel())
-    human_areas, tables = [], []
+    iou, people = np.zeros(areas.size), []
     for annotation in annotations:
         _, theirs = np.unique(annotation, return_inverse=True)
         human = np.bincount(theirs.ravel())
         pairs = ours.ravel() * human.size + theirs.ravel()
         shared = np.bincount(pairs, minlength=areas.size * human.size)
         shared = shared.reshape(areas.size, human.size)
-        human_areas.append(human)
-        tables.append(shared / (areas[:, np.newaxis] + human - shared))
-    return Agreement(areas, human_areas, tables)
+        table = shared / (areas[:, np.newaxis] + human - shared)
+        iou = np.maximum(iou, table.max(axis=1))
+        people.append(Human(human, table.max(axis=0), table.argmax(axis=0)))
+    return Agreement(areas, iou, people)
+
+
+def precision_recall(
+    agreements: Sequence[Agreement], threshold: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return precision and recall as the segments of many images are taken in, largest first.
+
+    Parameters
+    ----------
+    agreements : sequence of Agreement
+        One an image.
+    threshold : float
+        From one half on. A segment is right when its best IoU with any human segment of its
+        image exceeds this; a human segment is found when any segment's IoU with it does.
+
+    Returns
+    -------
+    precision, recall : ndarray of float, shape (all segments,)
+        Both from 0 to 1; recall never falls.
+    """
+    areas = np.concatenate([agreement.areas for agreement in agreements])
+    right = np.concatenate([agreement.iou > threshold for agreement in agreements])
+    found = np.concatenate([_found(agreement, threshold) for agreement in agreements])
+    n_human = sum(human.areas.size for agreement in agreements for human in agreement.people)
+    order = np.argsort(-areas, kind="stable")
+    precision = np.cumsum(right[order]) / np.arange(1, areas.size + 1)
+    return precision, np.cumsum(found[order]) / n_human
 
 
 def average_precision(agreements: Sequence[Agreement], threshold: float) -> float:
@@ -82,50 +133,43 @@ def average_precision(agreements: Sequence[Agreement], threshold: float) -> floa
     agreements : sequence of Agreement
         One an image.
     threshold : float
-        A segment is right when its best IoU with any human segment of its image exceeds this;
-        a human segment is found when any segment's IoU with it does.
+        As in `precision_recall`.
 
     Returns
     -------
     float
         Sum of precision times the step in recall, over the segments sorted by area.
     """
-    areas = np.concatenate([agreement.areas for agreement in agreements])
-    right = np.concatenate([_is_right(agreement, threshold) for agreement in agreements])
-    order = np.argsort(-areas, kind="stable")
-    precision = np.cumsum(right[order]) / np.arange(1, areas.size + 1)
-    newly_found = np.concatenate([_newly_found(agreement, threshold) for agreement in agreements])
-    n_human = sum(human.size for agreement in agreements for human in agreement.human_areas)
-    return float((precision * newly_found[order]).sum() / n_human)
+    precision, recall = precision_recall(agreements, threshold)
+    return float((precision * np.diff(recall, prepend=0)).sum())
 
 
-def mean_f(agreements: Sequence[Agreement], threshold: float) -> float:
-    """F-measure of right segments and found human segments, averaged over images.
+def f_measures(agreements: Sequence[Agreement], threshold: float) -> NDArray[np.float64]:
+    """F-measure of right segments and found human segments of each image.
 
     Parameters
     ----------
     agreements : sequence of Agreement
         One an image.
     threshold : float
-        As in `average_precision`.
+        As in `precision_recall`.
 
     Returns
     -------
-    float
-        Mean of 2PR / (P + R), 0 for an image with nothing right.
+    ndarray of float, shape (images,)
+        2PR / (P + R), 0 for an image with nothing right.
     """
     scores = []
     for agreement in agreements:
-        precision = _is_right(agreement, threshold).mean()
-        found = np.concatenate([(iou > threshold).any(axis=0) for iou in agreement.iou])
-        recall = found.mean()
+        precision = (agreement.iou > threshold).mean()
+        recall = np.concatenate([human.iou > threshold for human in agreement.people]).mean()
         total = precision + recall
         scores.append(2 * precision * recall / total if total else 0.0)
-    return float(np.mean(scores))
+    return np.array(scores)
 
 
-def covering(agreements: Sequence[Agreement]) -> float:
-    """Share of the human segments' area covered by their best segment, averaged over images.
+def coverings(agreements: Sequence[Agreement]) -> NDArray[np.float64]:
+    """Share of the human segments' area covered by their best segment, of each image.
 
     Parameters
     ----------
@@ -134,38 +178,50 @@ def covering(agreements: Sequence[Agreement]) -> float:
 
     Returns
     -------
-    float
-        Mean over images and annotators of the area-weighted best IoU.
+    ndarray of float, shape (images,)
+        Mean over annotators of the area-weighted best IoU.
 
     References
     ----------
     .. [1] P. Arbeláez et al., "Contour detection and hierarchical image segmentation",
        IEEE TPAMI 33 (2011), eq. 8. :doi:`10.1109/TPAMI.2010.161`
     """
-    scores = [
-        np.mean(
-            [
-                (human * iou.max(axis=0)).sum() / human.sum()
-                for human, iou in zip(agreement.human_areas, agreement.iou, strict=True)
-            ]
-        )
-        for agreement in agreements
-    ]
-    return float(np.mean(scores))
+    return np.array(
+        [
+            np.mean([np.average(human.iou, weights=human.areas) for human in agreement.people])
+            for agreement in agreements
+        ]
+    )
 
 
-def _is_right(agreement: Agreement, threshold: float) -> NDArray[np.bool_]:
-    return np.any([(iou > threshold).any(axis=1) for iou in agreement.iou], axis=0)
+def mean_iou(agreements: Sequence[Agreement], whose: Whose = "all") -> float:
+    """Mean best IoU of human segments, averaged over images.
+
+    Parameters
+    ----------
+    agreements : sequence of Agreement
+        One an image.
+    whose : {'all', 'fine', 'coarse'}
+        Of all annotators, of the one who drew the most segments, or of the one who drew fewest.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
+    means = []
+    for agreement in agreements:
+        by_number = sorted(agreement.people, key=lambda human: human.areas.size)
+        people = {"all": by_number, "fine": by_number[-1:], "coarse": by_number[:1]}[whose]
+        means.append(np.concatenate([human.iou for human in people]).mean())
+    return float(np.mean(means))
 
 
-def _newly_found(agreement: Agreement, threshold: float) -> NDArray[np.int64]:
-    """Count, for each segment, the human segments that no larger segment has found."""
-    order = np.argsort(-agreement.areas, kind="stable")
+def _found(agreement: Agreement, threshold: float) -> NDArray[np.int64]:
+    """Count, for each segment, the human segments that it finds."""
     counts = np.zeros(agreement.areas.size, dtype=np.int64)
-    for iou in agreement.iou:
-        hits = iou[order] > threshold
-        first = hits.argmax(axis=0)[hits.any(axis=0)]
-        counts += np.bincount(order[first], minlength=counts.size)
+    for human in agreement.people:
+        counts += np.bincount(human.best[human.iou > threshold], minlength=counts.size)
     return counts
 
 

@@ -1,4 +1,4 @@
-"""How fast: one iteration, the first labels, settled labels, a large image, napari's start.
+"""How fast: one iteration, first and settled labels, the hierarchy, a large image, napari's start.
 
 python -m benchmarks.speed --image FILE --json speed.json
 python -m benchmarks.speed --image FILE --size 2048
@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +32,7 @@ from napari_unsupseg.superpixels import compute_superpixels
 
 WARM_UP = 1
 PAPER_ITERATIONS = 500
+LEVELS = (0.2, 0.5, 0.8)  # of the hierarchy's cuts
 
 START = """
 import time; begin = time.perf_counter()
@@ -105,22 +106,27 @@ def iteration_rows(
 def settled_rows(
     pixels: Any, settings: Settings, runs: int, device: torch.device, iterations: list[Any]
 ) -> list[dict[str, Any]]:
-    """Time whole runs by the defaults: the first labels, and those to keep."""
-    first, settled, counts = [], [], []
+    """Time whole runs by the defaults: the first labels, those to keep, the hierarchy, its cuts."""
+    first, settled, counts, built, cuts = [], [], [], [], []
     for _ in range(runs):
+        segmenter = Segmenter(settings, device=str(device))
         start = time.perf_counter()
-        for step in Segmenter(settings, device=str(device)).steps(pixels):
+        for step in segmenter.steps(pixels):
             if step.iteration == 1:
                 step.labels  # noqa: B018
                 first.append(time.perf_counter() - start)
         step.labels  # noqa: B018
         settled.append(time.perf_counter() - start)
         counts.append(step.iteration)
+        built.append(timed(lambda: segmenter.hierarchy_))  # noqa: B023
+        cuts += [timed(lambda: segmenter.hierarchy_.cut(level=level)) for level in LEVELS]  # noqa: B023
     whole = PAPER_ITERATIONS * iterations[0]["median_s"] if iterations else None
     ratio = whole / statistics.median(settled) if whole else None
     return [
         row("first labels", first),
         row(f"settled, after {'/'.join(map(str, counts))} iterations", settled, ratio),
+        row("the hierarchy", built),
+        row("a cut of it", cuts),
     ]
 
 
@@ -134,6 +140,13 @@ def start_rows(repetitions: int) -> list[dict[str, Any]]:
             output = subprocess.run(command, capture_output=True, check=True, text=True).stdout
             times.append(float(output.split()[-1]))
     return [row(f"napari's start {name} the plugin", t[WARM_UP:]) for name, t in seconds.items()]
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that something takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def row(name: str, times: list[float], ratio: float | None = None) -> dict[str, Any]:

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from imageio.v3 import imwrite
+from imageio.v3 import imread, imwrite
 
 pytest.importorskip("resource", reason="peak memory is read in the Unix way")
 
@@ -22,9 +22,10 @@ def test_speed_compares_with_the_plain_algorithm(tmp_path, rgb, capsys):
     report = json.loads(out.read_text())
     names = [row["name"] for row in report["rows"]]
     assert names[:2] == ["one iteration, plain", "one iteration, float32"]
-    assert names[-2] == "first labels"
-    assert names[-1].startswith("settled, after")
-    plain, own, *_, settled = report["rows"]
+    assert names[-4] == "first labels"
+    assert names[-3].startswith("settled, after")
+    assert names[-2:] == ["the hierarchy", "a cut of it"]
+    plain, own, *_, settled, _, _ = report["rows"]
     assert own["ratio"] == pytest.approx(plain["median_s"] / own["median_s"])
     assert settled["ratio"] == pytest.approx(500 * plain["median_s"] / settled["median_s"])
     assert "tissue.png" in capsys.readouterr().out
@@ -47,9 +48,10 @@ def test_a_profile_has_its_kinds(tmp_path, rgb, capsys):
     assert "for comparison" in printed
 
 
-def test_bsds500_sets_methods_beside_each_other(tmp_path, rgb, capsys):
+def write_bsds500(root, rgb):
+    """Write two photographs of which people saw a left and a right half."""
     for folder in ("images/val", "groundTruth/val", "ucm2/val"):
-        (tmp_path / folder).mkdir(parents=True)
+        (root / folder).mkdir(parents=True)
     people = np.repeat([[1] * 36 + [2] * 36], 64, axis=0)
     cells = np.empty((1, 2), dtype=object)
     for index in range(2):
@@ -57,19 +59,49 @@ def test_bsds500_sets_methods_beside_each_other(tmp_path, rgb, capsys):
     borders = np.zeros((129, 145))
     borders[:, 72] = 1  # between columns 35 and 36, where people drew it
     for name in ("a", "b"):
-        imwrite(tmp_path / f"images/val/{name}.jpg", rgb)
-        savemat(tmp_path / f"groundTruth/val/{name}.mat", {"groundTruth": cells})
-        savemat(tmp_path / f"ucm2/val/{name}.mat", {"ucm2": borders})
-    out = tmp_path / "out.json"
-    bsds500.main(root=tmp_path, at=[2], set_=QUICK, json_=out)
+        imwrite(root / f"images/val/{name}.jpg", rgb)
+        savemat(root / f"groundTruth/val/{name}.mat", {"groundTruth": cells})
+        savemat(root / f"ucm2/val/{name}.mat", {"ucm2": borders})
+
+
+def test_bsds500_sets_methods_beside_each_other(tmp_path, rgb, capsys, monkeypatch):
+    write_bsds500(tmp_path, rgb)
+    out, curves, kept = tmp_path / "out.json", tmp_path / "curves.png", tmp_path / "kept"
+    options = {"root": tmp_path, "at": [2], "set_": QUICK, "keep": kept}
+    bsds500.main(**options, workers=2, json_=out, curves=curves)
     report = json.loads(out.read_text())
-    rows = {row.pop("method"): row for row in report["rows"]}
-    assert list(rows) == ["Felzenszwalb", "gPb-owt-ucm", 2, "end", "segments"]
-    assert report["iterations"] == SMALL["iterations"]
-    perfect = {"AP .5": 1, "AP .7": 1, "F .5": 1, "F .7": 1, "covering": 1, "segments": 2}
-    assert rows["gPb-owt-ucm"] == perfect
-    assert 0 < rows["segments"]["covering"] < 1
+    rows = {(row["method"], row["at"]): row for row in report["rows"]}
+    assert {method for method, _ in rows} == {
+        "Felzenszwalb", "gPb-owt-ucm", "ours, clusters at 2", "ours, clusters", "ours, segments",
+    }  # fmt: skip
+    perfect = rows["gPb-owt-ucm", 0.12]
+    assert perfect["F .5 of each image"] == [1, 1]
+    assert perfect["segments"] == 2
+    for score in ("AP .5", "AP .7", "F .5", "F .7", "mIoU", "fine", "coarse", "covering"):
+        assert perfect[score] == 1
+    assert 0 < rows["ours, segments", 0.5]["covering"] < 1
+    best = report["methods"]["ours, segments"]
+    found = [row["covering"] for (method, _), row in rows.items() if method == "ours, segments"]
+    assert best["OIS"] >= best["ODS"] == pytest.approx(max(found))
     assert "gPb-owt-ucm" in capsys.readouterr().out
+    assert imread(curves).shape[:2] == (750, 1050)
+    # once more, from what was kept: nothing is segmented
+    monkeypatch.setattr(bsds500, "Segmenter", None)
+    again = tmp_path / "again.json"
+    bsds500.main(**options, json_=again)
+    assert json.loads(again.read_text()) == report
+
+
+def test_bsds500_has_the_papers_rows(tmp_path, rgb, monkeypatch):
+    write_bsds500(tmp_path, rgb)
+    monkeypatch.setattr(bsds500, "PAPER_COMPONENTS", (1, 2))
+    monkeypatch.setattr(bsds500, "PAPER_ITERATIONS", 3)
+    monkeypatch.setattr(bsds500, "MEANS", (2, 3))
+    out = tmp_path / "out.json"
+    bsds500.main(root=tmp_path, set_=QUICK, paper=True, json_=out)
+    rows = {(row["method"], row["at"]) for row in json.loads(out.read_text())["rows"]}
+    assert {(f"k-means, α = {window}", k) for window in (1, 3, 5, 7) for k in (2, 3)} <= rows
+    assert {("M = 1, clusters", 0), ("M = 2, clusters", 0)} <= rows
 
 
 def test_microscopy_sets_methods_beside_each_other(tmp_path, capsys):

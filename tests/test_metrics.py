@@ -4,11 +4,13 @@ import pytest
 from benchmarks.metrics import (
     average_precision,
     compare,
-    covering,
+    coverings,
     dice,
+    f_measures,
     foreground,
     instance_score,
-    mean_f,
+    mean_iou,
+    precision_recall,
 )
 
 HALVES = np.repeat([[1, 1, 2, 2]], 4, axis=0)
@@ -32,8 +34,8 @@ WHOLE = np.ones((4, 4), int)
 def test_known_answers(segments, annotations, ap, f, cover):
     agreement = [compare(segments, annotations)]
     assert average_precision(agreement, 0.5) == pytest.approx(ap)
-    assert mean_f(agreement, 0.5) == pytest.approx(f)
-    assert covering(agreement) == pytest.approx(cover)
+    assert f_measures(agreement, 0.5) == pytest.approx(f)
+    assert coverings(agreement) == pytest.approx(cover)
 
 
 def test_large_segments_come_first_across_images():
@@ -42,10 +44,26 @@ def test_large_segments_come_first_across_images():
     assert average_precision([right, wrong], 0.5) == pytest.approx((1 / 2 + 2 / 3) / 6)
 
 
-def test_means_are_over_images():
+def test_precision_and_recall_of_each_segment():
+    right, wrong = compare(HALVES, [HALVES]), compare(WHOLE, [QUARTERS])
+    precision, recall = precision_recall([right, wrong], 0.5)
+    np.testing.assert_allclose(precision, [0, 1 / 2, 2 / 3])
+    np.testing.assert_allclose(recall, [0, 1 / 6, 2 / 6])
+
+
+def test_scores_are_of_each_image():
     agreements = [compare(HALVES, [HALVES]), compare(WHOLE, [HALVES])]
-    assert mean_f(agreements, 0.5) == pytest.approx(0.5)
-    assert covering(agreements) == pytest.approx(0.75)
+    np.testing.assert_allclose(f_measures(agreements, 0.5), [1, 0])
+    np.testing.assert_allclose(coverings(agreements), [1, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("whose", "expected"), [("all", (2 / 2 + 4 / 4 + 1) / 7), ("fine", 1 / 4), ("coarse", 1)]
+)
+def test_whose_segments_are_covered(whose, expected):
+    # one sees a single thing, one two, one four
+    agreement = compare(WHOLE, [HALVES, QUARTERS, WHOLE])
+    assert mean_iou([agreement], whose) == pytest.approx(expected)
 
 
 def test_foreground_is_what_is_mostly_inside():
