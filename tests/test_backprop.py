@@ -51,19 +51,21 @@ def some_case(components: int, size: tuple[int, int], share: float, seed: int):
     size=st.tuples(st.integers(2, 14), st.integers(2, 14)),
     share=st.sampled_from([0.6, 1.0]),
     strip_pixels=st.integers(1, 100),
+    weights=st.sampled_from([None, (0.5, 1, 2, 0, 3, 1)]),
     seed=st.integers(0, 1000),
 )
-def test_gradients_are_those_of_autograd(components, size, share, strip_pixels, seed):
+def test_gradients_are_those_of_autograd(components, size, share, strip_pixels, weights, seed):
     network, image, mask, target = some_case(components, size, share, seed)
     expected = responses(network, image, mask)
-    loss = F.cross_entropy(expected, target[mask])
+    weights = weights and torch.tensor(weights, dtype=torch.float64)
+    loss = F.cross_entropy(expected, target[mask], weights, reduction="sum") / mask.sum()
     gradients = torch.autograd.grad(loss, list(network.parameters()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(napari_unsupseg.backprop.STRIP_PIXELS, "cpu", strip_pixels)
         passes = Backpropagation(network, image, None if mask.all() else mask, torch.float64)
         clusters = passes.forward()
         assert torch.equal(clusters[mask], expected.argmax(1))
-        torch.testing.assert_close(passes.backward(target), loss.detach())
+        torch.testing.assert_close(passes.backward(target, weights), loss.detach())
     for parameter, gradient in zip(network.parameters(), gradients, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-9)
 

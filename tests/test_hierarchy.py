@@ -56,8 +56,9 @@ def test_a_history_tells_what_colours_do_not():
     regions = np.kron(np.arange(24).reshape(4, 6), np.ones((10, 10), dtype=np.int64))
     colours = np.random.default_rng(0).random((*regions.shape, 1)).astype(np.float32)
     halves = np.repeat([[1] * 30 + [2] * 30], 40, axis=0).astype(np.uint8)
-    merges, dissimilarities = RegionGraph.of(regions, colours, [halves] * 3).merge()
-    hierarchy = Hierarchy(regions, merges, np.maximum.accumulate(dissimilarities))
+    graph = RegionGraph.of(regions, colours, [halves] * 3)
+    merges, dissimilarities = graph.merge()
+    hierarchy = Hierarchy(regions, merges, np.maximum.accumulate(dissimilarities), graph)
     assert agree(hierarchy.cut(n_segments=2), halves) == 1
 
 
@@ -101,6 +102,32 @@ def test_boundaries_are_where_cuts_part(run):
         np.testing.assert_array_equal(boundaries > level, expected)
 
 
+def test_segments_that_look_alike_share_a_cluster():
+    image, truth = blobs()
+    found = hierarchy_of(image).clusters(3)
+    np.testing.assert_array_equal(np.unique(found), [1, 2, 3])
+    # from the darkest, wherever they lie
+    assert (found == truth).mean() > 0.98
+
+
+def blobs() -> tuple[np.ndarray, np.ndarray]:
+    """Return an image of three dim and three bright squares on dark ground, and which is which."""
+    truth = np.ones((60, 90), dtype=np.uint8)
+    for column, kind in ((8, 2), (38, 3), (68, 2)):
+        truth[8:24, column : column + 16] = kind
+        truth[36:52, column : column + 16] = 5 - kind
+    noise = np.random.default_rng(0).normal(0, 0.02, truth.shape)
+    return (np.array([0, 0.1, 0.4, 0.9])[truth] + noise).astype(np.float32), truth
+
+
+def test_fewer_clusters_than_asked_for():
+    image, _ = blobs()
+    found = hierarchy_of(image).clusters(200)
+    np.testing.assert_array_equal(np.unique(found), np.arange(1, found.max() + 1))
+    assert found.max() == hierarchy_of(image).cut(level=0.3).max() < 200
+    assert hierarchy_of(image).clusters(1).max() == 1
+
+
 @pytest.mark.parametrize(
     "mask",
     [
@@ -115,6 +142,7 @@ def test_masked_pixels_take_no_part(mask):
     for level in LEVELS:
         np.testing.assert_array_equal(hierarchy.cut(level=level) > 0, mask)
     assert hierarchy.cut(level=1).max() == 1
+    np.testing.assert_array_equal(hierarchy.clusters(3) > 0, mask)
     assert hierarchy.boundaries().max() <= 1
 
 
@@ -126,10 +154,24 @@ def test_small_images(shape):
     assert cut.min() == 1
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_borders_that_are_alike_but_for_rounding(seed):
+    rows, columns = np.mgrid[:60, :60]
+    stripes = np.where(columns < 30, rows // 2 % 2, columns // 2 % 2)
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(1, 6, (7, 20, 20)).repeat(3, axis=1).repeat(3, axis=2)
+    hierarchy = hierarchy_of(stripes, history=list(blocks.astype(np.uint8)))
+    cuts = [hierarchy.cut(n_segments=n) for n in (30, 10, 2)]
+    assert [cut.max() for cut in cuts] == [30, 10, 2]
+    assert refines(cuts[0], cuts[1])
+
+
 def test_a_constant_image_is_one_segment():
     with pytest.warns(UserWarning, match="constant"):
         assert segment(np.full((30, 40), 7), granularity=0.5).max() == 1
-    assert not hierarchy_of(np.full((5, 6), 7)).boundaries().any()
+    constant = hierarchy_of(np.full((5, 6), 7))
+    assert not constant.boundaries().any()
+    assert (constant.clusters(5) == 1).all()
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -206,3 +206,21 @@ def test_an_image_that_just_fits_is_not_refused(rgb, small, monkeypatch):
     Segmenter(small).fit(rgb)
     with pytest.raises(ImageError, match="GB free"):
         Segmenter(Settings(superpixels=150)).fit(rgb)
+
+
+def test_the_clusters_kept_are_those_of_the_hierarchy(grey):
+    settled = SMALL | {"settle": 0.02}
+    segmenter = Segmenter(Settings.from_dict(settled | {"final_clusters": 4}))
+    *_, own, kept = segmenter.steps(grey)
+    np.testing.assert_array_equal(kept.labels, segmenter.hierarchy_.clusters(4))
+    assert kept.n_clusters == 4
+    assert kept.iteration == own.iteration
+    without = Segmenter(Settings.from_dict(settled | {"final_clusters": 0})).fit(grey)
+    np.testing.assert_array_equal(without.labels_, own.labels)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"settle": 0.02, "max_clusters": 5}, {"max_clusters": 5}], ids=str
+)
+def test_never_more_clusters_than_at_the_beginning(grey, asked):
+    assert segment(grey, **SMALL | asked).max() <= 5

@@ -67,20 +67,22 @@ class Backpropagation:
         return self.head.clusters()
 
     @torch.no_grad()
-    def backward(self, target: torch.Tensor) -> torch.Tensor:
+    def backward(self, target: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
         """Set the gradients of every parameter.
 
         Parameters
         ----------
         target : Tensor of int64, shape (Y, X)
             Cluster that each pixel should have; any at pixels that take no part.
+        weights : Tensor, shape (q,), optional
+            How much a pixel of each cluster counts; by default 1.
 
         Returns
         -------
         Tensor, shape ()
-            Mean cross-entropy between the responses and the target.
+            Mean over the pixels of their weighted cross-entropy between responses and target.
         """
-        loss = self.head.loss(target)
+        loss = self.head.loss(target, weights)
         self.features.backward(self.head.backward())
         return loss
 
@@ -505,8 +507,8 @@ class HeadPass:
             torch.argmax(self._responses(first, last), 2, out=self._clusters[first:last])
         return self._clusters
 
-    def loss(self, target: torch.Tensor) -> torch.Tensor:
-        """Return the mean cross-entropy, and keep its gradient at the responses."""
+    def loss(self, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+        """Return the mean weighted cross-entropy, and keep its gradient at the responses."""
         frame = self._frame
         loss, total, product = frame.zeros(1), *frame.zeros(2, self._maps.shape[2])
         tiny = torch.finfo(frame.dtype).tiny
@@ -515,8 +517,13 @@ class HeadPass:
             strip = self._gradient[first:last]
             torch.softmax(self._responses(first, last), 2, out=strip)
             at_wanted = strip.gather(2, wanted)
-            loss -= frame.leave_out(at_wanted.clamp(min=tiny).log_(), first, last).sum()
+            likelihood = at_wanted.clamp(min=tiny).log_()
             strip.scatter_(2, wanted, at_wanted.sub_(1))
+            if weights is not None:
+                of_pixels = weights[wanted]
+                likelihood *= of_pixels
+                strip *= of_pixels
+            loss -= frame.leave_out(likelihood, first, last).sum()
             frame.leave_out(strip, first, last)
             total += strip.sum((0, 1))
             product += (strip * self._maps[first:last]).sum((0, 1))

@@ -33,6 +33,8 @@ MAX_LEAVES = 2**17
 LEAF_BLUR = 0.5  # pixels; what noise the basins need not follow
 FRAGMENT_PIXELS = 100  # of a fragment on average, unless there would be too many
 MAX_FRAGMENTS = 10_000
+ALIKE_LEVEL = 0.3  # of the segments that clusters are made of
+MAX_ALIKE = 2000  # of these segments, whose distances are all compared
 TYPICAL = 1.59  # dissimilarity at which the default level cuts
 STEEPNESS = 3  # of levels there, so that those of use lie well apart
 
@@ -48,6 +50,8 @@ class Hierarchy:
         Nodes that merge, in order; nodes below F are fragments, node F + i is what merge i made.
     levels : ndarray of float, shape (F - 1,)
         Level of each merge, 0 to 1, never falling.
+    graph : RegionGraph
+        What is inside each fragment and at its borders.
 
     Attributes
     ----------
@@ -60,11 +64,16 @@ class Hierarchy:
     default_level = 0.5
 
     def __init__(
-        self, fragments: NDArray[np.integer], merges: NDArray[np.integer], levels: Floats
+        self,
+        fragments: NDArray[np.integer],
+        merges: NDArray[np.integer],
+        levels: Floats,
+        graph: RegionGraph,
     ) -> None:
         self.n_fragments = len(merges) + 1
         self._fragments = fragments
         self._levels = levels
+        self._graph = graph
         self._parents = np.full(2 * self.n_fragments - 1, -1)
         for index, pair in enumerate(merges):
             self._parents[pair] = self.n_fragments + index
@@ -90,10 +99,29 @@ class Hierarchy:
         SettingError
             If both are given, or one is out of its range.
         """
-        groups = self._groups(self._count(n_segments, level))
-        table = np.append(groups + 1, 0).astype(label_dtype(int(groups.max()) + 1))
-        segments: Labels = table[self._fragments]  # the last entry is for -1
-        return segments
+        return self._painted(self._groups(self._count(n_segments, level)))
+
+    def clusters(self, n_clusters: int) -> Labels:
+        """Give segments that look alike a common label.
+
+        Parameters
+        ----------
+        n_clusters : int
+            Labels to have; fewer if there are fewer segments.
+
+        Returns
+        -------
+        ndarray of uint8, uint16 or uint32, shape (Y, X)
+            Clusters from 1, the darkest, 0 at pixels that take no part.
+
+        Notes
+        -----
+        Segments of a rather fine cut, by Ward's criterion on their mean colours, on how these
+        differ from their neighbours', so that what is dim but stands out is not taken for its
+        surroundings, and on the labels they had over the run.
+        """
+        groups = self._groups(min(self._count(None, ALIKE_LEVEL), MAX_ALIKE))
+        return self._painted(self._graph.grouped(groups).alike(n_clusters)[groups])
 
     def boundaries(self) -> NDArray[np.float32]:
         """Draw how long each border lasts.
@@ -118,6 +146,12 @@ class Hierarchy:
             found = self._levels[ancestors - self.n_fragments][inverse.ravel()]
             np.maximum.at(levels, places, found.astype(np.float32))
         return levels
+
+    def _painted(self, numbers: NDArray[np.integer]) -> Labels:
+        """Return an image of each fragment's number, from 1."""
+        table = np.append(numbers + 1, 0).astype(label_dtype(int(numbers.max()) + 1))
+        labels: Labels = table[self._fragments]  # the last entry is for -1
+        return labels
 
     def _count(self, n_segments: int | None, level: float | None) -> int:
         """Return how many segments are asked for."""
@@ -204,16 +238,15 @@ def build_hierarchy(image: PreparedImage, history: Sequence[Labels]) -> Hierarch
     """
     colours = _colours(image)
     leaves = _basins(image, colours)
-    if leaves.max() == 0:
-        return Hierarchy(leaves, np.empty((0, 2), dtype=np.int64), np.empty(0))
     graph = RegionGraph.of(leaves, colours, history)
     fragments = _fragments(leaves, graph)
     groups = np.empty(int(leaves.max()) + 1, dtype=np.int64)
     groups[leaves[image.valid]] = fragments[image.valid]
-    merges, dissimilarities = graph.grouped(groups).merge()
+    graph = graph.grouped(groups)
+    merges, dissimilarities = graph.merge()
     altitudes = np.maximum.accumulate(dissimilarities)
     levels = 1 - 1 / (1 + (altitudes / TYPICAL) ** STEEPNESS)
-    return Hierarchy(fragments, merges, levels)
+    return Hierarchy(fragments, merges, levels, graph)
 
 
 def _colours(image: PreparedImage) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from typing import Any
 import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from skimage.filters import gaussian
@@ -131,6 +132,10 @@ class RegionGraph:
         lengths = np.maximum(self._borders[:, 0], 1e-3)
         weights = np.minimum(self.weights(), FARTHEST)
         tree, altitudes = hg.binary_partition_tree_average_linkage(graph, weights, lengths)
+        # rounding can make a merge of equal borders lower than those before it
+        altitudes = hg.accumulate_and_max_sequential(
+            tree, altitudes, altitudes[: tree.num_leaves()], hg.Accumulators.max
+        )
         groups: NDArray[np.int64] = hg.labelisation_horizontal_cut_from_num_regions(
             tree, altitudes, n_groups
         )
@@ -173,6 +178,38 @@ class RegionGraph:
                     neighbours[far][new] = borders[far]
                     heapq.heappush(queue, (weight, new, far))
         return np.array(merges), np.array(dissimilarities)
+
+    def alike(self, n_clusters: int) -> NDArray[np.int64]:
+        """Cluster regions, wherever they lie, by Ward's criterion.
+
+        Parameters
+        ----------
+        n_clusters : int
+            Clusters to have.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            Cluster of each region from 0, the darkest; fewer clusters if there are fewer regions.
+        """
+        means = self._regions.colours / self._regions.areas[:, np.newaxis]
+        n_regions = len(means)
+        along = csr_array((self._borders[:, 0], tuple(self.pairs.T)), (n_regions, n_regions))
+        along += along.T
+        lengths = along.sum(axis=1)[:, np.newaxis]
+        around = np.where(lengths > 0, along @ means / np.maximum(lengths, 1), means)
+        shares = self._regions.label_counts / self._regions.areas[:, np.newaxis]
+        # regions without a label in common are as far apart as HISTORY says (Hellinger distance)
+        labels = HISTORY * np.sqrt(shares / (2 * self._regions.n_snapshots))
+        clusters = np.arange(n_regions)
+        if n_regions > n_clusters:
+            tree = linkage(np.hstack([means, means - around, labels]), "ward")
+            clusters = fcluster(tree, n_clusters, "maxclust") - 1
+        n_found = int(clusters.max()) + 1
+        lightness = _sums(clusters, self._regions.colours, n_found).sum(1)
+        lightness /= np.bincount(clusters, self._regions.areas, n_found)
+        by_lightness: NDArray[np.int64] = np.argsort(np.argsort(lightness, kind="stable"))
+        return by_lightness[clusters]
 
     def weights(self) -> Floats:
         """Return the dissimilarity of each pair, shape (E,); infinite where it is a mere link."""

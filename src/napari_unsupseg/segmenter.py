@@ -230,6 +230,9 @@ class Segmenter:
         for step in train(network, self.image_, self.settings, self.precision):
             self._remember(step)
             yield step
+        n_clusters = min(self.settings.final_clusters, self.settings.max_clusters)
+        if self.settings.settle and n_clusters:
+            yield step.relabelled(self.hierarchy_.clusters(n_clusters))
 
     def _remember(self, step: Step) -> None:
         """Keep what the hierarchy is made from: the labels on the way, and the last ones."""

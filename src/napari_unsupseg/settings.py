@@ -122,12 +122,29 @@ class Settings:
     min_clusters: int = _knob(
         0, "", "Stop as soon as no more clusters than this are left; 0 never stops.", 0, 65_535
     )
+    final_clusters: int = _knob(
+        12,
+        "",
+        "Greatest number of clusters at the end, where segments that look alike share one; 0 keeps "
+        "the network's own clusters, as a run without settle always does.",
+        0,
+        65_535,
+        main=True,
+    )
     settle: float = _knob(
         0.02,
         "",
         "Train at reduced size until fewer than this fraction of pixels change cluster in ten "
         "iterations, then finish at full size, with a last vote if superpixels are small; 0 (or "
         "None in Python) trains for all iterations at full size, as the paper does.",
+        0.0,
+        1.0,
+    )
+    balance: float = _knob(
+        0.0,
+        "",
+        "How far the pixels of small clusters count more: 0 counts every pixel alike, as the paper "
+        "does, 1 every cluster.",
         0.0,
         1.0,
     )

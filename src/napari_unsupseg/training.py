@@ -17,7 +17,7 @@ from napari_unsupseg.settings import Settings
 from napari_unsupseg.superpixels import majority_vote
 from napari_unsupseg.views import View
 
-__all__ = ["Labels", "SelfTraining", "Spread", "Step"]
+__all__ = ["Labels", "SelfTraining", "Spread", "Step", "cluster_weights"]
 
 Labels = NDArray[np.unsignedinteger]
 Spread = Callable[[Labels], Labels]
@@ -174,6 +174,7 @@ class SelfTraining:
         history = _History(view.image.valid, settle)
         with naming_out_of_memory(self._network.device):
             passes, patches, n_patches = self._load(view)
+            inside = torch.from_numpy(view.image.valid).to(self._network.device)
         for _ in range(iterations):
             self._iteration += 1
             # the same bytes every time on CUDA too; the flags end here, as they are nobody else's
@@ -186,7 +187,7 @@ class SelfTraining:
                 target = majority_vote(
                     clusters.flatten(), patches, n_patches, max_clusters
                 ).view_as(clusters)
-                loss = passes.backward(target)
+                loss = passes.backward(target, self._weights(target, inside))
                 self._descend()
             step = Step(
                 self._iteration, clusters, target, loss,
@@ -197,6 +198,12 @@ class SelfTraining:
                 return
             if min_clusters and step.n_clusters <= min_clusters:
                 return
+
+    def _weights(self, target: torch.Tensor, inside: torch.Tensor) -> torch.Tensor | None:
+        """Return how much a pixel of each cluster counts, or None if all count alike."""
+        if not self._settings.balance:
+            return None
+        return cluster_weights(target, inside, self._settings.max_clusters, self._settings.balance)
 
     @torch.no_grad()
     def _descend(self) -> None:
@@ -218,6 +225,41 @@ class SelfTraining:
         patches = torch.from_numpy(np.where(valid, view.superpixels, n_patches).ravel())
         passes = Backpropagation(self._network, image, mask, self._precision)
         return passes, patches.to(device), n_patches + 1
+
+
+def cluster_weights(
+    target: torch.Tensor, inside: torch.Tensor, n_clusters: int, balance: float
+) -> torch.Tensor:
+    """Weigh clusters so that small ones are not lost in large ones.
+
+    Parameters
+    ----------
+    target : Tensor of int64, shape (Y, X)
+        Cluster that each pixel should have.
+    inside : Tensor of bool, shape (Y, X)
+        Pixels that take part.
+    n_clusters : int
+        q.
+    balance : float
+        0 for pixels that all count alike, 1 for clusters that do.
+
+    Returns
+    -------
+    Tensor of float32, shape (q,)
+        The number of its pixels to the power of minus `balance`, times what makes the mean over
+        the pixels 1.
+
+    Examples
+    --------
+    >>> target = torch.tensor([[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]])
+    >>> cluster_weights(target, target >= 0, 2, 1.0)
+    tensor([0.5556, 5.0000])
+    """
+    counts = torch.zeros(n_clusters, device=target.device)
+    # whole numbers, whose sum does not depend on the order on a GPU
+    counts.scatter_add_(0, target.flatten(), inside.flatten().to(counts))
+    weights = counts.clamp(min=1) ** -balance
+    return weights * (counts.sum() / (counts * weights).sum())
 
 
 class _History:

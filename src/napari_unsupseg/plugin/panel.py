@@ -214,7 +214,7 @@ class SegmentationPanel(Container[Widget]):
         if update.labels is not None:
             self._show_labels(active, update.labels)
         self.progress.value = update.iteration
-        if update.record is not None:
+        if update.is_over:
             self.status.value = "making segments…"
         elif not active.stop.is_set():
             total = active.request.settings.iterations

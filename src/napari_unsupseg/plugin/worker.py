@@ -64,6 +64,8 @@ class Update:
         Pixels of the image along a side of each that was trained on.
     labels : ndarray of uint8 or uint16, shape (Y, X), or None
         Labels, at every N-th iteration and after the last one.
+    is_over : bool
+        Whether the training is, and segments are being made.
     record : dict or None
         At the end: how the labels were made.
     hierarchy : Hierarchy or None
@@ -74,6 +76,7 @@ class Update:
     n_clusters: int
     factor: int
     labels: NDArray[np.unsignedinteger] | None
+    is_over: bool
     record: dict[str, Any] | None = None
     hierarchy: "Hierarchy | None" = None
 
@@ -124,16 +127,19 @@ def run(request: Request, stop: threading.Event) -> Generator[Update, None, Upda
 
         segmenter = Segmenter(request.settings, device=request.device)
         step = None
+        iteration = 0
         for step in segmenter.steps(request.image, channel_axis=request.channel_axis):
-            shown = step.iteration == 1 or step.iteration % request.update_every == 0
+            is_over = step.iteration == iteration  # training is: only labels change now
+            iteration = step.iteration
+            shown = is_over or iteration == 1 or iteration % request.update_every == 0
             labels = step.labels if shown else None
-            yield Update(step.iteration, step.n_clusters, step.factor, labels)
+            yield Update(iteration, step.n_clusters, step.factor, labels, is_over)
             if stop.is_set():
                 break
         if step is None:
             return None
         update = Update(
-            step.iteration, step.n_clusters, step.factor, step.labels, segmenter.record(step)
+            iteration, step.n_clusters, step.factor, step.labels, True, segmenter.record(step)
         )
         yield update  # the labels are ready; their hierarchy takes a moment
         return dataclasses.replace(update, labels=None, hierarchy=segmenter.hierarchy_)
