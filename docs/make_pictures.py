@@ -21,7 +21,7 @@ PLUGIN = "napari-unsupseg"
 WINDOW = (1200, 800)
 SCALE = 1.5
 UPDATES = {"early": 5, "late": 20}
-LEVELS = (0.2, 0.5, 0.6)
+LEVELS = (0.2, 0.35, 0.5)
 TICK_MS = 20
 REDRAW_MS = 300
 
@@ -31,7 +31,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--image", type=Path, help="image file; by default the tissue sample")
     parser.add_argument("--channel-axis", type=int)
-    parser.add_argument("--min-clusters", type=int, default=8)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -44,7 +43,6 @@ def main() -> None:
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN)
     if options.channel_axis is not None:
         panel.channels.value = options.channel_axis
-    panel.settings["min_clusters"].value = options.min_clusters
     canvases = []
 
     def shoot(moment: str) -> None:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 FAILED = 1
-DEMO_CLUSTERS = 8  # with fewer, the tissue's nuclei are lost in what surrounds them
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -217,7 +216,7 @@ def demo(
     from napari_unsupseg.samples import tissue
 
     job = Job(output / "tissue.png", output / "labels.tif", output / "preview.png")
-    settings = _checked_settings({"iterations": iterations, "min_clusters": DEMO_CLUSTERS})
+    settings = _checked_settings({"iterations": iterations})
     options = Options(settings, _checked_device(device), overwrite=True)
     with _failing():
         require_writable(job.image, overwrite=True)

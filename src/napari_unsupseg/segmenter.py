@@ -64,8 +64,9 @@ def segment(
     Returns
     -------
     ndarray of uint8, uint16 or uint32, shape (Y, X)
-        Clusters 1 to q, 0 where a pixel takes no part; uint16 if q (`max_clusters`) is above 255.
-        A cluster may lie in many places. With `granularity` or `n_segments`: segments, each a
+        At most `final_clusters` clusters from 1, the darkest, each of segments that look alike and
+        may lie in many places; the network's own, 1 to q (`max_clusters`), if `final_clusters` or
+        `settle` is 0. 0 where a pixel takes no part; uint16 if q is above 255. With `granularity` or `n_segments`: segments, each a
         connected region with a number of its own.
 
     Raises
@@ -202,7 +203,7 @@ class Segmenter:
         ------
         Step
             After each iteration, with its labels, number of clusters and loss, and after the
-            last once more with the labels to keep. Leave the loop at any time: the step at hand
+            last, where they differ, with labels of all its pixels and with those to keep. Leave the loop at any time: the step at hand
             has the labels so far.
         """
         self._history: dict[int, Labels] = {}
