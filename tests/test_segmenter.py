@@ -1,3 +1,4 @@
+import itertools
 import json
 import warnings
 
@@ -224,3 +225,18 @@ def test_the_clusters_kept_are_those_of_the_hierarchy(grey):
 )
 def test_never_more_clusters_than_at_the_beginning(grey, asked):
     assert segment(grey, **SMALL | asked).max() <= 5
+
+
+def test_dim_nuclei_are_not_lost_in_the_background():
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:128, :128]
+    nuclei = np.zeros((128, 128))
+    for row, column in itertools.product(range(12, 128, 26), repeat=2):
+        inside = (rows - row) ** 2 + (columns - column) ** 2 < rng.uniform(4, 7) ** 2
+        nuclei[inside] = rng.choice([18, 25, 120])  # most of them dim
+    image = (8 + nuclei + rng.normal(0, 2, nuclei.shape)).clip(0, 255).astype(np.uint8)
+    labels = segment(image, iterations=60, superpixels=2000)
+    background = labels == np.bincount(labels.ravel()).argmax()
+    assert labels.max() <= 12
+    found, true = ~background, nuclei > 0
+    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.9

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from benchmarks.plain import plain_network, plain_self_train
+from napari_unsupseg import Segmenter
 from napari_unsupseg.backprop import Backpropagation
 from napari_unsupseg.errors import OutOfMemoryError
 from napari_unsupseg.images import prepare, split_channels
 from napari_unsupseg.network import Network, build_network
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.superpixels import compute_superpixels
-from napari_unsupseg.training import SelfTraining
+from napari_unsupseg.training import SelfTraining, cluster_weights
 from napari_unsupseg.views import View
 
 FAITHFUL_ITERATIONS = 40
@@ -186,3 +187,26 @@ def test_the_same_seed_gives_the_same_bytes_in_two_processes():
     )
     assert len(first) == 152 * 192
     assert first == second
+
+
+def test_balance_keeps_small_clusters(grey):
+    runs = {
+        balance: [
+            step.n_clusters
+            for step in Segmenter(
+                Settings(balance=balance, iterations=40, settle=0, filters=32, superpixels=400)
+            ).steps(grey)
+        ][-1]
+        for balance in (0.0, 0.5, 1.0)
+    }
+    assert runs[0.0] < runs[0.5] < runs[1.0]
+
+
+def test_weights_of_clusters_have_the_mean_one():
+    target = torch.tensor([[0, 0, 0, 0, 0, 0, 2, 2, 3]])
+    inside = torch.tensor([[True] * 6 + [True, True, False]])
+    for balance in (0.0, 0.3, 1.0):
+        weights = cluster_weights(target, inside, 4, balance)
+        assert weights[target[inside]].mean() == pytest.approx(1)
+    # by then every cluster counts as much as any other
+    assert weights[0] * 6 == pytest.approx(weights[2] * 2)
