@@ -118,6 +118,7 @@ def settled_rows(
         step.labels  # noqa: B018
         settled.append(time.perf_counter() - start)
         counts.append(step.iteration)
+        del segmenter.hierarchy_  # made once already, for the labels to keep
         built.append(timed(lambda: segmenter.hierarchy_))  # noqa: B023
         cuts += [timed(lambda: segmenter.hierarchy_.cut(level=level)) for level in LEVELS]  # noqa: B023
     whole = PAPER_ITERATIONS * iterations[0]["median_s"] if iterations else None
