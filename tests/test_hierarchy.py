@@ -249,3 +249,11 @@ def test_cuts_that_cannot_be(grey, where, sentence):
 def test_a_level_that_cannot_be(run):
     with pytest.raises(SettingError, match="level must be a number from 0 to 1, got 2"):
         run.hierarchy_.cut(level=2)
+
+
+@pytest.mark.parametrize("n_clusters", [0, 2.5, True])
+def test_clusters_that_cannot_be(run, n_clusters):
+    with pytest.raises(
+        SettingError, match=f"n_clusters must be a whole number from 1, got {n_clusters}"
+    ):
+        run.hierarchy_.clusters(n_clusters)

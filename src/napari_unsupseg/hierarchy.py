@@ -114,12 +114,18 @@ class Hierarchy:
         ndarray of uint8, uint16 or uint32, shape (Y, X)
             Clusters from 1, the darkest, 0 at pixels that take no part.
 
+        Raises
+        ------
+        SettingError
+            If it is no whole number from 1.
+
         Notes
         -----
         Segments of a rather fine cut, by Ward's criterion on their mean colours, on how these
         differ from their neighbours', so that what is dim but stands out is not taken for its
         surroundings, and on the labels they had over the run.
         """
+        _check_count("n_clusters", n_clusters)
         groups = self._groups(min(self._count(None, ALIKE_LEVEL), MAX_ALIKE))
         return self._painted(self._graph.grouped(groups).alike(n_clusters)[groups])
 
@@ -199,11 +205,15 @@ def check_cut(n_segments: int | None, level: float | None, *, name: str = "granu
     if n_segments is not None and level is not None:
         raise SettingError(f"n_segments and {name} both say where to cut: give one of them")
     if n_segments is not None:
-        is_number = isinstance(n_segments, numbers.Integral) and not isinstance(n_segments, bool)
-        if not is_number or n_segments < 1:
-            raise SettingError(f"n_segments must be a whole number from 1, got {n_segments!r}")
+        _check_count("n_segments", n_segments)
     if level is not None and not (isinstance(level, numbers.Real) and 0 <= level <= 1):
         raise SettingError(f"{name} must be a number from 0 to 1, got {level!r}")
+
+
+def _check_count(name: str, value: int) -> None:
+    is_number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_number or value < 1:
+        raise SettingError(f"{name} must be a whole number from 1, got {value!r}")
 
 
 def build_hierarchy(image: PreparedImage, history: Sequence[Labels]) -> Hierarchy:

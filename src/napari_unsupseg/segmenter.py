@@ -66,8 +66,8 @@ def segment(
     ndarray of uint8, uint16 or uint32, shape (Y, X)
         At most `final_clusters` clusters from 1, the darkest, each of segments that look alike and
         may lie in many places; the network's own, 1 to q (`max_clusters`), if `final_clusters` or
-        `settle` is 0. 0 where a pixel takes no part; uint16 if q is above 255. With `granularity` or `n_segments`: segments, each a
-        connected region with a number of its own.
+        `settle` is 0. 0 where a pixel takes no part; uint16 if q is above 255. With `granularity`
+        or `n_segments`: segments, each a connected region with a number of its own.
 
     Raises
     ------
@@ -203,8 +203,8 @@ class Segmenter:
         ------
         Step
             After each iteration, with its labels, number of clusters and loss, and after the
-            last, where they differ, with labels of all its pixels and with those to keep. Leave the loop at any time: the step at hand
-            has the labels so far.
+            last, where they differ, with labels of all its pixels and with those to keep. Leave
+            the loop at any time: the step at hand has the labels so far.
         """
         self._history: dict[int, Labels] = {}
         channels = split_channels(image, channel_axis)
