@@ -56,7 +56,7 @@ def test_a_history_tells_what_colours_do_not():
     regions = np.kron(np.arange(24).reshape(4, 6), np.ones((10, 10), dtype=np.int64))
     colours = np.random.default_rng(0).random((*regions.shape, 1)).astype(np.float32)
     halves = np.repeat([[1] * 30 + [2] * 30], 40, axis=0).astype(np.uint8)
-    graph = RegionGraph.of(regions, colours, [halves] * 3)
+    graph = RegionGraph.of(regions, colours, [halves] * 3, [1])
     merges, dissimilarities = graph.merge()
     hierarchy = Hierarchy(regions, merges, np.maximum.accumulate(dissimilarities), graph)
     assert agree(hierarchy.cut(n_segments=2), halves) == 1
@@ -120,6 +120,13 @@ def blobs() -> tuple[np.ndarray, np.ndarray]:
     return (np.array([0, 0.1, 0.4, 0.9])[truth] + noise).astype(np.float32), truth
 
 
+def test_clusters_of_colours_are_numbered_from_the_darkest():
+    dark_yellow, bright_blue = [110, 110, 0], [120, 140, 255]
+    image = np.zeros((40, 60, 3), dtype=np.uint8)
+    image[:, :30], image[:, 30:] = bright_blue, dark_yellow
+    np.testing.assert_array_equal(hierarchy_of(image).clusters(2)[0, ::30], [2, 1])
+
+
 def test_fewer_clusters_than_asked_for():
     image, _ = blobs()
     found = hierarchy_of(image).clusters(200)
@@ -180,9 +187,9 @@ def test_regions_merge_as_if_all_were_measured_anew_each_time(seed):
     regions = np.kron(np.arange(12).reshape(3, 4), np.ones((4, 4), dtype=np.int64))
     colours = rng.random((*regions.shape, 2)).astype(np.float32)
     history = [rng.integers(1, 5, regions.shape).astype(np.uint8) for _ in range(3)]
-    _, dissimilarities = RegionGraph.of(regions, colours, history).merge()
+    _, dissimilarities = RegionGraph.of(regions, colours, history, [1, 1]).merge()
     for expected in dissimilarities:
-        anew = RegionGraph.of(regions, colours, history)
+        anew = RegionGraph.of(regions, colours, history, [1, 1])
         weights = anew.weights()
         assert weights.min() == pytest.approx(expected, rel=1e-5)
         one, other = anew.pairs[weights.argmin()]
@@ -197,8 +204,8 @@ def test_groups_of_regions_are_as_if_described_anew():
     groups = np.array([0, 0, 1, 1, 0, 2, 2, 1, 3, 3, 2, 2])
     colours = rng.random((*regions.shape, 2)).astype(np.float32)
     history = [rng.integers(1, 5, regions.shape).astype(np.uint8) for _ in range(3)]
-    found = RegionGraph.of(regions, colours, history).grouped(groups)
-    anew = RegionGraph.of(groups[regions], colours, history)
+    found = RegionGraph.of(regions, colours, history, [1, 1]).grouped(groups)
+    anew = RegionGraph.of(groups[regions], colours, history, [1, 1])
     np.testing.assert_array_equal(found.pairs, anew.pairs)
     np.testing.assert_allclose(found.weights(), anew.weights(), rtol=1e-5)
 

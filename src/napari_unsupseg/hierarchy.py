@@ -246,9 +246,9 @@ def build_hierarchy(image: PreparedImage, history: Sequence[Labels]) -> Hierarch
     .. [1] B. Perret et al., "Higra: Hierarchical Graph Analysis", SoftwareX 10 (2019).
        :doi:`10.1016/j.softx.2019.100335`
     """
-    colours = _colours(image)
+    colours, lightness = _colours(image)
     leaves = _basins(image, colours)
-    graph = RegionGraph.of(leaves, colours, history)
+    graph = RegionGraph.of(leaves, colours, history, lightness)
     fragments = _fragments(leaves, graph)
     groups = np.empty(int(leaves.max()) + 1, dtype=np.int64)
     groups[leaves[image.valid]] = fragments[image.valid]
@@ -259,10 +259,15 @@ def build_hierarchy(image: PreparedImage, history: Sequence[Labels]) -> Hierarch
     return Hierarchy(fragments, merges, levels, graph)
 
 
-def _colours(image: PreparedImage) -> NDArray[np.float32]:
-    """Return colours that are about as far apart as they look, (Y, X, C), black to white 1."""
+def _colours(image: PreparedImage) -> tuple[NDArray[np.float32], list[float]]:
+    """Return colours that are about as far apart as they look, (Y, X, C), black to white 1.
+
+    And how much each of the channels counts for lightness.
+    """
     values = np.moveaxis(image.values, 0, -1)
-    return (rgb2lab(values) / 100).astype(np.float32) if image.is_rgb else values
+    if image.is_rgb:
+        return (rgb2lab(values) / 100).astype(np.float32), [1, 0, 0]
+    return values, [1] * values.shape[-1]
 
 
 def _basins(image: PreparedImage, colours: NDArray[np.float32]) -> NDArray[np.int64]:

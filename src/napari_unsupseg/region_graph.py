@@ -35,13 +35,17 @@ FARTHEST = 1e3  # for what must have a finite weight
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Regions:
-    """Sums over regions' pixels: areas (n,), colours (n, C), and histograms (n, bins)."""
+    """Sums over regions' pixels: areas (n,), colours (n, C), and histograms (n, bins).
+
+    The lightness of a colour is its product with `lightness` (C,).
+    """
 
     areas: Floats
     colours: Floats
     colour_counts: NDArray[np.float32]
     label_counts: NDArray[np.float32]
     n_snapshots: int
+    lightness: Floats
 
     def grouped(self, groups: NDArray[np.int64], n_groups: int) -> "_Regions":
         """Return the sums over groups of regions."""
@@ -64,7 +68,13 @@ class _Regions:
 
     def _map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "_Regions":
         areas, colours, colour_counts, label_counts = map(change, self._sums())
-        return _Regions(areas, colours, colour_counts, label_counts, self.n_snapshots)
+        return dataclasses.replace(
+            self,
+            areas=areas,
+            colours=colours,
+            colour_counts=colour_counts,
+            label_counts=label_counts,
+        )
 
     def _sums(self) -> tuple[NDArray[Any], ...]:
         return self.areas, self.colours, self.colour_counts, self.label_counts
@@ -96,6 +106,7 @@ class RegionGraph:
         regions: NDArray[np.int64],
         colours: NDArray[np.float32],
         history: Sequence[Labels],
+        lightness: Sequence[float],
     ) -> "RegionGraph":
         """Describe regions and their borders.
 
@@ -107,13 +118,16 @@ class RegionGraph:
             Colours, 1 from black to white.
         history : sequence of ndarray of unsigned integers, shape (Y, X)
             Labels at some iterations.
+        lightness : sequence of float, length C
+            How much each channel of a colour counts for its lightness.
 
         Returns
         -------
         RegionGraph
             Of these regions.
         """
-        return cls(_describe(regions, colours, history), *_borders(regions, colours, history))
+        described = _describe(regions, colours, history, lightness)
+        return cls(described, *_borders(regions, colours, history))
 
     def grouped(self, groups: NDArray[np.int64]) -> "RegionGraph":
         """Merge groups of regions, each given by its number from 0, shape (n,)."""
@@ -206,8 +220,9 @@ class RegionGraph:
             tree = linkage(np.hstack([means, means - around, labels]), "ward")
             clusters = fcluster(tree, n_clusters, "maxclust") - 1
         n_found = int(clusters.max()) + 1
-        lightness = _sums(clusters, self._regions.colours, n_found).sum(1)
-        lightness /= np.bincount(clusters, self._regions.areas, n_found)
+        sums = self._regions.colours @ self._regions.lightness
+        areas = np.bincount(clusters, self._regions.areas, n_found)
+        lightness = np.bincount(clusters, sums, n_found) / areas
         by_lightness: NDArray[np.int64] = np.argsort(np.argsort(lightness, kind="stable"))
         return by_lightness[clusters]
 
@@ -310,7 +325,10 @@ def _link(pairs: NDArray[np.int64], n_regions: int) -> NDArray[np.int64]:
 
 
 def _describe(
-    fragments: NDArray[np.int64], colours: NDArray[np.float32], history: Sequence[Labels]
+    fragments: NDArray[np.int64],
+    colours: NDArray[np.float32],
+    history: Sequence[Labels],
+    lightness: Sequence[float],
 ) -> _Regions:
     """Sum up what is inside each fragment."""
     inside = fragments >= 0
@@ -324,6 +342,7 @@ def _describe(
         _counts(regions, list(np.minimum(bins, COLOUR_BINS - 1).T), n_regions),
         _counts(regions, [labels[inside] for labels in history], n_regions),
         len(history),
+        np.asarray(lightness, dtype=np.float64),
     )
 
 
