@@ -22,6 +22,15 @@ def responses(network: Network, image: torch.Tensor, mask: torch.Tensor) -> torc
     return maps.flatten(2)[0, :, inside].T
 
 
+def steps_between_neighbours(found: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the mean difference in a column plus that in a row, of responses (N, q)."""
+    maps = found.new_zeros(*mask.shape, found.shape[1])
+    maps[mask] = found
+    in_column = (maps[1:] - maps[:-1])[mask[1:] & mask[:-1]].abs()
+    in_row = (maps[:, 1:] - maps[:, :-1])[mask[:, 1:] & mask[:, :-1]].abs()
+    return sum(steps.mean() for steps in (in_column, in_row) if steps.numel())
+
+
 def at_pixels(maps: torch.Tensor, inside: torch.Tensor, norm: nn.Module) -> torch.Tensor:
     flat = maps.flatten(2)[:, :, inside]
     normal = F.batch_norm(flat, None, None, norm.weight, norm.bias, training=True)
@@ -52,17 +61,23 @@ def some_case(components: int, size: tuple[int, int], share: float, seed: int):
     share=st.sampled_from([0.6, 1.0]),
     strip_pixels=st.integers(1, 100),
     weights=st.sampled_from([None, (0.5, 1, 2, 0, 3, 1)]),
+    continuity=st.sampled_from([0, 5]),
     seed=st.integers(0, 1000),
 )
-def test_gradients_are_those_of_autograd(components, size, share, strip_pixels, weights, seed):
+def test_gradients_are_those_of_autograd(
+    components, size, share, strip_pixels, weights, continuity, seed
+):
     network, image, mask, target = some_case(components, size, share, seed)
     expected = responses(network, image, mask)
     weights = weights and torch.tensor(weights, dtype=torch.float64)
     loss = F.cross_entropy(expected, target[mask], weights, reduction="sum") / mask.sum()
+    loss += continuity * steps_between_neighbours(expected, mask)
     gradients = torch.autograd.grad(loss, list(network.parameters()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(napari_unsupseg.backprop.STRIP_PIXELS, "cpu", strip_pixels)
-        passes = Backpropagation(network, image, None if mask.all() else mask, torch.float64)
+        passes = Backpropagation(
+            network, image, None if mask.all() else mask, torch.float64, continuity
+        )
         clusters = passes.forward()
         assert torch.equal(clusters[mask], expected.argmax(1))
         torch.testing.assert_close(passes.backward(target, weights), loss.detach())

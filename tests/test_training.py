@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -12,10 +13,11 @@ from napari_unsupseg.backprop import Backpropagation
 from napari_unsupseg.errors import OutOfMemoryError
 from napari_unsupseg.images import prepare, split_channels
 from napari_unsupseg.network import Network, build_network
+from napari_unsupseg.segments import connected_components
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.superpixels import compute_superpixels
 from napari_unsupseg.training import SelfTraining, cluster_weights
-from napari_unsupseg.views import View
+from napari_unsupseg.views import View, make_view
 
 FAITHFUL_ITERATIONS = 40
 
@@ -200,6 +202,21 @@ def test_balance_keeps_small_clusters(grey):
         for balance in (0.0, 0.5, 1.0)
     }
     assert runs[0.0] < runs[0.5] < runs[1.0]
+
+
+def test_without_superpixels_continuity_draws_neighbours_together(rgb):
+    settings = Settings(iterations=30, filters=16, max_clusters=20, superpixels=0)
+    image = np.clip(rgb + np.random.default_rng(0).normal(0, 30, rgb.shape), 0, 255)
+    view = make_view(
+        prepare(split_channels(image.astype(np.uint8)), None), factor=1, max_pixels=10**6,
+        superpixels=0, compactness=10, seed=0,
+    )  # fmt: skip
+    n_segments = []
+    for continuity in (0.0, 5.0):
+        chosen = dataclasses.replace(settings, continuity=continuity)
+        *_, step = SelfTraining(network_for(view, chosen), chosen).run(view, chosen.iterations)
+        n_segments.append(connected_components(step.labels).max())
+    assert n_segments[1] < n_segments[0] / 3
 
 
 def test_weights_of_clusters_have_the_mean_one():

@@ -97,6 +97,12 @@ def test_a_montage_leaves_out_tiles_in_which_nothing_takes_part():
     assert view.image.valid.sum() == 8 * TILE**2
 
 
+@pytest.mark.parametrize("max_pixels", [10**6, 10**4], ids=["whole", "montage"])
+def test_an_image_can_do_without_superpixels(max_pixels):
+    view = view_of(some_image(300, 300), max_pixels=max_pixels, superpixels=0)
+    assert view.superpixels is None
+
+
 @settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_a_seed_decides_the_tiles(seed):

@@ -35,6 +35,9 @@ class Backpropagation:
         True where a pixel takes part; by default all do.
     precision : torch.dtype
         Of the features: that of the image, or bfloat16.
+    continuity : float
+        Weight in the loss of the mean absolute difference between responses of neighbours in a
+        column, plus that of neighbours in a row.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Backpropagation:
         image: torch.Tensor,
         mask: torch.Tensor | None = None,
         precision: torch.dtype = torch.float32,
+        continuity: float = 0,
     ) -> None:
         _keep_freed_blocks()
         frame = Frame.of(image, mask)
@@ -51,7 +55,7 @@ class Backpropagation:
             self.features = ComponentsPass(network.features, image, frame, precision)
         else:
             self.features = ReplacedPass(network.features, image)
-        self.head = HeadPass(network, self.features, frame)
+        self.head = HeadPass(network, self.features, frame, continuity)
 
     @torch.no_grad()
     def forward(self) -> torch.Tensor:
@@ -80,7 +84,8 @@ class Backpropagation:
         Returns
         -------
         Tensor, shape ()
-            Mean over the pixels of their weighted cross-entropy between responses and target.
+            Mean over the pixels of their weighted cross-entropy between responses and target,
+            and the term of continuity.
         """
         loss = self.head.loss(target, weights)
         self.features.backward(self.head.backward())
@@ -150,6 +155,12 @@ class Frame:
         """Return zeros of the image's data type on its device."""
         return torch.zeros(*shape, dtype=self.dtype, device=self.device)
 
+    def n_pairs(self, axis: int) -> int:
+        """Return how many neighbours along an axis both take part."""
+        if self.mask is None:
+            return self.height * self.width - (self.width, self.height)[axis]
+        return int(_both(self.mask, axis).count_nonzero())
+
     def leave_out(self, strip: torch.Tensor, first: int, last: int) -> torch.Tensor:
         """Set a strip to 0 at pixels that take no part."""
         return strip if self.mask is None else strip.mul_(self.mask[first:last])
@@ -174,6 +185,12 @@ class Frame:
 
 
 Rows = torch.Tensor  # (rows, X, axes), some rows of a map
+
+
+def _both(mask: torch.Tensor, axis: int) -> torch.Tensor:
+    """Return 1 where a pixel and the next along an axis take part."""
+    n_pairs = mask.shape[axis] - 1
+    return mask.narrow(axis, 0, n_pairs) * mask.narrow(axis, 1, n_pairs)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -476,10 +493,17 @@ class ReplacedPass:
 class HeadPass:
     """The classifier, and the normalisation that makes its maps the responses."""
 
-    def __init__(self, network: Network, features: Features, frame: Frame) -> None:
+    def __init__(
+        self, network: Network, features: Features, frame: Frame, continuity: float
+    ) -> None:
         self._frame, self._features = frame, features
         self._layer, self._norm = network.classifier, network.normalisation
         n_clusters = len(self._layer.weight)
+        # of each neighbour along each axis; all of the loss is divided by the pixels further on
+        self._continuity = [
+            continuity * frame.n_pixels / (max(1, frame.n_pairs(axis)) * n_clusters)
+            for axis in ((0, 1) if continuity else ())
+        ]
         self._maps = frame.empty(n_clusters, frame.dtype)
         self._gradient = frame.empty(n_clusters, frame.dtype)
         self._clusters = torch.empty(
@@ -508,7 +532,7 @@ class HeadPass:
         return self._clusters
 
     def loss(self, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-        """Return the mean weighted cross-entropy, and keep its gradient at the responses."""
+        """Return the loss, and keep its gradient at the responses."""
         frame = self._frame
         loss, total, product = frame.zeros(1), *frame.zeros(2, self._maps.shape[2])
         tiny = torch.finfo(frame.dtype).tiny
@@ -525,11 +549,30 @@ class HeadPass:
                 strip *= of_pixels
             loss -= frame.leave_out(likelihood, first, last).sum()
             frame.leave_out(strip, first, last)
+            if self._continuity:
+                loss += self._add_continuity(strip, first, last)
             total += strip.sum((0, 1))
             product += (strip * self._maps[first:last]).sum((0, 1))
         n_pixels = frame.n_pixels  # the gradient's rows are divided by it further on
         self._at_responses = MapGradient(self._gradient_rows, total / n_pixels, product / n_pixels)
         return loss[0] / n_pixels
+
+    def _add_continuity(self, gradient: Rows, first: int, last: int) -> torch.Tensor:
+        """Add the gradient of a strip's share of the continuity loss; return the share."""
+        frame = self._frame
+        low, high = max(first - 1, 0), min(last + 1, frame.height)
+        responses, own = self._responses(low, high), slice(first - low, last - low)
+        loss = frame.zeros(1)
+        for axis, weight in enumerate(self._continuity):
+            steps = responses.diff(dim=axis)
+            if frame.mask is not None:
+                steps *= _both(frame.mask[low:high], axis)
+            loss += weight * steps[own].abs().sum()
+            pull = steps.sign_().mul_(weight)
+            around = [0, 0] * (1 - axis)
+            before, after = F.pad(pull, (0, 0, *around, 1, 0)), F.pad(pull, (0, 0, *around, 0, 1))
+            gradient += (before - after)[own]
+        return loss
 
     def _gradient_rows(self, first: int, last: int) -> Rows:
         return self._gradient[first:last]

@@ -92,6 +92,8 @@ class Settings:
     ----------
     .. [1] A. Kanezaki, "Unsupervised image segmentation by backpropagation",
        IEEE ICASSP 2018, pp. 1543-1547. :doi:`10.1109/ICASSP.2018.8462533`
+    .. [2] W. Kim, A. Kanezaki, M. Tanaka, "Unsupervised learning of image segmentation based on
+       differentiable feature clustering", IEEE TIP 29 (2020). :doi:`10.1109/TIP.2020.3011269`
 
     Examples
     --------
@@ -151,8 +153,8 @@ class Settings:
     superpixels: int = _knob(
         10_000,
         "K",
-        "Superpixels, in each of which all pixels are drawn to one cluster.",
-        1,
+        "Superpixels, in each of which all pixels are drawn to one cluster; 0 has none.",
+        0,
         100_000_000,
         main=True,
     )
@@ -162,6 +164,14 @@ class Settings:
         "Compactness of the superpixels: high gives squares, low follows the image's edges.",
         0.01,
         100_000.0,
+    )
+    continuity: float = _knob(
+        0.0,
+        "",
+        "Weight of the mean difference of neighbouring pixels' responses in the loss (μ of Kim et "
+        "al. 2020), which draws them to one cluster without superpixels or beside them.",
+        0.0,
+        1000.0,
     )
     learning_rate: float = _knob(
         0.1, "", "Learning rate of stochastic gradient descent.", 0.001, 10.0

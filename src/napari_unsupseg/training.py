@@ -125,6 +125,8 @@ class SelfTraining:
     ----------
     .. [1] A. Kanezaki, "Unsupervised image segmentation by backpropagation",
        IEEE ICASSP 2018, Algorithm 1. :doi:`10.1109/ICASSP.2018.8462533`
+    .. [2] W. Kim, A. Kanezaki, M. Tanaka, "Unsupervised learning of image segmentation based on
+       differentiable feature clustering", IEEE TIP 29 (2020). :doi:`10.1109/TIP.2020.3011269`
     """
 
     def __init__(
@@ -173,8 +175,8 @@ class SelfTraining:
         max_clusters, min_clusters = self._settings.max_clusters, self._settings.min_clusters
         history = _History(view.image.valid, settle)
         with naming_out_of_memory(self._network.device):
-            passes, patches, n_patches = self._load(view)
             inside = torch.from_numpy(view.image.valid).to(self._network.device)
+            passes, vote = self._passes(view, inside), self._vote(view)
         for _ in range(iterations):
             self._iteration += 1
             # the same bytes every time on CUDA too; the flags end here, as they are nobody else's
@@ -184,9 +186,7 @@ class SelfTraining:
             ):
                 clusters = passes.forward().clone()  # the buffer is the next iteration's
                 show = spread(self._network)  # before the network moves on
-                target = majority_vote(
-                    clusters.flatten(), patches, n_patches, max_clusters
-                ).view_as(clusters)
+                target = vote(clusters)
                 loss = passes.backward(target, self._weights(target, inside))
                 self._descend()
             step = Step(
@@ -214,17 +214,29 @@ class SelfTraining:
                 velocity.mul_(self._settings.momentum).add_(parameter.grad)
                 parameter.sub_(velocity, alpha=self._settings.learning_rate)
 
-    def _load(self, view: View) -> tuple[Backpropagation, torch.Tensor, int]:
-        """Return the passes over a view, the superpixel of each pixel, and their number."""
-        device = self._network.device
+    def _passes(self, view: View, inside: torch.Tensor) -> Backpropagation:
+        """Return the network's passes over a view."""
         image = torch.from_numpy(view.image.values).to(self._network.classifier.weight)[None]
-        valid = view.image.valid
-        mask = None if valid.all() else torch.from_numpy(valid).to(device)
+        mask = None if view.image.valid.all() else inside
+        return Backpropagation(
+            self._network, image, mask, self._precision, self._settings.continuity
+        )
+
+    def _vote(self, view: View) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what gives pixels the cluster of their superpixel; their own if there is none."""
+        if view.superpixels is None:
+            return lambda clusters: clusters
         n_patches = int(view.superpixels.max()) + 1
         # pixels that take no part vote too, in a superpixel of their own
-        patches = torch.from_numpy(np.where(valid, view.superpixels, n_patches).ravel())
-        passes = Backpropagation(self._network, image, mask, self._precision)
-        return passes, patches.to(device), n_patches + 1
+        own = np.where(view.image.valid, view.superpixels, n_patches)
+        patches = torch.from_numpy(own.ravel()).to(self._network.device)
+
+        def vote(clusters: torch.Tensor) -> torch.Tensor:
+            n_clusters = self._settings.max_clusters
+            voted = majority_vote(clusters.flatten(), patches, n_patches + 1, n_clusters)
+            return voted.view_as(clusters)
+
+        return vote
 
 
 def cluster_weights(

@@ -1,7 +1,10 @@
 """What the network trains on: an image whole, made smaller, or a montage of its tiles."""
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +15,8 @@ from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.superpixels import compute_superpixels
 
 __all__ = ["View", "enlarge", "make_view", "shrink"]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 MIN_SUPERPIXEL = 16  # pixels; fewer of a small view's pixels cannot outvote each other
 TILE = 32  # pixels, side of a montage's tiles
@@ -25,8 +30,8 @@ class View:
     ----------
     image : PreparedImage
         Their intensities, shape (C, y, x), and which of them take part.
-    superpixels : ndarray of int64, shape (y, x)
-        Superpixel of each pixel, from 0.
+    superpixels : ndarray of int64, shape (y, x), or None
+        Superpixel of each pixel, from 0; None if there are none.
     factor : int
         Pixels of the whole image along a side of one pixel of the view.
     is_montage : bool
@@ -34,7 +39,7 @@ class View:
     """
 
     image: PreparedImage
-    superpixels: NDArray[np.int64]
+    superpixels: NDArray[np.int64] | None
     factor: int = 1
     is_montage: bool = False
 
@@ -59,7 +64,7 @@ def make_view(
     max_pixels : int
         Pixels that the view may have.
     superpixels : int
-        K, superpixels of the whole image.
+        K, superpixels of the whole image; 0 for none.
     compactness : float
         Of the superpixels.
     seed : int
@@ -75,11 +80,18 @@ def make_view(
     if factor > 1:
         superpixels = min(superpixels, max(1, n_pixels // MIN_SUPERPIXEL))
     if n_pixels <= max_pixels:
-        return View(smaller, compute_superpixels(smaller, superpixels, compactness), factor)
+        patches = compute_superpixels(smaller, superpixels, compactness) if superpixels else None
+        return View(smaller, patches, factor)
     tiles = _draw_tiles(smaller, max_pixels, seed)
-    share = max(1, round(superpixels * tiles[0].valid.size / n_pixels))
-    patches = [compute_superpixels(tile, share, compactness) for tile in tiles]
-    return View(*_montage(tiles, patches), factor, is_montage=True)
+    montage = _montage([tile.values for tile in tiles]), _montage([tile.valid for tile in tiles])
+    whole = PreparedImage(*montage, image.is_rgb)
+    patches = None
+    if superpixels:
+        share = max(1, round(superpixels * tiles[0].valid.size / n_pixels))
+        of_tiles = [compute_superpixels(tile, share, compactness) for tile in tiles]
+        firsts = itertools.accumulate((own.max() + 1 for own in of_tiles), initial=0)
+        patches = _montage([own + first for own, first in zip(of_tiles, firsts, strict=False)])
+    return View(whole, patches, factor, is_montage=True)
 
 
 def shrink(image: PreparedImage, factor: int) -> PreparedImage:
@@ -154,24 +166,17 @@ def _cut(image: PreparedImage, rows: slice, columns: slice) -> PreparedImage:
     return PreparedImage(image.values[:, rows, columns], image.valid[rows, columns], image.is_rgb)
 
 
-def _montage(
-    tiles: list[PreparedImage], superpixels: list[NDArray[np.int64]]
-) -> tuple[PreparedImage, NDArray[np.int64]]:
-    """Lay tiles side by side, with a line of pixels between them that take no part.
+def _montage(tiles: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
+    """Lay maps (…, Y, X) of tiles side by side, with a line of zeros between them.
 
-    Such a line is to each layer of the network what the end of an image is: zeros.
+    Such a line is to each layer of the network what the end of an image is.
     """
-    n_channels, height, width = tiles[0].values.shape
+    *others, height, width = tiles[0].shape
     n_columns = math.ceil(math.sqrt(len(tiles)))
     n_rows = math.ceil(len(tiles) / n_columns)
-    shape = (n_rows * (height + 1) - 1, n_columns * (width + 1) - 1)
-    values = np.zeros((n_channels, *shape), dtype=np.float32)
-    valid = np.zeros(shape, dtype=bool)
-    patches = np.zeros(shape, dtype=np.int64)
-    n_patches = 0
-    for index, (tile, own) in enumerate(zip(tiles, superpixels, strict=True)):
+    shape = (*others, n_rows * (height + 1) - 1, n_columns * (width + 1) - 1)
+    montage = np.zeros(shape, dtype=tiles[0].dtype)
+    for index, tile in enumerate(tiles):
         row, column = (index // n_columns) * (height + 1), (index % n_columns) * (width + 1)
-        place = slice(row, row + height), slice(column, column + width)
-        values[:, *place], valid[place], patches[place] = tile.values, tile.valid, own + n_patches
-        n_patches += int(own.max()) + 1
-    return PreparedImage(values, valid, tiles[0].is_rgb), patches
+        montage[..., row : row + height, column : column + width] = tile
+    return montage
