@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import SettingError
-from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy
+from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, without_small
 from napari_unsupseg.images import prepare, split_channels
 from napari_unsupseg.region_graph import RegionGraph
 from napari_unsupseg.segments import connected_components
@@ -133,6 +134,62 @@ def test_fewer_clusters_than_asked_for():
     np.testing.assert_array_equal(np.unique(found), np.arange(1, found.max() + 1))
     assert found.max() == hierarchy_of(image).cut(level=0.3).max() < 200
     assert hierarchy_of(image).clusters(1).max() == 1
+
+
+def sizes(labels: np.ndarray) -> np.ndarray:
+    """Return the pixels of each connected region."""
+    return np.bincount(connected_components(labels)[labels > 0])[1:]
+
+
+@pytest.mark.parametrize("min_size", [30, 200])
+def test_no_cut_has_smaller_segments_than_asked_for(grey, min_size):
+    image = grey.astype(float) + np.random.default_rng(0).normal(0, 20, grey.shape)
+    prepared = prepare(split_channels(image, None), None, "auto")
+    hierarchies = {
+        size: build_hierarchy(prepared, [np.ones(grey.shape, dtype=np.uint8)], min_size=size)
+        for size in (0, min_size)
+    }
+    assert sizes(hierarchies[0].cut(level=0)).min() < min_size
+    for level in LEVELS:
+        assert sizes(hierarchies[min_size].cut(level=level)).min() >= min_size
+    assert sizes(hierarchies[min_size].clusters(5)).min() >= min_size
+
+
+def test_small_regions_join_the_neighbour_they_resemble():
+    labels = np.ones((20, 20), dtype=np.uint8)
+    labels[:, 10:] = 2
+    image = np.where(labels == 1, 0.2, 0.8)
+    labels[5:8, 8:10] = 3  # like the left
+    labels[12:14, 9:12] = 4  # over the border, brighter than either
+    image[12:14, 9:12] = 0.9
+    labels[0, :3] = labels[19, 17:] = 5  # one label, far apart
+    labels[1, :3] = 0
+    labels[0, 3] = 0  # which leaves one of the two without neighbours
+    prepared = prepare(split_channels(image, None), labels > 0, "auto")
+    expected = labels.copy()
+    expected[5:8, 8:10] = 1
+    expected[12:14, 9:12] = 2
+    expected[19, 17:] = 2
+    np.testing.assert_array_equal(without_small(labels, prepared, 7), expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data(), min_size=st.integers(0, 40))
+def test_small_regions_are_gone_and_labels_are_as_before(data, min_size):
+    labels = data.draw(hnp.arrays(np.uint8, (9, 11), elements=st.integers(1, 3)))
+    image = data.draw(hnp.arrays(np.uint8, (9, 11)))
+    found = without_small(labels, prepare(split_channels(image, None), None, "auto"), min_size)
+    assert sizes(found).min() >= min_size
+    assert refines(connected_components(labels), connected_components(found))
+    assert set(np.unique(found)) <= set(np.unique(labels))
+
+
+@pytest.mark.parametrize("own", [{"final_clusters": 0}, {"settle": 0}, {}], ids=str)
+def test_a_run_keeps_no_small_segments(grey, own):
+    chosen = SMALL | own
+    assert sizes(segment(grey, **chosen)).min() < 25
+    assert sizes(segment(grey, min_size=25, **chosen)).min() >= 25
+    assert sizes(segment(grey, min_size=25, granularity=0.1, **chosen)).min() >= 25
 
 
 @pytest.mark.parametrize(

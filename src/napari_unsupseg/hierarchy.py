@@ -18,10 +18,10 @@ from skimage.segmentation import watershed
 
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.images import PreparedImage
-from napari_unsupseg.region_graph import RegionGraph, neighbours
+from napari_unsupseg.region_graph import RegionGraph, neighbours, roots
 from napari_unsupseg.segments import label_dtype
 
-__all__ = ["Hierarchy", "build_hierarchy", "check_cut"]
+__all__ = ["Hierarchy", "build_hierarchy", "check_cut", "without_small"]
 
 hg = lazy_loader.load("higra")  # it takes most of a second to load
 
@@ -176,11 +176,8 @@ class Hierarchy:
     def _groups(self, n_segments: int) -> NDArray[np.intp]:
         """Return the segment of each fragment, from 0."""
         first_left_out = 2 * self.n_fragments - n_segments
-        tops = np.arange(first_left_out)
         parents = self._parents[:first_left_out]
-        for node in reversed(range(first_left_out)):
-            if 0 <= parents[node] < first_left_out:
-                tops[node] = tops[parents[node]]
+        tops = roots(np.where(parents < first_left_out, parents, -1))
         groups: NDArray[np.intp] = np.unique(tops[: self.n_fragments], return_inverse=True)[1]
         return groups
 
@@ -216,7 +213,9 @@ def _check_count(name: str, value: int) -> None:
         raise SettingError(f"{name} must be a whole number from 1, got {value!r}")
 
 
-def build_hierarchy(image: PreparedImage, history: Sequence[Labels]) -> Hierarchy:
+def build_hierarchy(
+    image: PreparedImage, history: Sequence[Labels], *, min_size: int = 0
+) -> Hierarchy:
     """Build the hierarchy of an image from the labels of a run.
 
     Parameters
@@ -226,6 +225,8 @@ def build_hierarchy(image: PreparedImage, history: Sequence[Labels]) -> Hierarch
     history : sequence of ndarray of unsigned integers, shape (Y, X)
         Labels at some iterations of one run or of several; those of early iterations tell fine
         differences, those of late ones great differences.
+    min_size : int
+        Pixels of the smallest segment of any cut, unless it touches no other.
 
     Returns
     -------
@@ -247,16 +248,48 @@ def build_hierarchy(image: PreparedImage, history: Sequence[Labels]) -> Hierarch
        :doi:`10.1016/j.softx.2019.100335`
     """
     colours, lightness = _colours(image)
-    leaves = _basins(image, colours)
-    graph = RegionGraph.of(leaves, colours, history, lightness)
-    fragments = _fragments(leaves, graph)
-    groups = np.empty(int(leaves.max()) + 1, dtype=np.int64)
-    groups[leaves[image.valid]] = fragments[image.valid]
-    graph = graph.grouped(groups)
+    fragments = _basins(image, colours)
+    graph = RegionGraph.of(fragments, colours, history, lightness)
+    n_fragments = min(MAX_FRAGMENTS, max(1, fragments.size // FRAGMENT_PIXELS))
+    if graph.n_regions > n_fragments:
+        fragments, graph = _grouped(fragments, graph, graph.linked(n_fragments))
+    if min_size > 1:
+        fragments, graph = _grouped(fragments, graph, graph.without_small(min_size))
     merges, dissimilarities = graph.merge()
     altitudes = np.maximum.accumulate(dissimilarities)
     levels = 1 - 1 / (1 + (altitudes / TYPICAL) ** STEEPNESS)
     return Hierarchy(fragments, merges, levels, graph)
+
+
+def without_small(labels: Labels, image: PreparedImage, min_size: int) -> Labels:
+    """Merge small regions of an image's labels into the neighbour they resemble most.
+
+    Parameters
+    ----------
+    labels : ndarray of unsigned integers, shape (Y, X)
+        Clusters or segments, 0 at pixels that take no part.
+    image : PreparedImage
+        The image.
+    min_size : int
+        Pixels of the smallest connected region, unless it touches no other.
+
+    Returns
+    -------
+    ndarray of unsigned integers, shape (Y, X)
+        Labels; of regions that merge, that of the largest.
+    """
+    colours, lightness = _colours(image)
+    regions = _number(labels)
+    graph = RegionGraph.of(regions, colours, [np.zeros_like(labels)], lightness)
+    groups = graph.without_small(min_size)
+    inside = labels > 0
+    of_regions = np.zeros(graph.n_regions + 1, dtype=labels.dtype)  # the last one is for -1
+    of_regions[regions[inside]] = labels[inside]
+    by_area = np.argsort(np.bincount(regions[inside]), kind="stable")
+    of_groups = np.empty(graph.n_regions, dtype=labels.dtype)
+    of_groups[groups[by_area]] = of_regions[by_area]
+    of_regions[:-1] = of_groups[groups]
+    return of_regions[regions]
 
 
 def _colours(image: PreparedImage) -> tuple[NDArray[np.float32], list[float]]:
@@ -279,13 +312,16 @@ def _basins(image: PreparedImage, colours: NDArray[np.float32]) -> NDArray[np.in
     return _number(np.where(image.valid, watershed(gradient, n_leaves), 0))
 
 
-def _fragments(leaves: NDArray[np.int64], graph: RegionGraph) -> NDArray[np.int64]:
-    """Merge leaves into the finest segments, from 0; -1 where pixels take no part."""
-    n_fragments = min(MAX_FRAGMENTS, max(1, leaves.size // FRAGMENT_PIXELS))
-    if leaves.max() < n_fragments:
-        return leaves
-    # fragments must not reach across pixels that take no part
-    return _number(np.append(graph.linked(n_fragments) + 1, 0)[leaves])
+def _grouped(
+    regions: NDArray[np.int64], graph: RegionGraph, groups: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], RegionGraph]:
+    """Return regions merged into groups, each given by its number from 0, and their graph."""
+    # regions linked across pixels that take no part are not merged by it
+    merged = _number(np.append(groups + 1, 0)[regions])
+    inside = regions >= 0
+    groups = np.empty(graph.n_regions, dtype=np.int64)
+    groups[regions[inside]] = merged[inside]
+    return merged, graph.grouped(groups)
 
 
 def _number(labels: NDArray[np.integer]) -> NDArray[np.int64]:

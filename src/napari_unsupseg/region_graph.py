@@ -13,7 +13,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from skimage.filters import gaussian
 
-__all__ = ["RegionGraph", "neighbours"]
+__all__ = ["RegionGraph", "neighbours", "roots"]
 
 hg = lazy_loader.load("higra")  # it takes most of a second to load
 
@@ -100,6 +100,11 @@ class RegionGraph:
         self._borders = borders
         self._small = SMALL * regions.areas.sum()
 
+    @property
+    def n_regions(self) -> int:
+        """How many there are."""
+        return len(self._regions.areas)
+
     @classmethod
     def of(
         cls,
@@ -141,7 +146,7 @@ class RegionGraph:
 
     def linked(self, n_groups: int) -> NDArray[np.int64]:
         """Group regions by the mean dissimilarity along borders; return the group of each."""
-        graph = hg.UndirectedGraph(len(self._regions.areas))
+        graph = hg.UndirectedGraph(self.n_regions)
         graph.add_edges(self.pairs[:, 0], self.pairs[:, 1])
         lengths = np.maximum(self._borders[:, 0], 1e-3)
         weights = np.minimum(self.weights(), FARTHEST)
@@ -155,30 +160,56 @@ class RegionGraph:
         )
         return groups
 
-    def merge(self) -> tuple[NDArray[np.int64], Floats]:
+    def without_small(self, min_pixels: float) -> NDArray[np.int64]:
+        """Merge small regions into the neighbour they resemble most; return the group of each."""
+        merges, _ = self.merge(smaller_than=min_pixels)
+        parents = np.full(self.n_regions + len(merges), -1)
+        for node, pair in enumerate(merges, start=self.n_regions):
+            parents[pair] = node
+        groups: NDArray[np.int64] = np.unique(
+            roots(parents)[: self.n_regions], return_inverse=True
+        )[1]
+        return groups
+
+    def merge(self, smaller_than: float = np.inf) -> tuple[NDArray[np.int64], Floats]:
         """Merge the two neighbours that differ least, again and again.
+
+        Parameters
+        ----------
+        smaller_than : float
+            Area in pixels that one of the two must be below. If it is finite, parts of the image
+            that touch nowhere stay apart.
 
         Returns
         -------
-        merges : ndarray of int, shape (n - 1, 2)
-            What merges, in order: regions, or from n on what an earlier merge made.
-        dissimilarities : ndarray of float, shape (n - 1,)
+        merges : ndarray of int, shape (m, 2)
+            What merges, in order: regions, or from n on what an earlier merge made; n - 1 of them
+            if all merge.
+        dissimilarities : ndarray of float, shape (m,)
             How far apart they were.
         """
         # higra's tree with a rule of one's own is ten times slower than this where regions
         # come to have many neighbours
-        n_regions = len(self._regions.areas)
+        n_regions = self.n_regions
         regions = self._regions.with_room(n_regions - 1)
         neighbours: list[dict[int, Floats]] = [{} for _ in range(2 * n_regions - 1)]
         for (one, other), border in zip(self.pairs.tolist(), self._borders, strict=True):
             neighbours[one][other] = neighbours[other][one] = border
-        queue = list(zip(self.weights().tolist(), *self.pairs.T.tolist(), strict=True))
+        areas = regions.areas
+        waits = np.minimum(*areas[self.pairs].T) < smaller_than
+        queue = list(
+            zip(self.weights()[waits].tolist(), *self.pairs[waits].T.tolist(), strict=True)
+        )
         heapq.heapify(queue)
-        merges, dissimilarities = [], []
-        for new in range(n_regions, 2 * n_regions - 1):
+        merges: list[tuple[int, int]] = []
+        dissimilarities = []
+        while queue:
             dissimilarity, one, other = heapq.heappop(queue)
-            while other not in neighbours[one]:  # one of them has merged since
-                dissimilarity, one, other = heapq.heappop(queue)
+            if other not in neighbours[one]:  # one of them has merged since
+                continue
+            if np.isinf(dissimilarity) and np.isfinite(smaller_than):
+                break
+            new = n_regions + len(merges)
             merges.append((one, other))
             dissimilarities.append(dissimilarity)
             regions.merge(one, other, into=new)
@@ -188,10 +219,14 @@ class RegionGraph:
                 beyond = np.fromiter(borders, dtype=np.int64)
                 along = np.stack(list(borders.values()))
                 found = self._dissimilarity(regions, new, beyond, along)
-                for far, weight in zip(beyond.tolist(), found.tolist(), strict=True):
+                waits = np.minimum(areas[new], areas[beyond]) < smaller_than
+                for far, weight, wait in zip(
+                    beyond.tolist(), found.tolist(), waits.tolist(), strict=True
+                ):
                     neighbours[far][new] = borders[far]
-                    heapq.heappush(queue, (weight, new, far))
-        return np.array(merges), np.array(dissimilarities)
+                    if wait:
+                        heapq.heappush(queue, (weight, new, far))
+        return np.array(merges, dtype=np.int64).reshape(-1, 2), np.array(dissimilarities)
 
     def alike(self, n_clusters: int) -> NDArray[np.int64]:
         """Cluster regions, wherever they lie, by Ward's criterion.
@@ -276,6 +311,15 @@ def _join(neighbours: list[dict[int, Floats]], one: int, other: int) -> dict[int
         neighbours[far].pop(other, None)
     neighbours[one] = neighbours[other] = {}
     return borders
+
+
+def roots(parents: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the root of each node of a forest, whose parents come later; a root's parent is -1."""
+    found = np.arange(len(parents))
+    for node in reversed(range(len(parents))):
+        if parents[node] >= 0:
+            found[node] = found[parents[node]]
+    return found
 
 
 def neighbours(maps: NDArray[Any], axis: int, before: int = 0) -> tuple[Any, Any]:

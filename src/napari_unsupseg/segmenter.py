@@ -18,7 +18,7 @@ from napari_unsupseg.devices import (
     resolve_device,
     resolve_precision,
 )
-from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, check_cut
+from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, check_cut, without_small
 from napari_unsupseg.images import PreparedImage, prepare, split_channels
 from napari_unsupseg.network import build_network
 from napari_unsupseg.settings import Settings
@@ -232,8 +232,11 @@ class Segmenter:
             self._remember(step)
             yield step
         n_clusters = min(self.settings.final_clusters, self.settings.max_clusters)
+        min_size = self.settings.min_size
         if self.settings.settle and n_clusters:
             yield step.relabelled(self.hierarchy_.clusters(n_clusters))
+        elif min_size > 1:
+            yield step.relabelled(without_small(step.labels, self.image_, min_size))
 
     def _remember(self, step: Step) -> None:
         """Keep what the hierarchy is made from: the labels on the way, and the last ones."""
@@ -245,7 +248,8 @@ class Segmenter:
     @functools.cached_property
     def hierarchy_(self) -> Hierarchy:
         """Segments of the run at every granularity, made from what it has gone through so far."""
-        return build_hierarchy(self.image_, [*self._history.values(), self._last.labels])
+        history = [*self._history.values(), self._last.labels]
+        return build_hierarchy(self.image_, history, min_size=self.settings.min_size)
 
     def record(self, step: Step) -> dict[str, Any]:
         """Say how the labels of a step were made, to be kept beside them.

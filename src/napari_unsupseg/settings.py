@@ -133,6 +133,14 @@ class Settings:
         65_535,
         main=True,
     )
+    min_size: int = _knob(
+        0,
+        "",
+        "Smallest segment in pixels; smaller ones are merged into the neighbour they resemble most "
+        "when the run ends.",
+        0,
+        100_000_000,
+    )
     settle: float = _knob(
         0.02,
         "",
