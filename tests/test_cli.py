@@ -131,6 +131,35 @@ def test_a_table_of_regions(image_file, rgb, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("stored", "options"),
+    [
+        pytest.param({"resolution": (4, 4), "metadata": {"unit": "um"}}, [], id="from the file"),
+        pytest.param({}, ["--pixel-size", 0.25], id="by hand"),
+    ],
+)
+def test_physical_units(grey, tmp_path, stored, options):
+    image, out, table = (tmp_path / name for name in ("a.tif", "out.tif", "regions.csv"))
+    tifffile.imwrite(image, grey, imagej=True, **stored)
+    options += ["--granularity", 0.1, "--min-area", 2.1, "--table", table]
+    result = call("segment", image, "-o", out, *QUICK, *options)
+    assert result.exit_code == 0, result.output
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    areas = np.bincount(tifffile.imread(out).ravel())[1:]
+    np.testing.assert_allclose([float(row["area_um2"]) for row in rows], areas / 16)
+    assert areas.min() >= 34
+    assert "centroid_x_um" in rows[0]
+
+
+def test_an_area_needs_a_pixel_size(image_file, tmp_path):
+    out = tmp_path / "out.tif"
+    result = call("segment", image_file, "-o", out, *QUICK, "--min-area", 5)
+    assert result.exit_code == 1
+    assert "tissue.png: does not say how large a pixel is" in result.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (["--connected", "--segments"], "two kinds of labels"),
@@ -138,6 +167,9 @@ def test_a_table_of_regions(image_file, rgb, tmp_path):
         (["--granularity", 2], "granularity must be a number from 0 to 1, got 2.0"),
         (["--granularity", 0.2, "--n-segments", 3], "both say where to cut"),
         (["--table", "regions.txt"], "must end in .csv"),
+        (["--min-size", 9, "--min-area", 4], "both give a smallest segment"),
+        (["--pixel-size", 0], "--pixel-size 0.0: must be above 0"),
+        (["--min-area", -1], "--min-area -1.0: must be above 0"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
 )

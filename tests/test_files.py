@@ -8,7 +8,14 @@ import tifffile
 from imageio.v3 import imread, imwrite
 
 from napari_unsupseg.errors import FileError
-from napari_unsupseg.files import read_image, require_writable, write_labels, write_picture
+from napari_unsupseg.files import (
+    PixelSize,
+    read_image,
+    read_pixel_size,
+    require_writable,
+    write_labels,
+    write_picture,
+)
 
 LABELS = np.arange(1, 201, dtype=np.uint8).reshape(10, 20)
 RECORD = {"version": "0", "settings": {"seed": 3}}
@@ -36,6 +43,47 @@ def test_images_are_read_as_they_are_stored(tmp_path, name, dtype, shape, option
     read = read_image(tmp_path / name)
     np.testing.assert_array_equal(read, image)
     assert read.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({}, None, id="nothing"),
+        pytest.param({"resolution": (72, 72), "resolutionunit": 2}, None, id="dots an inch"),
+        pytest.param(
+            {"imagej": True, "resolution": (4, 2), "metadata": {"unit": "micron"}},
+            PixelSize(0.5, 0.25, "um"),
+            id="ImageJ",
+        ),
+        pytest.param(
+            {"imagej": True, "resolution": (4, 2), "metadata": {"unit": "pixel"}},
+            None,
+            id="ImageJ, pixels",
+        ),
+        pytest.param(
+            {
+                "ome": True,
+                "metadata": {
+                    "PhysicalSizeX": 2, "PhysicalSizeXUnit": "nm",
+                    "PhysicalSizeY": 3, "PhysicalSizeYUnit": "nm",
+                },
+            },
+            PixelSize(3, 2, "nm"),
+            id="OME",
+        ),
+        pytest.param(
+            {"ome": True, "metadata": {"PhysicalSizeX": 2, "PhysicalSizeY": 3}},
+            PixelSize(3, 2, "um"),
+            id="OME's own unit",
+        ),
+        pytest.param({"ome": True, "metadata": {"PhysicalSizeX": 2}}, None, id="OME, one side"),
+    ],
+)  # fmt: skip
+def test_how_large_a_pixel_is(tmp_path, options, expected):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9), np.uint16), **options)
+    assert read_pixel_size(tmp_path / "a.tif") == expected
+    imwrite(tmp_path / "a.png", np.zeros((8, 9), np.uint8))
+    assert read_pixel_size(tmp_path / "a.png") is None
 
 
 def text(path: Path) -> None:

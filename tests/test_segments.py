@@ -46,3 +46,12 @@ def test_a_region_table_measures_each_label():
     assert table["centroid_x"].tolist() == pytest.approx([1.5, 1 / 3])
     assert table["mean_intensity_0"].tolist() == [6, 3]
     assert table["mean_intensity_1"].tolist() == [1, 0]
+
+
+def test_a_region_table_in_physical_units():
+    labels = np.array([[3, 3, 0], [3, 1, 1]], dtype=np.uint8)
+    table = region_table(labels, labels[np.newaxis], spacing=(2, 0.5), unit="um")
+    assert table["area_um2"].tolist() == [2, 3]
+    assert table["centroid_y_um"].tolist() == pytest.approx([2, 2 / 3])
+    assert table["centroid_x_um"].tolist() == pytest.approx([0.75, 1 / 6])
+    assert table["mean_intensity"].tolist() == [1, 3]

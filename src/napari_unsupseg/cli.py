@@ -5,6 +5,7 @@ import dataclasses
 import importlib.util
 import inspect
 import json
+import math
 import os
 import sys
 import time
@@ -18,10 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_unsupseg import __version__
-from napari_unsupseg.errors import DeviceError, SettingError, UnsupsegError
+from napari_unsupseg.errors import DeviceError, FileError, SettingError, UnsupsegError
 from napari_unsupseg.settings import Knob, Settings, knobs
 
 if TYPE_CHECKING:
+    from napari_unsupseg.files import PixelSize
     from napari_unsupseg.segmenter import Segmenter
     from napari_unsupseg.training import Labels, Step
 
@@ -58,6 +60,8 @@ class Options:
     segments: bool = False
     granularity: float | None = None
     n_segments: int | None = None
+    pixel_size: float | None = None
+    min_area: float | None = None
     overwrite: bool = False
 
     @property
@@ -154,6 +158,17 @@ def segment(
             "of several images."
         ),
     ] = None,
+    pixel_size: Annotated[
+        float | None,
+        typer.Option(
+            help="Side of a pixel in µm, for the table and --min-area; by default what the file "
+            "says.",
+        ),
+    ] = None,
+    min_area: Annotated[
+        float | None,
+        typer.Option(help="--min-size in physical units: those of the pixel size, squared."),
+    ] = None,
     channel_axis: Annotated[
         int | None,
         typer.Option(
@@ -180,7 +195,7 @@ def segment(
     jobs = _plan(images, output, preview, table, summary)
     options = Options(
         settings, _checked_device(device), channel_axis, connected, segments, granularity,
-        n_segments, overwrite,
+        n_segments, pixel_size, min_area, overwrite,
     )  # fmt: skip
     _check_labelling(options)
     to_stdout = str(summary) == "-"
@@ -236,6 +251,12 @@ def _check_labelling(options: Options) -> None:
 
     both = options.connected and options.is_cut
     _refuse(both, "--connected and --segments are two kinds of labels: choose one")
+    for name in ("pixel_size", "min_area"):
+        value = getattr(options, name)
+        option = "--" + name.replace("_", "-")
+        _refuse(value is not None and not value > 0, f"{option} {value}: must be above 0")
+    twice = options.min_area is not None and options.settings.min_size > 0
+    _refuse(twice, "--min-size and --min-area both give a smallest segment: choose one")
     try:
         check_cut(options.n_segments, options.granularity)
     except SettingError as error:
@@ -335,7 +356,9 @@ def _run_job(job: Job, options: Options, console: Console) -> dict[str, Any]:
         require_writable(path, overwrite=options.overwrite)
     image = read_image(job.image)
     start = time.perf_counter()
-    segmenter = Segmenter(options.settings, device=options.device)
+    pixel_size = _pixel_size(job.image, options)
+    settings = _with_min_area(options, pixel_size, job.image)
+    segmenter = Segmenter(settings, device=options.device)
     steps = segmenter.steps(image, channel_axis=options.channel_axis)
     step, interrupted = _watch(steps, job.image.name, options.settings.iterations, console)
     labels = _labels(segmenter, step, options)
@@ -350,7 +373,8 @@ def _run_job(job: Job, options: Options, console: Console) -> dict[str, Any]:
     write_labels(job.labels, labels, record)
     if job.table:
         channels = split_channels(image, options.channel_axis).values
-        write_table(job.table, region_table(labels, channels))
+        spacing, unit = (pixel_size[:2], pixel_size.unit) if pixel_size else ((1, 1), "")
+        write_table(job.table, region_table(labels, channels, spacing=spacing, unit=unit))
     if job.preview:
         write_picture(job.preview, overlay(segmenter.image_, labels))
     console.print(
@@ -379,6 +403,28 @@ def _run_job(job: Job, options: Options, console: Console) -> dict[str, Any]:
         "precision": record["precision"],
         "interrupted": interrupted,
     }
+
+
+def _pixel_size(image: Path, options: Options) -> "PixelSize | None":
+    """Return how large a pixel is, if anybody says it."""
+    from napari_unsupseg.files import PixelSize, read_pixel_size
+
+    if options.pixel_size:
+        return PixelSize(options.pixel_size, options.pixel_size, "um")
+    return read_pixel_size(image)
+
+
+def _with_min_area(options: Options, pixel_size: "PixelSize | None", image: Path) -> Settings:
+    """Return the settings with the smallest area in pixels."""
+    if options.min_area is None:
+        return options.settings
+    if pixel_size is None:
+        raise FileError(
+            f"{image}: does not say how large a pixel is, which --min-area needs: give "
+            "--pixel-size, or --min-size in pixels"
+        )
+    min_size = math.ceil(options.min_area / (pixel_size.height * pixel_size.width))
+    return dataclasses.replace(options.settings, min_size=min_size)
 
 
 def _labels(segmenter: "Segmenter", step: "Step", options: Options) -> "Labels":

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import imageio.v3
 import numpy as np
@@ -15,9 +15,30 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
 
-__all__ = ["read_image", "require_writable", "write_labels", "write_picture", "write_table"]
+__all__ = [
+    "PixelSize",
+    "read_image",
+    "read_pixel_size",
+    "require_writable",
+    "write_labels",
+    "write_picture",
+    "write_table",
+]
 
 TIFF_SUFFIXES = (".tif", ".tiff")
+# as ImageJ and OME write them
+UNITS = {
+    "µm": "um", "μm": "um", "\\u00B5m": "um", "um": "um", "micron": "um", "microns": "um",
+    "nm": "nm", "mm": "mm", "cm": "cm", "m": "m", "Å": "angstrom",
+}  # fmt: skip
+
+
+class PixelSize(NamedTuple):
+    """Height and width of a pixel, and their unit in ASCII."""
+
+    height: float
+    width: float
+    unit: str
 
 
 def read_image(path: Path) -> NDArray[np.generic]:
@@ -54,6 +75,49 @@ def read_image(path: Path) -> NDArray[np.generic]:
         raise FileError(
             f"{path}: cannot be read as an image, it is damaged or of another kind ({reason})"
         ) from error
+
+
+def read_pixel_size(path: Path) -> PixelSize | None:
+    """Read how large a pixel is.
+
+    Parameters
+    ----------
+    path : Path
+        An image file that can be read.
+
+    Returns
+    -------
+    PixelSize or None
+        What an OME-TIFF or a TIFF by ImageJ says; None if neither says it in a unit of length.
+    """
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        return None
+    with tifffile.TiffFile(path) as tiff:
+        if tiff.ome_metadata:
+            return _pixel_size_of_ome(tiff.ome_metadata)
+        unit = UNITS.get((tiff.imagej_metadata or {}).get("unit", ""))
+        tags = tiff.pages.first.tags
+        if unit is None or "XResolution" not in tags or "YResolution" not in tags:
+            return None
+        # pixels a unit, as fractions
+        (y_pixels, y_units), (x_pixels, x_units) = (
+            tags["YResolution"].value,
+            tags["XResolution"].value,
+        )
+        if not y_pixels or not x_pixels:
+            return None
+        return PixelSize(y_units / y_pixels, x_units / x_pixels, unit)
+
+
+def _pixel_size_of_ome(metadata: str) -> PixelSize | None:
+    images = tifffile.xml2dict(metadata)["OME"].get("Image", {})
+    pixels = (images[0] if isinstance(images, list) else images).get("Pixels", {})
+    height, width = pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")
+    units = {UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "YX"}
+    unit = units.pop()
+    if not height or not width or unit is None or units:
+        return None
+    return PixelSize(float(height), float(width), unit)
 
 
 def require_writable(path: Path, *, overwrite: bool) -> None:

@@ -52,7 +52,11 @@ def connected_components(labels: NDArray[np.unsignedinteger]) -> NDArray[np.unsi
 
 
 def region_table(
-    labels: NDArray[np.unsignedinteger], channels: ArrayLike
+    labels: NDArray[np.unsignedinteger],
+    channels: ArrayLike,
+    *,
+    spacing: tuple[float, float] = (1, 1),
+    unit: str = "",
 ) -> dict[str, NDArray[np.number]]:
     """Measure every label's region.
 
@@ -62,13 +66,17 @@ def region_table(
         Clusters or segments; 0 is left out.
     channels : array_like, shape (C, Y, X)
         Intensities.
+    spacing : tuple of float
+        Height and width of a pixel.
+    unit : str
+        Their unit; without one the unit is the pixel.
 
     Returns
     -------
     dict of str to ndarray, shape (labels,)
-        Columns: ``label``; ``area`` in pixels; ``centroid_y`` and ``centroid_x`` in pixels from the
-        first pixel's centre; ``mean_intensity``, or ``mean_intensity_0`` and so on for several
-        channels. As `features` of a napari layer the table fits as it is.
+        Columns: ``label``; ``area``; ``centroid_y`` and ``centroid_x`` from the first pixel's
+        centre; ``mean_intensity``, or ``mean_intensity_0`` and so on for several channels. With a
+        unit its name is part of the columns': ``area_um2``, ``centroid_y_um``.
 
     Examples
     --------
@@ -78,9 +86,14 @@ def region_table(
     """
     intensities = np.moveaxis(np.asarray(channels, dtype=np.float64), 0, -1)
     columns: dict[str, NDArray[np.number]] = skimage.measure.regionprops_table(
-        labels, intensities, properties=("label", "area", "centroid", "intensity_mean")
+        labels, intensities, ("label", "area", "centroid", "intensity_mean"), spacing=spacing
     )
-    names = {"centroid-0": "centroid_y", "centroid-1": "centroid_x"}
+    length, area = (f"_{unit}", f"_{unit}2") if unit else ("", "")
+    names = {
+        "area": f"area{area}",
+        "centroid-0": f"centroid_y{length}",
+        "centroid-1": f"centroid_x{length}",
+    }
     for channel in range(intensities.shape[-1]):
         number = f"_{channel}" if intensities.shape[-1] > 1 else ""
         names[f"intensity_mean-{channel}"] = f"mean_intensity{number}"
