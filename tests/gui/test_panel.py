@@ -76,6 +76,77 @@ def test_granularity_cuts_the_last_run_at_once(viewer, panel, qtbot, rgb):
     np.testing.assert_array_equal(viewer.layers["tissue segmentation"].data, clusters)
 
 
+def test_history_shows_an_earlier_iteration(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    assert not panel.history.enabled
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    labels = labels_of(viewer)
+    last = labels.data.copy()
+    assert panel.history.enabled
+    assert panel.history.value == panel.history.max == 4  # of the iterations 1, 2, 4, 6, 8
+    panel.history.value = 2
+    np.testing.assert_array_equal(labels.data, segment(rgb, **SMALL | {"iterations": 4}))
+    assert panel.status.value == f"{len(np.unique(labels.data))} clusters at iteration 4"
+    assert labels.metadata["napari-unsupseg"]["iterations"] == 4
+    panel.history.value = 4
+    np.testing.assert_array_equal(labels.data, last)
+    labels.paint((10, 10), 77)
+    panel.history.value = 0
+    assert labels.data[10, 10] == 77
+    new = viewer.layers["tissue segmentation [1]"]
+    np.testing.assert_array_equal(new.data, segment(rgb, **SMALL | {"iterations": 1}))
+
+
+def test_history_keeps_to_its_memory(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    panel.history_memory.value = 0
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    assert panel.history.max == 1
+    panel.history.value = 0
+    assert panel.status.value.endswith("at iteration 1")
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit", "area", "centroid"),
+    [
+        pytest.param((1, 1), "pixel", "area", "centroid_y", id="pixels"),
+        pytest.param((0.5, 2), "um", "area_um2", "centroid_y_um", id="micrometres"),
+    ],
+)
+@pytest.mark.parametrize("channel_axis", [None, 0, 2], ids=["RGB", "first", "last"])
+def test_layers_have_a_table_of_their_regions(
+    viewer, panel, qtbot, rgb, scale, unit, area, centroid, channel_axis
+):
+    ndim = 2 if channel_axis is None else 3
+    viewer.add_image(
+        np.moveaxis(rgb, -1, channel_axis or 2),
+        rgb=channel_axis is None,
+        units=(unit,) * ndim,
+        scale=scale if ndim == 2 else np.insert(np.array(scale, float), channel_axis, 1),
+        name="tissue",
+    )
+    if channel_axis is not None:
+        panel.channels.value = channel_axis
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    for level in (None, 0.2, 0.6):
+        if level is not None:
+            panel.granularity.value = level
+        layer = viewer.layers["tissue segments" if level else "tissue segmentation"]
+        qtbot.waitUntil(lambda layer=layer: len(layer.features) > 0, timeout=WAIT)
+        labels = layer.data.take(0, channel_axis) if channel_axis == 2 else layer.data
+        areas = np.bincount(labels.ravel())
+        assert layer.features["index"].tolist() == np.flatnonzero(areas).tolist()
+        expected = areas[areas > 0] * np.prod(scale)
+        np.testing.assert_allclose(layer.features[area], expected)
+        assert layer.features[centroid].iloc[0] == pytest.approx(
+            np.nonzero(labels == 1)[0].mean() * scale[0]
+        )
+        assert "mean_intensity_2" in layer.features
+
+
 def test_segments_that_were_painted_on_are_kept(viewer, panel, qtbot, rgb):
     viewer.add_image(rgb, name="tissue")
     click(qtbot, panel.run_button)

@@ -6,12 +6,20 @@ import numpy as np
 from napari.utils.transforms import CompositeAffine
 from numpy.typing import NDArray
 
-from napari_unsupseg.segments import label_dtype
+from napari_unsupseg.images import split_channels
+from napari_unsupseg.segments import label_dtype, region_table
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-__all__ = ["blank_labels", "channel_choices", "labels_keywords", "layer_array", "spread"]
+__all__ = [
+    "blank_labels",
+    "channel_choices",
+    "labels_keywords",
+    "layer_array",
+    "region_features",
+    "spread",
+]
 
 Labels = NDArray[np.unsignedinteger]
 
@@ -94,6 +102,39 @@ def labels_keywords(layer: "Image", channel_axis: int | None) -> dict[str, Any]:
         "units": [layer.units[axis] for axis in axes],
         "axis_labels": [layer.axis_labels[axis] for axis in axes],
     }
+
+
+def region_features(
+    labels: Labels, layer: "Image", channel_axis: int | None
+) -> dict[str, NDArray[np.number]]:
+    """Measure the regions of a layer's labels.
+
+    Parameters
+    ----------
+    labels : ndarray of unsigned integers, shape (Y, X)
+        Labels of the image.
+    layer : napari.layers.Image
+        The image.
+    channel_axis : int or None
+        Axis of the image that holds its channels.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (labels,)
+        Features for a Labels layer: those of `region_table`, in the image's unit if that is one
+        of length.
+    """
+    channels = split_channels(layer_array(layer), channel_axis).values
+    axes = [axis for axis in range(layer.ndim) if axis != channel_axis]
+    (height, width), (unit, other) = (
+        [of[axis] for axis in axes] for of in (layer.scale, layer.units)
+    )
+    if unit == other and unit.is_compatible_with("meter"):
+        name = f"{unit:~}".replace("µ", "u")
+        table = region_table(labels, channels, spacing=(height, width), unit=name)
+    else:
+        table = region_table(labels, channels)
+    return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
 
 
 def spread(labels: Labels, layer: "Image", channel_axis: int | None) -> Labels:

@@ -16,6 +16,7 @@ from magicgui.widgets import (
     Label,
     ProgressBar,
     PushButton,
+    Slider,
     SpinBox,
     Widget,
     create_widget,
@@ -24,6 +25,7 @@ from magicgui.widgets.bases import ValueWidget
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_warning
 from numpy.typing import NDArray
+from superqt.utils import QSignalDebouncer
 
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.plugin.layers import (
@@ -31,15 +33,14 @@ from napari_unsupseg.plugin.layers import (
     channel_choices,
     labels_keywords,
     layer_array,
+    region_features,
     spread,
 )
-from napari_unsupseg.plugin.worker import Request, Update, preload, run
+from napari_unsupseg.plugin.worker import Outcome, Request, Update, preload, run
 from napari_unsupseg.settings import Knob, Settings, knobs
 
 if TYPE_CHECKING:
     import napari.viewer
-
-    from napari_unsupseg.hierarchy import Hierarchy
 
 __all__ = ["SegmentationPanel"]
 
@@ -47,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 UPDATE_EVERY = 5
+HISTORY_MEGABYTES = 200
+MEASURED_AFTER = 300  # milliseconds after a slider has come to rest
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,17 +63,8 @@ class ActiveRun:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class EndedRun:
-    """A run that has ended, and what it can be cut into."""
-
-    run: ActiveRun
-    hierarchy: "Hierarchy"
-    record: dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ShownCut:
-    """A layer of segments, and what was put into it."""
+class Shown:
+    """A layer, and what was put into it."""
 
     layer: napari.layers.Labels
     data: NDArray[np.unsignedinteger]
@@ -79,6 +73,17 @@ class ShownCut:
     def was_edited(self) -> bool:
         """Whether somebody has painted on the layer since."""
         return not np.array_equal(self.layer.data, self.data)
+
+
+@dataclasses.dataclass(eq=False)
+class EndedRun:
+    """A run that has ended, and the layers that show what it has left behind."""
+
+    image: napari.layers.Image
+    channel_axis: int | None
+    outcome: Outcome
+    clusters: Shown
+    segments: Shown | None = None
 
 
 class SegmentationPanel(Container[Widget]):
@@ -95,7 +100,7 @@ class SegmentationPanel(Container[Widget]):
         self._viewer = viewer
         self._active: ActiveRun | None = None
         self._ended: EndedRun | None = None
-        self._cut: ShownCut | None = None
+        self._to_measure: tuple[napari.layers.Labels, NDArray[np.unsignedinteger]] | None = None
         self.image = _value_widget(annotation=napari.layers.Image, name="image", label="image")
         self.channels = ComboBox(
             label="channels",
@@ -115,6 +120,13 @@ class SegmentationPanel(Container[Widget]):
             choices=DEVICES,
             tooltip="Where the network runs; auto takes a GPU if there is one.",
         )
+        self.history_memory = SpinBox(
+            label="history memory",
+            value=HISTORY_MEGABYTES,
+            min=0,
+            max=1_000_000,
+            tooltip="Megabytes for the labels shown on the way; beyond it every second is dropped.",
+        )
         self.more = CheckBox(text="more settings", value=False)
         self.run_button = PushButton(text="Run")
         self.stop_button = PushButton(text="Stop", tooltip="End the run and keep its labels.")
@@ -127,18 +139,28 @@ class SegmentationPanel(Container[Widget]):
             enabled=False,
             tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one).",
         )
+        self.history = Slider(
+            label="history",
+            min=0,
+            max=1,
+            readout=False,
+            enabled=False,
+            tooltip="Labels that the last run showed on its way; the last ones at the right end.",
+        )
         self.progress = ProgressBar(label="progress", visible=False)
         self.status = Label(value="")
         self.status.native.setWordWrap(True)  # a long sentence must not widen the dock
         self._lay_out()
         self._loading = preload()
+        self._resting = QSignalDebouncer(parent=self.native)
+        self._resting.setTimeout(MEASURED_AFTER)
         self._connect()
         self._on_image_changed()
 
     def _lay_out(self) -> None:
         shown = [self.settings[name] for name, knob in knobs().items() if knob.main]
         folded = [self.settings[name] for name, knob in knobs().items() if not knob.main]
-        self._folded = Container(widgets=[*folded, self.device], visible=False)
+        self._folded = Container(widgets=[*folded, self.device, self.history_memory], visible=False)
         self._folded.margins = (0, 0, 0, 0)
         buttons = Container(
             widgets=[self.run_button, self.stop_button], layout="horizontal", labels=False
@@ -146,7 +168,7 @@ class SegmentationPanel(Container[Widget]):
         buttons.margins = (0, 0, 0, 0)
         self.extend([self.image, self.channels, *shown, self.update_every])
         self.extend([self.more, self._folded, buttons, self.progress])
-        self.extend([self.granularity, self.status])
+        self.extend([self.granularity, self.history, self.status])
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_image_changed)
@@ -154,6 +176,8 @@ class SegmentationPanel(Container[Widget]):
         self.run_button.changed.connect(self.start)
         self.stop_button.changed.connect(self.stop)
         self.granularity.changed.connect(self._on_granularity_changed)
+        self.history.changed.connect(self._on_history_changed)
+        self._resting.triggered.connect(self._measure)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
         self.native_parent_changed.connect(self._on_parent_changed)
         self.native.destroyed.connect(self._abandon)
@@ -205,6 +229,7 @@ class SegmentationPanel(Container[Widget]):
             settings=Settings.from_dict({name: w.value for name, w in self.settings.items()}),
             device=self.device.value,
             update_every=self.update_every.value,
+            history_bytes=self.history_memory.value * 10**6,
         )
 
     def _on_update(self, update: Update) -> None:
@@ -227,43 +252,110 @@ class SegmentationPanel(Container[Widget]):
     def _show_labels(self, active: ActiveRun, labels: NDArray[np.unsignedinteger]) -> None:
         active.labels.data = spread(labels, active.image, active.request.channel_axis)
 
-    def _on_returned(self, last: Update | None) -> None:
+    def _on_returned(self, outcome: Outcome | None) -> None:
         active = self._finish()
         if active is None:
             return
-        if last is None:
+        if outcome is None:
             self._remove(active.labels)
             self.status.value = "stopped before there were labels"
             return
-        active.labels.metadata["napari-unsupseg"] = last.record
-        if last.hierarchy is not None and last.record is not None:
-            self._ended, self._cut = EndedRun(active, last.hierarchy, last.record), None
-            self.granularity.enabled = True
-        precision = last.record["precision"] if last.record else ""
+        record = outcome.record
+        active.labels.metadata["napari-unsupseg"] = record
+        self._ended = EndedRun(
+            active.image,
+            active.request.channel_axis,
+            outcome,
+            Shown(active.labels, active.labels.data.copy()),
+        )
+        self._measure_soon(active.labels, outcome.history.labels(-1))
+        self.granularity.enabled = True
+        self._show_history(outcome.history.iterations)
         self.status.value = (
-            f"{last.n_clusters} clusters after {last.iteration} iterations in {precision}"
+            f"{record['clusters']} clusters after {record['iterations']} iterations "
+            f"in {record['precision']}"
         )
 
+    def _show_history(self, iterations: list[int]) -> None:
+        """Give the slider a place for each iteration kept, and put it at the last."""
+        last = len(iterations) - 1
+        with self.history.changed.blocked():
+            self.history.max = max(1, last)
+            self.history.value = last
+        self.history.enabled = last > 0
+
     def _on_granularity_changed(self, level: float) -> None:
-        """Show the segments of the last run, in a layer that nobody has painted on."""
+        """Show the segments of the last run."""
         ended = self._ended
         if ended is None:
             return
-        image, channel_axis = ended.run.image, ended.run.request.channel_axis
         # one data type for all cuts, so that napari need not build the layer anew
-        data = spread(ended.hierarchy.cut(level=level).astype(np.uint16), image, channel_axis)
-        cut = self._cut
-        if cut is None or cut.layer not in self._viewer.layers or cut.was_edited:
+        cut = ended.outcome.hierarchy.cut(level=level).astype(np.uint16)
+        ended.segments = self._put(ended, ended.segments, cut, "segments", {"granularity": level})
+        n_segments = int(cut.max())
+        self.status.value = "1 segment" if n_segments == 1 else f"{n_segments} segments"
+
+    def _on_history_changed(self, index: int) -> None:
+        """Show the clusters of an earlier iteration of the last run."""
+        ended = self._ended
+        if ended is None:
+            return
+        history = ended.outcome.history
+        labels, iteration = history.labels(index), history.iterations[index]
+        n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
+        how = {"iterations": iteration, "clusters": n_clusters}
+        ended.clusters = self._put(ended, ended.clusters, labels, "segmentation", how)
+        self.status.value = f"{n_clusters} clusters at iteration {iteration}"
+
+    def _put(
+        self,
+        ended: EndedRun,
+        shown: Shown | None,
+        labels: NDArray[np.unsignedinteger],
+        kind: str,
+        how: dict[str, Any],
+    ) -> Shown:
+        """Put labels into the layer that shows their kind, or a new one if it was painted on."""
+        data = spread(labels, ended.image, ended.channel_axis)
+        if shown is None or shown.layer not in self._viewer.layers or shown.was_edited:
             layer = self._viewer.add_labels(
-                data, name=f"{image.name} segments", **labels_keywords(image, channel_axis)
+                data,
+                name=f"{ended.image.name} {kind}",
+                **labels_keywords(ended.image, ended.channel_axis),
             )
         else:
-            layer = cut.layer
+            layer = shown.layer
             layer.data = data
-        layer.metadata["napari-unsupseg"] = ended.record | {"granularity": level}
-        self._cut = ShownCut(layer, data.copy())
-        n_segments = int(data.max())
-        self.status.value = "1 segment" if n_segments == 1 else f"{n_segments} segments"
+        layer.metadata["napari-unsupseg"] = ended.outcome.record | how
+        self._measure_soon(layer, labels)
+        return Shown(layer, data.copy())
+
+    def _measure_soon(
+        self, layer: napari.layers.Labels, labels: NDArray[np.unsignedinteger]
+    ) -> None:
+        """Have a layer's regions measured, as soon as no other labels follow at once."""
+        layer.features = None  # those of what it showed before
+        self._to_measure = layer, labels
+        self._resting.throttle()
+
+    def _measure(self) -> None:
+        """Measure regions out of the window's way."""
+        ended, measured = self._ended, self._to_measure
+        if ended is None or measured is None:
+            return
+        layer, labels = measured
+
+        def set_features(features: dict[str, NDArray[np.number]]) -> None:
+            if measured is self._to_measure:
+                layer.features = features
+
+        create_worker(
+            region_features,
+            labels,
+            ended.image,
+            ended.channel_axis,
+            _connect={"returned": set_features},
+        )
 
     def _on_warned(self, warning: tuple[Any, ...]) -> None:
         show_warning(str(warning[0]))

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.plugin.history import LabelHistory
 from napari_unsupseg.settings import Settings
 
 if TYPE_CHECKING:
     from napari_unsupseg.hierarchy import Hierarchy
 
-__all__ = ["Request", "RunError", "Update", "preload", "run"]
+__all__ = ["Outcome", "Request", "RunError", "Update", "preload", "run"]
 
 
 class RunError(Exception):
@@ -41,6 +42,8 @@ class Request:
         As in `napari_unsupseg.segment`.
     update_every : int
         Iterations from one update of the labels to the next.
+    history_bytes : int
+        Memory that labels shown on the way may take.
     """
 
     image: ArrayLike
@@ -48,6 +51,7 @@ class Request:
     settings: Settings
     device: str
     update_every: int
+    history_bytes: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,10 +70,6 @@ class Update:
         Labels, at every N-th iteration and after the last one.
     is_over : bool
         Whether the training is, and segments are being made.
-    record : dict or None
-        At the end: how the labels were made.
-    hierarchy : Hierarchy or None
-        At the end: segments at every granularity.
     """
 
     iteration: int
@@ -77,8 +77,25 @@ class Update:
     factor: int
     labels: NDArray[np.unsignedinteger] | None
     is_over: bool
-    record: dict[str, Any] | None = None
-    hierarchy: "Hierarchy | None" = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a run leaves behind.
+
+    Attributes
+    ----------
+    record : dict
+        How the last labels were made.
+    hierarchy : Hierarchy
+        Segments at every granularity.
+    history : LabelHistory
+        The labels that were shown, and the last ones.
+    """
+
+    record: dict[str, Any]
+    hierarchy: "Hierarchy"
+    history: LabelHistory
 
 
 def preload() -> threading.Thread:
@@ -94,7 +111,7 @@ def preload() -> threading.Thread:
     return thread
 
 
-def run(request: Request, stop: threading.Event) -> Generator[Update, None, Update | None]:
+def run(request: Request, stop: threading.Event) -> Generator[Update, None, Outcome | None]:
     """Train on an image, and yield after each iteration.
 
     Parameters
@@ -111,8 +128,8 @@ def run(request: Request, stop: threading.Event) -> Generator[Update, None, Upda
 
     Returns
     -------
-    Update or None
-        The record and the hierarchy of the last labels; None if stopped before there were any.
+    Outcome or None
+        None if stopped before there were labels.
 
     Raises
     ------
@@ -128,21 +145,23 @@ def run(request: Request, stop: threading.Event) -> Generator[Update, None, Upda
         segmenter = Segmenter(request.settings, device=request.device)
         step = None
         iteration = 0
+        history = LabelHistory(request.history_bytes)
         for step in segmenter.steps(request.image, channel_axis=request.channel_axis):
             is_over = step.iteration == iteration  # training is: only labels change now
             iteration = step.iteration
             shown = is_over or iteration == 1 or iteration % request.update_every == 0
             labels = step.labels if shown else None
+            if labels is not None:
+                history.add(iteration, labels)
             yield Update(iteration, step.n_clusters, step.factor, labels, is_over)
             if stop.is_set():
                 break
         if step is None:
             return None
-        update = Update(
-            iteration, step.n_clusters, step.factor, step.labels, True, segmenter.record(step)
-        )
-        yield update  # the labels are ready; their hierarchy takes a moment
-        return dataclasses.replace(update, labels=None, hierarchy=segmenter.hierarchy_)
+        history.add(iteration, step.labels)
+        # the labels are ready; their hierarchy may take a moment
+        yield Update(iteration, step.n_clusters, step.factor, step.labels, is_over=True)
+        return Outcome(segmenter.record(step), segmenter.hierarchy_, history)
     except UnsupsegError:
         raise
     except Exception as error:
