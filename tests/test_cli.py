@@ -44,6 +44,20 @@ def test_labels_are_those_of_the_library(image_file, rgb, tmp_path):
     assert str(out) in result.stdout
 
 
+def test_a_preset_and_what_is_given_beside_it(image_file, tmp_path):
+    out = tmp_path / "out.tif"
+    options = ["--preset", "paper-2020", "--filters", 16, "--iterations", 3, "--seed", 0]
+    result = call("segment", image_file, "-o", out, *options)
+    assert result.exit_code == 0, result.output
+    with tifffile.TiffFile(out) as tiff:
+        found = Settings.from_dict(tiff.shaped_metadata[0]["unsupseg"]["settings"])
+    assert found == Settings.from_preset("paper-2020", {"filters": 16, "iterations": 3})
+    # what is given goes before the preset, also where it is the default
+    call("segment", image_file, "-o", out, *options, "--continuity", 0, "--overwrite")
+    with tifffile.TiffFile(out) as tiff:
+        assert tiff.shaped_metadata[0]["unsupseg"]["settings"]["continuity"] == 0
+
+
 def test_the_file_says_how_it_was_made(image_file, tmp_path):
     out = tmp_path / "out.tif"
     call("segment", image_file, "-o", out, *QUICK, "--seed", 3)

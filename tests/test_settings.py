@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unsupseg.errors import SettingError
+from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import Knob, Settings, knobs
 
 NUMBERS = {name: knob for name, knob in knobs().items() if not knob.choices}
@@ -35,6 +36,21 @@ everything = st.fixed_dictionaries({name: values_of(knob) for name, knob in knob
 )
 def test_defaults_are_the_papers(name, value):
     assert getattr(Settings(), name) == value
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_can_be_had_and_changed(preset):
+    settings = Settings.from_preset(preset, {"seed": 7})
+    assert settings == Settings.from_dict({**PRESETS[preset].values, "seed": 7})
+    for name, value in PRESETS[preset].values.items():
+        assert value != knobs()[name].default, "a preset says only what it changes"
+        kept = Settings.from_preset(preset, {name: knobs()[name].default})
+        assert getattr(kept, name) == knobs()[name].default
+
+
+def test_a_preset_that_is_not_there():
+    with pytest.raises(SettingError, match=r"preset must be one of 'standard', .* got 'best'"):
+        Settings.from_preset("best", {})
 
 
 @given(everything)

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from napari_unsupseg import __version__
 from napari_unsupseg.errors import DeviceError, FileError, SettingError, UnsupsegError
+from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import Knob, Settings, knobs
 
 if TYPE_CHECKING:
@@ -73,12 +74,18 @@ class Options:
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each setting, in place of its parameter ``settings``."""
 
-    def wrapper(**arguments: Any) -> None:
+    def wrapper(context: typer.Context, preset: str, **arguments: Any) -> None:
         values = {name: arguments.pop(name) for name in knobs()}
-        command(settings=_checked_settings(values), **arguments)
+        for name in knobs():
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "DEFAULT":
+                del values[name]  # it is the preset's to say
+        command(settings=_checked_settings(preset, values), **arguments)
 
     own = inspect.signature(command).parameters.values()
-    parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "settings"]
+    parameters = [_keyword("context", typer.Context)]
+    parameters += [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "settings"]
+    parameters += [_preset_option()]
     parameters += [_option(name, knob) for name, knob in knobs().items()]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -93,11 +100,23 @@ def _option(name: str, knob: Knob) -> inspect.Parameter:
         rich_help_panel="Settings",
     )
     kind = Literal[knob.choices] if knob.choices else knob.kind
+    return _keyword(name, Annotated[kind, option], knob.default)
+
+
+def _preset_option() -> inspect.Parameter:
+    sentences = " ".join(f"{name}: {preset.sentence}" for name, preset in PRESETS.items())
+    option = typer.Option(
+        help=f"Settings that go together; any of them can be given beside it. {sentences}",
+        rich_help_panel="Settings",
+    )
+    return _keyword("preset", Annotated[Literal[tuple(PRESETS)], option], "standard")
+
+
+def _keyword(
+    name: str, annotation: Any, default: Any = inspect.Parameter.empty
+) -> inspect.Parameter:
     return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=knob.default,
-        annotation=Annotated[kind, option],
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
     )
 
 
@@ -231,7 +250,7 @@ def demo(
     from napari_unsupseg.samples import tissue
 
     job = Job(output / "tissue.png", output / "labels.tif", output / "preview.png")
-    settings = _checked_settings({"iterations": iterations})
+    settings = _checked_settings("standard", {"iterations": iterations})
     options = Options(settings, _checked_device(device), overwrite=True)
     with _failing():
         require_writable(job.image, overwrite=True)
@@ -302,9 +321,9 @@ def _refuse(wrong: bool, sentence: str) -> None:
         raise typer.BadParameter(sentence)
 
 
-def _checked_settings(values: dict[str, Any]) -> Settings:
+def _checked_settings(preset: str, values: dict[str, Any]) -> Settings:
     try:
-        return Settings.from_dict(values)
+        return Settings.from_preset(preset, values)
     except SettingError as error:
         raise typer.BadParameter(str(error)) from error
 

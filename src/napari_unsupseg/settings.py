@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
 from napari_unsupseg.errors import SettingError
+from napari_unsupseg.presets import preset_values
 
 __all__ = ["Knob", "Settings", "knobs"]
 
@@ -240,6 +241,34 @@ class Settings:
             if name not in knobs():
                 raise SettingError(f"unknown setting {name!r}; {_suggestion(name)}")
         return cls(**values)
+
+    @classmethod
+    def from_preset(cls, preset: str, values: Mapping[str, Any]) -> Self:
+        """Build settings from those of a preset and others.
+
+        Parameters
+        ----------
+        preset : str
+            Name of a preset.
+        values : mapping of str to int, float or str
+            Settings by name, which go before those of the preset.
+
+        Returns
+        -------
+        Settings
+            The settings, checked.
+
+        Raises
+        ------
+        SettingError
+            If there is no such preset, a name is unknown or a value not allowed.
+
+        Examples
+        --------
+        >>> Settings.from_preset("paper-2020", {"iterations": 50}).continuity
+        5.0
+        """
+        return cls.from_dict({**preset_values(preset), **values})
 
     def to_dict(self) -> dict[str, int | float | str]:
         """Return names and values, as `from_dict` and JSON take them.

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, QThreadPool
 
 from napari_unsupseg import Settings, segment
 from napari_unsupseg.backprop import Backpropagation
+from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import knobs
 
 from ..conftest import SMALL
@@ -74,6 +75,19 @@ def test_granularity_cuts_the_last_run_at_once(viewer, panel, qtbot, rgb):
     assert panel.status.value == "1 segment"
     assert len(viewer.layers) == 3
     np.testing.assert_array_equal(viewer.layers["tissue segmentation"].data, clusters)
+
+
+def test_a_preset_sets_the_settings(viewer, panel):
+    assert panel.preset.value == "custom"  # the quick settings of these tests
+    for name in PRESETS:
+        panel.preset.value = name
+        values = {name: control.value for name, control in panel.settings.items()}
+        assert Settings.from_dict(values) == Settings.from_preset(name, {})
+        assert panel.preset.value == name
+    panel.settings["seed"].value = 5
+    assert panel.preset.value == "custom"
+    panel.settings["seed"].value = 0
+    assert panel.preset.value == name
 
 
 def test_history_shows_an_earlier_iteration(viewer, panel, qtbot, rgb):

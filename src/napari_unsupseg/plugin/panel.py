@@ -37,6 +37,7 @@ from napari_unsupseg.plugin.layers import (
     spread,
 )
 from napari_unsupseg.plugin.worker import Outcome, Request, Update, preload, run
+from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import Knob, Settings, knobs
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ __all__ = ["SegmentationPanel"]
 logger = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
+CUSTOM = "custom"
 UPDATE_EVERY = 5
 HISTORY_MEGABYTES = 200
 MEASURED_AFTER = 300  # milliseconds after a slider has come to rest
@@ -107,6 +109,11 @@ class SegmentationPanel(Container[Widget]):
             choices=self._channel_choices,
             tooltip="Axis of the image that holds its channels.",
         )
+        self.preset = ComboBox(
+            label="preset",
+            choices=[*((name.replace("-", " "), name) for name in PRESETS), (CUSTOM, CUSTOM)],
+            tooltip="\n".join(f"{name}: {preset.sentence}" for name, preset in PRESETS.items()),
+        )
         self.settings = {name: _control(name, knob) for name, knob in knobs().items()}
         self.update_every = SpinBox(
             label="update every",
@@ -166,12 +173,15 @@ class SegmentationPanel(Container[Widget]):
             widgets=[self.run_button, self.stop_button], layout="horizontal", labels=False
         )
         buttons.margins = (0, 0, 0, 0)
-        self.extend([self.image, self.channels, *shown, self.update_every])
+        self.extend([self.image, self.channels, self.preset, *shown, self.update_every])
         self.extend([self.more, self._folded, buttons, self.progress])
         self.extend([self.granularity, self.history, self.status])
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_image_changed)
+        self.preset.changed.connect(self._on_preset_changed)
+        for control in self.settings.values():
+            control.changed.connect(self._on_setting_changed)
         self.more.changed.connect(self._on_more_changed)
         self.run_button.changed.connect(self.start)
         self.stop_button.changed.connect(self.stop)
@@ -226,11 +236,26 @@ class SegmentationPanel(Container[Widget]):
         return Request(
             image=layer_array(image),
             channel_axis=self.channels.value if image.ndim > 2 else None,
-            settings=Settings.from_dict({name: w.value for name, w in self.settings.items()}),
+            settings=self._chosen_settings(),
             device=self.device.value,
             update_every=self.update_every.value,
             history_bytes=self.history_memory.value * 10**6,
         )
+
+    def _chosen_settings(self) -> Settings:
+        return Settings.from_dict({name: control.value for name, control in self.settings.items()})
+
+    def _on_preset_changed(self, preset: str) -> None:
+        if preset != CUSTOM:
+            for name, value in Settings.from_preset(preset, {}).to_dict().items():
+                self.settings[name].value = value
+
+    def _on_setting_changed(self) -> None:
+        """Name the preset that the settings are now, if they are one."""
+        chosen = self._chosen_settings()
+        names = (name for name in PRESETS if Settings.from_preset(name, {}) == chosen)
+        with self.preset.changed.blocked():
+            self.preset.value = next(names, CUSTOM)
 
     def _on_update(self, update: Update) -> None:
         active = self._active
