@@ -59,7 +59,8 @@ def test_a_history_tells_what_colours_do_not():
     halves = np.repeat([[1] * 30 + [2] * 30], 40, axis=0).astype(np.uint8)
     graph = RegionGraph.of(regions, colours, [halves] * 3, [1])
     merges, dissimilarities = graph.merge()
-    hierarchy = Hierarchy(regions, merges, np.maximum.accumulate(dissimilarities), graph)
+    levels = np.maximum.accumulate(dissimilarities)
+    hierarchy = Hierarchy(regions, merges, levels, graph, colours)
     assert agree(hierarchy.cut(n_segments=2), halves) == 1
 
 
@@ -152,7 +153,6 @@ def test_no_cut_has_smaller_segments_than_asked_for(grey, min_size):
     assert sizes(hierarchies[0].cut(level=0)).min() < min_size
     for level in LEVELS:
         assert sizes(hierarchies[min_size].cut(level=level)).min() >= min_size
-    assert sizes(hierarchies[min_size].clusters(5)).min() >= min_size
 
 
 def test_small_regions_join_the_neighbour_they_resemble():

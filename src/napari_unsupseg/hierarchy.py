@@ -18,6 +18,7 @@ from skimage.segmentation import watershed
 
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.images import PreparedImage
+from napari_unsupseg.outlines import refine_outlines
 from napari_unsupseg.region_graph import RegionGraph, neighbours, roots
 from napari_unsupseg.segments import label_dtype
 
@@ -52,6 +53,8 @@ class Hierarchy:
         Level of each merge, 0 to 1, never falling.
     graph : RegionGraph
         What is inside each fragment and at its borders.
+    colours : ndarray of float32, shape (Y, X, C)
+        Colours that the graph is of.
 
     Attributes
     ----------
@@ -69,11 +72,13 @@ class Hierarchy:
         merges: NDArray[np.integer],
         levels: Floats,
         graph: RegionGraph,
+        colours: NDArray[np.float32],
     ) -> None:
         self.n_fragments = len(merges) + 1
         self._fragments = fragments
         self._levels = levels
         self._graph = graph
+        self._colours = colours
         self._parents = np.full(2 * self.n_fragments - 1, -1)
         for index, pair in enumerate(merges):
             self._parents[pair] = self.n_fragments + index
@@ -99,7 +104,7 @@ class Hierarchy:
         SettingError
             If both are given, or one is out of its range.
         """
-        return self._painted(self._groups(self._count(n_segments, level)))
+        return _painted(self._groups(self._count(n_segments, level)), self._fragments)
 
     def clusters(self, n_clusters: int) -> Labels:
         """Give segments that look alike a common label.
@@ -123,11 +128,18 @@ class Hierarchy:
         -----
         Segments of a rather fine cut, by Ward's criterion on their mean colours, on how these
         differ from their neighbours', so that what is dim but stands out is not taken for its
-        surroundings, and on the labels they had over the run.
+        surroundings, and on the labels they had over the run. Their outlines are then moved by up
+        to three pixels to where the colours change.
         """
         _check_count("n_clusters", n_clusters)
         groups = self._groups(min(self._count(None, ALIKE_LEVEL), MAX_ALIKE))
-        return self._painted(self._graph.grouped(groups).alike(n_clusters)[groups])
+        graph = self._graph.grouped(groups)
+        segments = np.append(groups, -1)[self._fragments]
+        segments = refine_outlines(segments, self._colours, graph.mean_colours)
+        clusters = graph.alike(n_clusters)
+        left = np.zeros(int(clusters.max()) + 1, dtype=np.intp)
+        left[clusters[segments[segments >= 0]]] = 1
+        return _painted(np.cumsum(left)[clusters] - 1, segments)
 
     def boundaries(self) -> NDArray[np.float32]:
         """Draw how long each border lasts.
@@ -153,12 +165,6 @@ class Hierarchy:
             np.maximum.at(levels, places, found.astype(np.float32))
         return levels
 
-    def _painted(self, numbers: NDArray[np.integer]) -> Labels:
-        """Return an image of each fragment's number, from 1."""
-        table = np.append(numbers + 1, 0).astype(label_dtype(int(numbers.max()) + 1))
-        labels: Labels = table[self._fragments]  # the last entry is for -1
-        return labels
-
     def _count(self, n_segments: int | None, level: float | None) -> int:
         """Return how many segments are asked for."""
         check_cut(n_segments, level, name="level")
@@ -180,6 +186,13 @@ class Hierarchy:
         tops = roots(np.where(parents < first_left_out, parents, -1))
         groups: NDArray[np.intp] = np.unique(tops[: self.n_fragments], return_inverse=True)[1]
         return groups
+
+
+def _painted(numbers: NDArray[np.integer], regions: NDArray[np.integer]) -> Labels:
+    """Return an image of each region's number, from 1; 0 where there is none."""
+    table = np.append(numbers + 1, 0).astype(label_dtype(int(numbers.max()) + 1))
+    labels: Labels = table[regions]  # the last entry is for -1
+    return labels
 
 
 def check_cut(n_segments: int | None, level: float | None, *, name: str = "granularity") -> None:
@@ -258,7 +271,7 @@ def build_hierarchy(
     merges, dissimilarities = graph.merge()
     altitudes = np.maximum.accumulate(dissimilarities)
     levels = 1 - 1 / (1 + (altitudes / TYPICAL) ** STEEPNESS)
-    return Hierarchy(fragments, merges, levels, graph)
+    return Hierarchy(fragments, merges, levels, graph, colours)
 
 
 def without_small(labels: Labels, image: PreparedImage, min_size: int) -> Labels:

@@ -105,6 +105,11 @@ class RegionGraph:
         """How many there are."""
         return len(self._regions.areas)
 
+    @property
+    def mean_colours(self) -> Floats:
+        """Mean colour of each, (n, C)."""
+        return self._regions.colours / self._regions.areas[:, np.newaxis]
+
     @classmethod
     def of(
         cls,
@@ -241,7 +246,7 @@ class RegionGraph:
         ndarray of int, shape (n,)
             Cluster of each region from 0, the darkest; fewer clusters if there are fewer regions.
         """
-        means = self._regions.colours / self._regions.areas[:, np.newaxis]
+        means = self.mean_colours
         n_regions = len(means)
         along = csr_array((self._borders[:, 0], tuple(self.pairs.T)), (n_regions, n_regions))
         along += along.T

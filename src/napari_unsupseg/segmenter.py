@@ -38,6 +38,7 @@ def segment(
     granularity: float | None = None,
     n_segments: int | None = None,
     device: str = "auto",
+    preset: str = "standard",
     **settings: Any,
 ) -> NDArray[np.unsignedinteger]:
     """Segment an image that nobody has labelled.
@@ -58,6 +59,8 @@ def segment(
         Return about this many segments of the hierarchy: fewer if it has fewer.
     device : str
         ``'auto'`` for the GPU if there is one, ``'cpu'``, ``'cuda'``, ``'mps'``, ``'xpu'``.
+    preset : str
+        Settings that go together, by a plain name, such as ``'paper-2018'``.
     **settings
         Any of `Settings`, such as ``iterations=100`` or ``seed=1``.
 
@@ -76,7 +79,7 @@ def segment(
     ImageDtypeError
         If the image holds anything but bool, integers or floats.
     SettingError
-        If a setting is unknown or out of its range.
+        If a setting or the preset is unknown, or a value out of its range.
     DeviceError
         If there is no such device.
     OutOfMemoryError
@@ -98,7 +101,7 @@ def segment(
     20
     """
     check_cut(n_segments, granularity)
-    segmenter = Segmenter(Settings.from_dict(settings), device=device)
+    segmenter = Segmenter(Settings.from_preset(preset, settings), device=device)
     segmenter.fit(image, channel_axis=channel_axis, mask=mask)
     if granularity is None and n_segments is None:
         return segmenter.labels_
@@ -232,11 +235,14 @@ class Segmenter:
             self._remember(step)
             yield step
         n_clusters = min(self.settings.final_clusters, self.settings.max_clusters)
-        min_size = self.settings.min_size
+        kept = step
         if self.settings.settle and n_clusters:
-            yield step.relabelled(self.hierarchy_.clusters(n_clusters))
-        elif min_size > 1:
-            yield step.relabelled(without_small(step.labels, self.image_, min_size))
+            kept = step.relabelled(self.hierarchy_.clusters(n_clusters))
+        if self.settings.min_size > 1:
+            labels = without_small(kept.labels, self.image_, self.settings.min_size)
+            kept = step.relabelled(labels)
+        if kept is not step:
+            yield kept
 
     def _remember(self, step: Step) -> None:
         """Keep what the hierarchy is made from: the labels on the way, and the last ones."""
