@@ -38,6 +38,7 @@ from benchmarks.metrics import (
     mean_iou,
     precision_recall,
 )
+from benchmarks.options import SetOption, settings_from
 from napari_unsupseg import Hierarchy, Segmenter, Settings
 from napari_unsupseg.segments import connected_components
 
@@ -61,7 +62,8 @@ def main(
     limit: Annotated[int, typer.Option(help="Take this many images, evenly spread.")] = 0,
     downsample: Annotated[int, typer.Option(help="Average over squares of this side.")] = 1,
     at: Annotated[list[int], typer.Option(help="Iterations to judge as well.")] = [],  # noqa: B006
-    set_: Annotated[list[str], typer.Option("--set", help="A setting, as NAME=VALUE.")] = [],  # noqa: B006
+    preset: str = "standard",
+    set_: SetOption = [],  # noqa: B006
     paper: Annotated[
         bool, typer.Option("--paper", help="The paper's rows too: k-means, M = 1…5 to T = 500.")
     ] = False,
@@ -71,15 +73,14 @@ def main(
     json_: Annotated[Path | None, typer.Option("--json", help="Write all scores here.")] = None,
 ) -> None:
     """Segment each image and print AP, F, IoU and covering of each method."""
-    settings = Settings.from_dict(
-        {name: json.loads(value) for name, value in (pair.split("=") for pair in set_)}
-    )
+    settings = settings_from(preset, set_)
     paths = sorted((root / "images" / split).glob("*.jpg"))
     if limit:
         paths = [paths[i] for i in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
     memory = joblib.Memory(keep, verbose=0)
     work = joblib.delayed(judge_image)
-    tasks = (work(memory, path, settings, downsample, tuple(at), paper) for path in paths)
+    code = fingerprint()
+    tasks = (work(memory, path, settings, downsample, tuple(at), paper, code) for path in paths)
     of_images = joblib.Parallel(workers, return_as="generator")(tasks)
     found: dict[tuple[str, float], list[Agreement]] = {}
     for judged in track(of_images, total=len(paths), console=Console(stderr=True)):
@@ -108,38 +109,47 @@ def judge_image(
     downsample: int,
     at: tuple[int, ...],
     paper: bool,
+    code: str,
 ) -> Judged:
     """Compare every method's segments of an image with people's, unless that was done before."""
-    judged = memory.cache(judge_others)(path, paper)
+    judged: Judged = memory.cache(judge_others)(path)
     judge_own = memory.cache(judge_ours)
-    judged |= judge_own("ours", path, settings.to_dict(), downsample, at, LEVELS, fingerprint())
+    judged |= judge_own("ours", path, settings.to_dict(), downsample, at, LEVELS, code)
+    if paper:
+        judged |= memory.cache(judge_means)(path)
     for components in PAPER_COMPONENTS if paper else ():
         plain = {"components": components, "settle": 0, "iterations": PAPER_ITERATIONS}
         values = settings.to_dict() | plain
-        judged |= judge_own(f"M = {components}", path, values, downsample, (), (), fingerprint())
+        judged |= judge_own(f"M = {components}", path, values, downsample, (), (), code)
     return judged
 
 
-def judge_others(path: Path, paper: bool) -> Judged:
+def judge_others(path: Path) -> Judged:
     """Judge the methods that are not ours."""
-    image = imread(path)
-    root, split = path.parents[2], path.parent.name
-    annotations = read_annotations(root / "groundTruth" / split / f"{path.stem}.mat")
+    image, annotations = imread(path), read_annotations(path)
     judged = {
         ("Felzenszwalb", float(scale)): compare(
             felzenszwalb(image, scale=scale, sigma=0.5, min_size=20), annotations
         )
         for scale in SCALES
     }
-    ucm = root / "ucm2" / split / f"{path.stem}.mat"
+    ucm = beside(path, "ucm2")
     if ucm.exists():
         for level in GPB_LEVELS:
             judged["gPb-owt-ucm", level] = compare(read_ucm(ucm, level), annotations)
-    for window in WINDOWS if paper else ():
-        for k in MEANS:
-            clusters = connected_components(k_means(image, k, window) + 1)
-            judged[f"k-means, α = {window}", float(k)] = compare(clusters, annotations)
     return judged
+
+
+def judge_means(path: Path) -> Judged:
+    """Judge the connected components of k-means."""
+    image, annotations = imread(path), read_annotations(path)
+    return {
+        (f"k-means, α = {window}", float(k)): compare(
+            connected_components(k_means(image, k, window) + 1), annotations
+        )
+        for window in WINDOWS
+        for k in MEANS
+    }
 
 
 def judge_ours(
@@ -152,9 +162,7 @@ def judge_ours(
     code: str,
 ) -> Judged:
     """Judge a run: its clusters at some iterations and at the end, its segments at some levels."""
-    annotations = read_annotations(
-        path.parents[2] / "groundTruth" / path.parent.name / f"{path.stem}.mat"
-    )
+    annotations = read_annotations(path)
     judged: Judged = {}
 
     def judge_as(kind: str, value: float, segments: np.ndarray) -> None:
@@ -177,9 +185,14 @@ def fingerprint() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
+def beside(path: Path, kind: str) -> Path:
+    """Return the file of another kind that belongs to an image."""
+    return path.parents[2] / kind / path.parent.name / f"{path.stem}.mat"
+
+
 def read_annotations(path: Path) -> list[np.ndarray]:
-    """Read every annotator's segments from a ground-truth file of BSDS500."""
-    cells = loadmat(path)["groundTruth"][0]
+    """Read every annotator's segments of an image of BSDS500."""
+    cells = loadmat(beside(path, "groundTruth"))["groundTruth"][0]
     return [cell["Segmentation"][0, 0].astype(np.int64) for cell in cells]
 
 

@@ -21,7 +21,8 @@ from skimage.segmentation import felzenszwalb
 
 from benchmarks.baselines import k_means
 from benchmarks.metrics import dice, foreground, instance_score
-from napari_unsupseg import Segmenter, Settings
+from benchmarks.options import SetOption, settings_from
+from napari_unsupseg import Segmenter
 from napari_unsupseg.segments import connected_components
 
 SPECK = 15  # pixels; smaller objects are left out
@@ -34,13 +35,12 @@ def main(
     ],
     limit: Annotated[int, typer.Option(help="Take this many images of each group.")] = 0,
     baselines: Annotated[bool, typer.Option(help="Measure the classical methods too.")] = True,
-    set_: Annotated[list[str], typer.Option("--set", help="A setting, as NAME=VALUE.")] = [],  # noqa: B006
+    preset: str = "standard",
+    set_: SetOption = [],  # noqa: B006
     json_: Annotated[Path | None, typer.Option("--json", help="Write the table here.")] = None,
 ) -> None:
     """Print Dice and AP of every method, where a label is foreground if most of its pixels are."""
-    settings = Settings.from_dict(
-        {name: json.loads(value) for name, value in (pair.split("=") for pair in set_)}
-    )
+    settings = settings_from(preset, set_)
     groups = {name: paths[: limit or None] for name, paths in find_images(root).items()}
     tasks = [(group, path) for group, paths in groups.items() for path in paths]
     found: dict[str, dict[str, list[tuple[float, ...]]]] = {}
