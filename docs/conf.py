@@ -1,8 +1,9 @@
-"""Sphinx configuration; the table of settings is made from the code at every build."""
+"""Sphinx configuration; tables of settings and presets are made from the code at every build."""
 
 from pathlib import Path
 
 import napari_unsupseg
+from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import knobs
 
 project = "napari-unsupseg"
@@ -27,15 +28,20 @@ autodoc_typehints = "none"
 
 
 def write_settings_table(_app: object) -> None:
-    """Write a page with every setting, as the code has it."""
+    """Write a page with every setting and preset, as the code has them."""
     head = ["# Settings", "", "The same names in Python, on the command line and in the panel.", ""]
     table = ["| setting | paper | default | allowed | what it does |", "|---|---|---|---|---|"]
     for name, knob in knobs().items():
         symbol = f"*{knob.symbol}*" if knob.symbol else ""
         table.append(f"| `{name}` | {symbol} | {knob.default} | {knob.allowed} | {knob.sentence} |")
+    presets = ["", "## Presets", "", "What each changes of these.", ""]
+    presets += ["| preset | for | settings |", "|---|---|---|"]
+    for name, preset in PRESETS.items():
+        values = ", ".join(f"`{key}={value}`" for key, value in preset.values.items())
+        presets.append(f"| `{name}` | {preset.sentence} | {values} |")
     folder = Path(__file__).parent / "generated"
     folder.mkdir(exist_ok=True)
-    (folder / "settings.md").write_text("\n".join([*head, *table, ""]), encoding="utf-8")
+    (folder / "settings.md").write_text("\n".join([*head, *table, *presets, ""]), encoding="utf-8")
 
 
 def setup(app: object) -> None:
