@@ -44,6 +44,14 @@ def test_labels_are_those_of_the_library(image_file, rgb, tmp_path):
     assert str(out) in result.stdout
 
 
+def test_endings_may_be_capitals(image_file, tmp_path):
+    out, preview = tmp_path / "OUT.TIF", tmp_path / "OUT.PNG"
+    result = call("segment", image_file, "-o", out, "--preview", preview, *QUICK)
+    assert result.exit_code == 0, result.output
+    assert tifffile.imread(out).any()
+    assert imread(preview).any()
+
+
 def test_a_preset_and_what_is_given_beside_it(image_file, tmp_path):
     out = tmp_path / "out.tif"
     options = ["--preset", "paper-2020", "--filters", 16, "--iterations", 3, "--seed", 0]

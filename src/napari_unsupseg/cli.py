@@ -312,7 +312,7 @@ def _named(
     paths = [out / (image.stem + ending) for image in images] if in_folder else [out]
     for path in paths:
         allowed = " or ".join(suffixes)
-        _refuse(path.suffix not in suffixes, f"{option} {path}: must end in {allowed}")
+        _refuse(path.suffix.lower() not in suffixes, f"{option} {path}: must end in {allowed}")
     return paths
 
 
