@@ -61,7 +61,7 @@ def test(options: list[str]) -> int:
     if sys.platform == "linux":
         install_window_packages()
     install("tox")
-    return subprocess.call([BIN / "tox", "run", "--root", ROOT, *options])
+    return subprocess.call([BIN / "tox", "run-parallel", "--root", ROOT, *options])
 
 
 def install(*requirements: str) -> None:

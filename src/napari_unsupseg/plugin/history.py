@@ -26,8 +26,8 @@ class LabelHistory:
     ...     history.add(iteration, np.full((40, 50), iteration, dtype=np.uint8))
     >>> history.iterations
     [1, 5, 10]
-    >>> history.labels(1).max()
-    np.uint8(5)
+    >>> int(history.labels(1).max())
+    5
     """
 
     def __init__(self, max_bytes: int) -> None:
