@@ -206,7 +206,7 @@ def test_channel_axis(tmp_path):
     tifffile.imwrite(tmp_path / "cyx.tif", stack)
     result = call("segment", tmp_path / "cyx.tif", "-o", tmp_path / "o.tif", *QUICK)
     assert result.exit_code == 1
-    assert "channel_axis: 0 (length 2)" in result.stderr
+    assert "cyx.tif: image has 3 axes (2 × 30 × 40): say what they are" in result.stderr
     out = tmp_path / "o.tif"
     result = call("segment", tmp_path / "cyx.tif", "-o", out, *QUICK, "--channel-axis", 0)
     assert result.exit_code == 0, result.output
@@ -266,7 +266,7 @@ def test_a_summary_is_not_replaced_unless_asked(image_file, tmp_path):
     ("arguments", "sentence"),
     [
         pytest.param(["missing.png", "-o", "o.tif"], "missing.png: no such file", id="missing"),
-        pytest.param([".", "-o", "o.tif"], "is a folder", id="folder"),
+        pytest.param(["empty", "-o", "o"], "empty: has no image files", id="empty folder"),
         pytest.param(["text.png", "-o", "o.tif"], "text.png: cannot be read", id="text"),
         pytest.param(["tissue.png", "-o", "text.png/o.tif"], "cannot be written", id="no folder"),
         pytest.param(["thin.tif", "-o", "o.tif"], "at least 2 × 2", id="thin"),
@@ -276,6 +276,7 @@ def test_a_summary_is_not_replaced_unless_asked(image_file, tmp_path):
 def test_bad_input_exits_with_1(arguments, sentence, image_file, monkeypatch):
     monkeypatch.chdir(image_file.parent)
     Path("text.png").write_text("not an image")
+    Path("empty").mkdir()
     tifffile.imwrite("thin.tif", np.zeros((1, 40), np.uint8))
     tifffile.imwrite("nan.tif", np.full((4, 40), np.nan, np.float32))
     result = call("segment", *arguments, *QUICK)

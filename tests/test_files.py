@@ -123,7 +123,7 @@ def test_what_cannot_be_read_is_named(tmp_path, name, make, sentence):
 
 def test_labels_carry_how_they_were_made(tmp_path):
     path = tmp_path / "labels.tif"
-    write_labels(path, LABELS, RECORD)
+    write_labels(path, LABELS, "yx", RECORD)
     with tifffile.TiffFile(path) as tiff:
         np.testing.assert_array_equal(tiff.asarray(), LABELS)
         assert tiff.shaped_metadata[0]["unsupseg"] == RECORD
@@ -140,9 +140,9 @@ def test_a_picture_is_written_and_replaced(tmp_path):
 
 def test_a_failed_write_leaves_the_old_file_and_no_crumbs(tmp_path):
     path = tmp_path / "labels.tif"
-    write_labels(path, LABELS, RECORD)
+    write_labels(path, LABELS, "yx", RECORD)
     with pytest.raises(TypeError):
-        write_labels(path, LABELS, RECORD | {"not json": object()})
+        write_labels(path, LABELS, "yx", RECORD | {"not json": object()})
     np.testing.assert_array_equal(tifffile.imread(path), LABELS)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -26,7 +26,7 @@ def quadrants() -> np.ndarray:
 
 
 def hierarchy_of(image: np.ndarray, mask: np.ndarray | None = None, history=()) -> Hierarchy:
-    prepared = prepare(split_channels(image, None), mask, "auto")
+    prepared = prepare(split_channels(image), mask, "auto")
     return build_hierarchy(prepared, history or [np.ones(prepared.valid.shape, dtype=np.uint8)])
 
 
@@ -145,7 +145,7 @@ def sizes(labels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("min_size", [30, 200])
 def test_no_cut_has_smaller_segments_than_asked_for(grey, min_size):
     image = grey.astype(float) + np.random.default_rng(0).normal(0, 20, grey.shape)
-    prepared = prepare(split_channels(image, None), None, "auto")
+    prepared = prepare(split_channels(image), None, "auto")
     hierarchies = {
         size: build_hierarchy(prepared, [np.ones(grey.shape, dtype=np.uint8)], min_size=size)
         for size in (0, min_size)
@@ -165,7 +165,7 @@ def test_small_regions_join_the_neighbour_they_resemble():
     labels[0, :3] = labels[19, 17:] = 5  # one label, far apart
     labels[1, :3] = 0
     labels[0, 3] = 0  # which leaves one of the two without neighbours
-    prepared = prepare(split_channels(image, None), labels > 0, "auto")
+    prepared = prepare(split_channels(image), labels > 0, "auto")
     expected = labels.copy()
     expected[5:8, 8:10] = 1
     expected[12:14, 9:12] = 2
@@ -178,7 +178,7 @@ def test_small_regions_join_the_neighbour_they_resemble():
 def test_small_regions_are_gone_and_labels_are_as_before(data, min_size):
     labels = data.draw(hnp.arrays(np.uint8, (9, 11), elements=st.integers(1, 3)))
     image = data.draw(hnp.arrays(np.uint8, (9, 11)))
-    found = without_small(labels, prepare(split_channels(image, None), None, "auto"), min_size)
+    found = without_small(labels, prepare(split_channels(image), None, "auto"), min_size)
     assert sizes(found).min() >= min_size
     assert refines(connected_components(labels), connected_components(found))
     assert set(np.unique(found)) <= set(np.unique(labels))
@@ -270,7 +270,7 @@ def test_groups_of_regions_are_as_if_described_anew():
 def test_channels_count():
     image = np.zeros((2, 30, 40), dtype=np.float32)
     image[0, :15], image[1, :, :20] = 1, 1
-    prepared = prepare(split_channels(image, 0), None, "auto")
+    prepared = prepare(split_channels(image, channel_axis=0), None, "auto")
     found = build_hierarchy(prepared, [np.ones((30, 40), dtype=np.uint8)]).cut(n_segments=4)
     assert agree(found, 2 * (image[0] > 0) + (image[1] > 0)) == 1
 

@@ -26,7 +26,7 @@ RAMP = np.arange(100).reshape(10, 10)
 )
 def test_channels_are_found(shape, channel_axis, channels_first, is_rgb):
     image = np.arange(np.prod(shape)).reshape(shape)
-    found = split_channels(image, channel_axis)
+    found = split_channels(image, channel_axis=channel_axis)
     assert found.values.shape == channels_first
     assert found.is_rgb == is_rgb
     assert np.shares_memory(found.values, image)
@@ -47,9 +47,9 @@ def test_rgba_drops_alpha_and_says_so():
         pytest.param(np.zeros((1, 5)), None, "at least 2 × 2", id="one pixel high"),
         pytest.param(np.zeros((5, 1)), None, "at least 2 × 2", id="one pixel wide"),
         pytest.param(np.zeros((5, 0)), None, "empty", id="no pixel wide"),
-        pytest.param(np.zeros((5, 6, 7)), None, r"channel_axis: 0 \(length 5\)", id="3 axes"),
-        pytest.param(np.zeros((2, 5, 6, 7)), None, "one 2D plane", id="4 axes"),
-        pytest.param(np.zeros((2, 5, 6, 7)), 0, "beside its channels", id="stack and channels"),
+        pytest.param(np.zeros((5, 6, 7)), None, "3 axes .5 × 6 × 7.: say what", id="3 axes"),
+        pytest.param(np.zeros((2, 5, 6, 7)), None, "4 axes .*: say what", id="4 axes"),
+        pytest.param(np.zeros((2, 2, 2, 2, 5, 6)), 0, "beside its channels", id="many axes"),
         pytest.param(np.zeros((5, 6)), 0, "beside its channels", id="no axis left"),
         pytest.param(np.zeros((5, 6)), 2, "not an axis", id="axis too high"),
         pytest.param(np.zeros((5, 6)), -3, "not an axis", id="axis too low"),
@@ -59,7 +59,7 @@ def test_rgba_drops_alpha_and_says_so():
 )
 def test_wrong_axes(image, channel_axis, sentence):
     with pytest.raises(ImageError, match=sentence):
-        split_channels(image, channel_axis)
+        split_channels(image, channel_axis=channel_axis)
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "object", "U3", "datetime64[s]"])
@@ -110,7 +110,7 @@ def test_few_bright_pixels_are_kept():
 
 
 def test_each_channel_has_its_own_range():
-    values = prepare(split_channels(np.stack([RAMP, RAMP * 1000.0]), 0)).values
+    values = prepare(split_channels(np.stack([RAMP, RAMP * 1000.0]), channel_axis=0)).values
     np.testing.assert_allclose(values[0], values[1], atol=1e-6)
 
 
@@ -167,4 +167,4 @@ def test_what_cannot_be_prepared(image, keywords, sentence):
 )
 def test_constant_images_are_known(image, constant):
     channel_axis = 0 if image.shape[0] == 2 else None
-    assert prepare(split_channels(image, channel_axis)).is_constant == constant
+    assert prepare(split_channels(image, channel_axis=channel_axis)).is_constant == constant

@@ -39,9 +39,9 @@ def test_a_seed_decides_the_weights():
 @pytest.mark.parametrize(
     ("features", "sentence"),
     [
-        pytest.param(nn.Conv2d(3, 8, 3), "must keep height and width", id="shrinks"),
+        pytest.param(nn.Conv2d(3, 8, 3), "must keep the size", id="shrinks"),
         pytest.param(nn.Conv2d(1, 8, 3, padding=1), "cannot take an image", id="other channels"),
-        pytest.param(nn.Flatten(), "must keep height and width", id="no image"),
+        pytest.param(nn.Flatten(), "must keep the size", id="no image"),
     ],
 )
 def test_features_that_do_not_fit(features, sentence):

@@ -62,7 +62,8 @@ def pins(name: str) -> dict[str, str]:
 
 
 def test_lowest_constraints_are_the_lower_bounds():
-    groups = [PROJECT["dependencies"], PROJECT["optional-dependencies"]["napari"]]
+    extras = PROJECT["optional-dependencies"]
+    groups = [PROJECT["dependencies"], extras["cluster"], extras["napari"]]
     lowest = pins("constraints-lowest.txt")
     for requirement in map(Requirement, itertools.chain(*groups)):
         [bound] = requirement.specifier

@@ -18,20 +18,25 @@ def coins():
 
 
 @pytest.mark.parametrize(
-    ("n_pixels", "settings", "expected"),
+    ("shape", "n_frames", "settings", "expected"),
     [
-        pytest.param(100**2, {}, [(1, 500)], id="small"),
-        pytest.param(256**2, {}, [(2, 495), (1, 5)], id="middling"),
-        pytest.param(481 * 321, {}, [(3, 495), (1, 5)], id="BSDS500"),
-        pytest.param(4096**2, {}, [(3, 100), (1, 5)], id="large"),
-        pytest.param(481 * 321, {"settle": 0}, [(1, 500)], id="as the paper"),
-        pytest.param(481 * 321, {"settle": None}, [(1, 500)], id="never settles"),
-        pytest.param(481 * 321, {"iterations": 8}, [(3, 6), (1, 2)], id="few iterations"),
-        pytest.param(481 * 321, {"iterations": 1}, [(1, 1)], id="one iteration"),
+        pytest.param((100, 100), 1, {}, [(1, 500)], id="small"),
+        pytest.param((200, 200), 1, {}, [(1, 500)], id="rather small"),
+        pytest.param((256, 256), 1, {}, [(2, 495), (1, 5)], id="middling"),
+        pytest.param((481, 321), 1, {}, [(3, 495), (1, 5)], id="BSDS500"),
+        pytest.param((4096, 4096), 1, {}, [(3, 100), (1, 5)], id="large"),
+        pytest.param((100, 100), 3, {}, [(1, 500)], id="few small frames"),
+        pytest.param((100, 100), 20, {}, [(1, 100), (1, 5)], id="many small frames"),
+        pytest.param((481, 321), 2, {}, [(3, 100), (1, 5)], id="two frames"),
+        pytest.param((64, 512, 512), 1, {}, [(3, 100), (1, 5)], id="a volume"),
+        pytest.param((481, 321), 1, {"settle": 0}, [(1, 500)], id="as the paper"),
+        pytest.param((481, 321), 1, {"settle": None}, [(1, 500)], id="never settles"),
+        pytest.param((481, 321), 1, {"iterations": 8}, [(3, 6), (1, 2)], id="few iterations"),
+        pytest.param((481, 321), 1, {"iterations": 1}, [(1, 1)], id="one iteration"),
     ],
 )
-def test_the_plan_of_a_run(n_pixels, settings, expected):
-    stages = plan(n_pixels, Settings.from_dict(settings))
+def test_the_plan_of_a_run(shape, n_frames, settings, expected):
+    stages = plan(shape, n_frames, Settings.from_dict(settings))
     assert [(stage.factor, stage.iterations) for stage in stages] == expected
 
 
@@ -46,7 +51,7 @@ def test_the_plan_of_a_run(n_pixels, settings, expected):
     ],
 )
 def test_what_is_trained_on_whole(side, settle, is_whole):
-    stages = plan(side**2, Settings(settle=settle))
+    stages = plan((side, side), 1, Settings(settle=settle))
     fits = [side**2 / stage.factor**2 <= stage.max_pixels for stage in stages]
     assert fits == is_whole
 

@@ -3,8 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import napari_unsupseg.views
 from napari_unsupseg.images import PreparedImage, prepare, split_channels
-from napari_unsupseg.views import TILE, enlarge, make_view, shrink
+from napari_unsupseg.views import enlarge, make_view, shrink
+
+TILE = napari_unsupseg.views.TILE[2]
 
 
 def some_image(height: int, width: int, share: float = 1.0, seed: int = 0) -> PreparedImage:
@@ -52,7 +55,7 @@ def test_an_image_that_fits_is_seen_whole():
     view = view_of(image, max_pixels=3000)
     assert view.image is image
     assert view.superpixels.shape == (50, 60)
-    assert not view.is_montage
+    assert view.montage is None
 
 
 def test_superpixels_of_a_smaller_image_have_pixels_to_vote():
@@ -69,7 +72,7 @@ def test_superpixels_of_a_smaller_image_have_pixels_to_vote():
 def test_a_montage_is_made_of_tiles_of_the_image(height, width):
     image = some_image(height, width)
     view = view_of(image, max_pixels=20_000)
-    assert view.is_montage
+    assert view.montage
     assert view.image.valid.size < 25_000
     assert view.image.valid.sum() > 10_000
     known = {tuple(pixel) for pixel in image.values.reshape(2, -1).T}

@@ -1,11 +1,15 @@
-"""Forward and backward passes of the network over one image, strip of rows by strip of rows.
+"""Forward and backward passes of the network over one frame, strip of rows by strip of rows.
 
 The gradients are those of autograd, written out: a strip passes through a whole layer while it lies
 in the processor's cache, and the only maps that are kept are each layer's, in buffers taken once.
-Maps are (Y, X, axes). Normalisation is never stored; x · scale + shift is cheaper made anew.
+Maps are (Y, X, axes), or (Z, Y, X, axes), where a row is a plane. Normalisation is never stored;
+x · scale + shift is cheaper made anew.
 """
 
 import dataclasses
+import itertools
+import math
+import operator
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -29,15 +33,15 @@ class Backpropagation:
     ----------
     network : Network
         Its normalisations take over the image's statistics, its parameters the gradients.
-    image : Tensor of float32, shape (1, C, Y, X)
+    image : Tensor of float32, shape (1, C, [Z,] Y, X)
         Intensities in [0, 1], on the network's device. Responses and loss are of its data type.
-    mask : Tensor of bool, shape (Y, X), optional
+    mask : Tensor of bool, shape ([Z,] Y, X), optional
         True where a pixel takes part; by default all do.
     precision : torch.dtype
         Of the features: that of the image, or bfloat16.
     continuity : float
-        Weight in the loss of the mean absolute difference between responses of neighbours in a
-        column, plus that of neighbours in a row.
+        Weight in the loss of the mean absolute difference between responses of neighbours along
+        an axis, summed over the axes.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Backpropagation:
 
         Returns
         -------
-        Tensor of int64, shape (Y, X)
+        Tensor of int64, shape ([Z,] Y, X)
             Clusters from 0; the next call overwrites them.
         """
         self.features.forward()
@@ -76,7 +80,7 @@ class Backpropagation:
 
         Parameters
         ----------
-        target : Tensor of int64, shape (Y, X)
+        target : Tensor of int64, shape ([Z,] Y, X)
             Cluster that each pixel should have; any at pixels that take no part.
         weights : Tensor, shape (q,), optional
             How much a pixel of each cluster counts; by default 1.
@@ -107,9 +111,9 @@ class Frame:
 
     Attributes
     ----------
-    height, width : int
-        Size in pixels.
-    mask : Tensor, shape (Y, X, 1), or None
+    shape : tuple of int
+        Pixels along each axis.
+    mask : Tensor, shape ([Z,] Y, X, 1), or None
         1 where a pixel takes part; None if all do.
     n_pixels : int
         N, the pixels that take part.
@@ -119,8 +123,7 @@ class Frame:
         Of the image, the responses and the parameters.
     """
 
-    height: int
-    width: int
+    shape: tuple[int, ...]
     mask: torch.Tensor | None
     n_pixels: int
     device: torch.device
@@ -128,28 +131,28 @@ class Frame:
 
     @classmethod
     def of(cls, image: torch.Tensor, mask: torch.Tensor | None) -> "Frame":
-        """Describe an image (1, C, Y, X)."""
-        height, width = image.shape[2:]
+        """Describe an image (1, C, [Z,] Y, X)."""
+        shape = tuple(image.shape[2:])
         if mask is None:
-            return cls(height, width, None, height * width, image.device, image.dtype)
+            return cls(shape, None, math.prod(shape), image.device, image.dtype)
         weights = mask.to(image.dtype)[..., None]
         n_pixels = int(mask.count_nonzero())
-        return cls(height, width, weights, n_pixels, image.device, image.dtype)
+        return cls(shape, weights, n_pixels, image.device, image.dtype)
 
     @property
     def strip_height(self) -> int:
         """Rows in a strip."""
         pixels = STRIP_PIXELS.get(self.device.type, STRIP_PIXELS_ELSEWHERE)
-        return min(self.height, max(1, pixels // self.width))
+        return min(self.shape[0], max(1, pixels // math.prod(self.shape[1:])))
 
     def strips(self) -> Iterator[tuple[int, int]]:
         """Yield the first row of each strip, and the one after its last."""
-        for first in range(0, self.height, self.strip_height):
-            yield first, min(first + self.strip_height, self.height)
+        for first in range(0, self.shape[0], self.strip_height):
+            yield first, min(first + self.strip_height, self.shape[0])
 
     def empty(self, n_axes: int, dtype: torch.dtype) -> torch.Tensor:
-        """Return a map to be filled, (Y, X, n_axes)."""
-        return torch.empty(self.height, self.width, n_axes, dtype=dtype, device=self.device)
+        """Return a map to be filled, ([Z,] Y, X, n_axes)."""
+        return torch.empty(*self.shape, n_axes, dtype=dtype, device=self.device)
 
     def zeros(self, *shape: int) -> torch.Tensor:
         """Return zeros of the image's data type on its device."""
@@ -158,7 +161,7 @@ class Frame:
     def n_pairs(self, axis: int) -> int:
         """Return how many neighbours along an axis both take part."""
         if self.mask is None:
-            return self.height * self.width - (self.width, self.height)[axis]
+            return self.n_pixels - self.n_pixels // self.shape[axis]
         return int(_both(self.mask, axis).count_nonzero())
 
     def leave_out(self, strip: torch.Tensor, first: int, last: int) -> torch.Tensor:
@@ -166,25 +169,36 @@ class Frame:
         return strip if self.mask is None else strip.mul_(self.mask[first:last])
 
     def padded(self, n_axes: int, dtype: torch.dtype) -> torch.Tensor:
-        """Return zeros for a strip and one pixel around it, (rows + 2, X + 2, n_axes)."""
-        shape = (self.strip_height + 2, self.width + 2, n_axes)
-        return torch.zeros(shape, dtype=dtype, device=self.device)
+        """Return zeros for a strip and one pixel around it, (rows + 2, ..., X + 2, n_axes)."""
+        lengths = (length + 2 for length in (self.strip_height, *self.shape[1:]))
+        return torch.zeros(*lengths, n_axes, dtype=dtype, device=self.device)
 
     def fill(
         self, padded: torch.Tensor, first: int, last: int, write: "Callable[[int, int, Rows], None]"
     ) -> torch.Tensor:
         """Have a strip and its neighbouring rows written into `padded`, zeros beyond the image."""
         padded = padded[: last - first + 2]
-        low, high = max(first - 1, 0), min(last + 1, self.height)
+        low, high = max(first - 1, 0), min(last + 1, self.shape[0])
         if low == first:
             padded[0] = 0
         if high == last:
             padded[-1] = 0
-        write(low, high, padded[low - first + 1 : high - first + 1, 1:-1])
+        write(low, high, self.inside(padded[low - first + 1 : high - first + 1]))
+        return padded
+
+    def inside(self, padded: torch.Tensor) -> torch.Tensor:
+        """Return rows without the pixels around them, (rows, ..., X, axes)."""
+        for axis, length in enumerate(self.shape[1:], start=1):
+            padded = padded.narrow(axis, 1, length)
         return padded
 
 
-Rows = torch.Tensor  # (rows, X, axes), some rows of a map
+Rows = torch.Tensor  # (rows, X, axes) or (planes, Y, X, axes), some rows of a map
+
+
+def _sum(strip: Rows, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Sum over pixels, (axes,)."""
+    return strip.sum(tuple(range(strip.ndim - 1)), dtype=dtype)
 
 
 def _both(mask: torch.Tensor, axis: int) -> torch.Tensor:
@@ -239,12 +253,12 @@ class Moments:
         """Take in a strip, 0 at pixels that take no part."""
         mask = self._frame.mask
         if mask is None:
-            count = strip.new_full((1,), strip.shape[0] * strip.shape[1])
+            count = strip.new_full((1,), math.prod(strip.shape[:-1]))
         else:
             count = mask[first:last].sum()[None]
-        mean = strip.sum((0, 1)) / count.clamp(min=1)
+        mean = _sum(strip) / count.clamp(min=1)
         deviations = self._frame.leave_out(strip - mean, first, last)
-        self._parts.append((count, mean, deviations.square_().sum((0, 1))))
+        self._parts.append((count, mean, _sum(deviations.square_())))
 
     def result(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and variance, each (axes,)."""
@@ -355,27 +369,34 @@ class FirstConvolution:
         self, component: Component, image: torch.Tensor, frame: Frame, precision: torch.dtype
     ) -> None:
         self._layer = component
-        self._image = F.pad(image, (1, 1, 1, 1))
-        self._width = frame.width
+        self._image = F.pad(image[0], (1, 1) * len(frame.shape))
+        self._frame = frame
         self._precision = precision
 
     def prepare(self) -> None:
         self._weight = self._layer.weight.flatten(1).T
 
     def _patches(self, first: int, last: int) -> torch.Tensor:
-        """Return (pixels, 9 C)."""
-        return F.unfold(self._image[:, :, first : last + 2], 3)[0].T
+        """Return (pixels, 9 C), or (pixels, 27 C)."""
+        windows = self._image[:, first : last + 2]
+        n_axes = len(self._frame.shape)
+        for axis in range(1, n_axes + 1):
+            windows = windows.unfold(axis, 3, 1)
+        in_kernels_order = windows.permute(
+            0, *range(n_axes + 1, 2 * n_axes + 1), *range(1, n_axes + 1)
+        )
+        return in_kernels_order.reshape(len(self._image) * 3**n_axes, -1).T
 
     def forward(self, first: int, last: int) -> Rows:
         flat = torch.addmm(self._layer.bias, self._patches(first, last), self._weight)
-        return flat.view(last - first, self._width, -1).to(self._precision)
+        return flat.view(last - first, *self._frame.shape[1:], -1).to(self._precision)
 
     def start_backward(self) -> None:
         self._weight_gradient = torch.zeros_like(self._layer.weight).flatten(1)
         self._bias_gradient = torch.zeros_like(self._layer.bias)
 
     def backward(self, padded: Rows, first: int, last: int) -> None:
-        strip = padded[1:-1, 1:-1].to(self._image.dtype).flatten(0, 1)
+        strip = self._frame.inside(padded[1:-1]).to(self._image.dtype).flatten(0, -2)
         self._weight_gradient.addmm_(strip.T, self._patches(first, last))
         self._bias_gradient += strip.sum(0)
 
@@ -396,7 +417,9 @@ class InnerConvolution:
 
     def prepare(self) -> None:
         dtype = self._below.maps.dtype
-        self._weight = self._layer.weight.to(dtype, memory_format=torch.channels_last)
+        n_axes = len(self._frame.shape)
+        layout = torch.channels_last if n_axes == 2 else torch.channels_last_3d
+        self._weight = self._layer.weight.to(dtype, memory_format=layout)
         self._bias = self._layer.bias.to(dtype)
 
     def _input(self, first: int, last: int) -> Rows:
@@ -406,59 +429,62 @@ class InnerConvolution:
         return _convolve(self._input(first, last), self._weight, self._bias)
 
     def start_backward(self) -> None:
-        n_out, n_in = self._layer.weight.shape[:2]
+        n_out, n_in, *kernel = self._layer.weight.shape
         # the gradient at a convolution's input is a convolution with its flipped kernel
-        self._flipped = self._weight.flip(2, 3).transpose(0, 1)
-        self._weight_gradient = self._frame.zeros(3, 3, n_in, n_out)
+        self._flipped = self._weight.flip(*range(2, self._weight.ndim)).transpose(0, 1)
+        self._weight_gradient = self._frame.zeros(*kernel, n_in, n_out)
         self._bias_gradient = self._frame.zeros(n_out)
         self._total, self._product = self._frame.zeros(n_in), self._frame.zeros(n_in)
 
     def backward(self, padded: Rows, first: int, last: int) -> None:
         _add_weight_gradient(self._input(first, last), padded, self._weight_gradient)
         # over the padding as well, which is 0
-        self._bias_gradient += padded[1:-1].sum((0, 1), dtype=self._frame.dtype)
+        self._bias_gradient += _sum(padded[1:-1], self._frame.dtype)
         strip = self._frame.leave_out(_convolve(padded, self._flipped), first, last)
         self._gradient[first:last] = strip
-        self._total += strip.sum((0, 1), dtype=self._frame.dtype)
-        product = strip.to(self._frame.dtype) * self._below.maps[first:last]
-        self._product += product.sum((0, 1))
+        self._total += _sum(strip, self._frame.dtype)
+        self._product += _sum(strip.to(self._frame.dtype) * self._below.maps[first:last])
 
     def finish_backward(self) -> MapGradient:
-        self._layer.weight.grad = self._weight_gradient.permute(3, 2, 0, 1).contiguous()
+        of_kernel = range(self._weight_gradient.ndim - 2)
+        self._layer.weight.grad = self._weight_gradient.permute(-1, -2, *of_kernel).contiguous()
         self._layer.bias.grad = self._bias_gradient
         rows = self._gradient
         return MapGradient(lambda first, last: rows[first:last], self._total, self._product)
 
 
 def _convolve(padded: Rows, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Rows:
-    """Convolve (rows + 2, X + 2, n_in) to (rows, X, n_out)."""
-    return F.conv2d(padded.permute(2, 0, 1)[None], weight, bias)[0].permute(1, 2, 0)
+    """Convolve (rows + 2, ..., X + 2, n_in) to (rows, ..., X, n_out)."""
+    convolve = F.conv2d if padded.ndim == 3 else F.conv3d
+    return convolve(padded.movedim(-1, 0)[None], weight, bias)[0].movedim(0, -1)
 
 
 def _add_weight_gradient(maps: Rows, gradient: Rows, total: torch.Tensor) -> None:
-    """Add a strip's share of the gradient at a 3 × 3 kernel.
+    """Add a strip's share of the gradient at a kernel.
 
     Parameters
     ----------
-    maps, gradient : Tensor, shape (rows + 2, X + 2, n_in) and (rows + 2, X + 2, n_out)
-        The convolution's input, and the gradient at its output, 0 in its first and last columns.
-    total : Tensor, shape (3, 3, n_in, n_out)
+    maps, gradient : Tensor, shape (rows + 2, ..., X + 2, n_in) and (rows + 2, ..., X + 2, n_out)
+        The convolution's input, and the gradient at its output, 0 at its first and last pixel
+        along all axes but the first.
+    total : Tensor, shape (3, ..., 3, n_in, n_out)
         Added to.
     """
-    n_rows, width, _ = maps.shape
-    # in flat order a shift of the kernel is an offset, and the zero columns end each row's reach
-    n_pixels = (n_rows - 2) * width - 2
-    flat_gradient = gradient.flatten(0, 1)[width + 1 :][:n_pixels]
-    flat_maps = maps.flatten(0, 1)
-    for block in range(0, n_pixels, BLOCK_PIXELS):
+    lengths = maps.shape[:-1]
+    strides = [math.prod(lengths[axis + 1 :]) for axis in range(len(lengths))]
+    # in flat order a shift of the kernel is an offset, and the zeros end each row's reach
+    centre = sum(strides)
+    flat_gradient = gradient.flatten(0, -2)[centre:-centre]
+    flat_maps = maps.flatten(0, -2)
+    for block in range(0, len(flat_gradient), BLOCK_PIXELS):
         there = flat_gradient[block : block + BLOCK_PIXELS]
-        for row in range(3):
-            for column in range(3):
-                shifted = flat_maps[block + row * width + column :][: len(there)]
-                if maps.dtype == total.dtype:
-                    total[row, column].addmm_(shifted.T, there)
-                else:
-                    total[row, column] += shifted.T @ there
+        for place in itertools.product(range(3), repeat=len(lengths)):
+            offset = block + sum(map(operator.mul, place, strides))
+            shifted = flat_maps[offset:][: len(there)]
+            if maps.dtype == total.dtype:
+                total[place].addmm_(shifted.T, there)
+            else:
+                total[place] += shifted.T @ there
 
 
 class ReplacedPass:
@@ -475,7 +501,7 @@ class ReplacedPass:
         self.n_axes = self._output.shape[1]
 
     def rows(self, first: int, last: int) -> Rows:
-        strip: Rows = self._output.detach()[0, :, first:last].permute(1, 2, 0)
+        strip: Rows = self._output.detach()[0, :, first:last].movedim(0, -1)
         return strip.to(self._image.dtype)
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -486,7 +512,7 @@ class ReplacedPass:
             parameter.grad = None
         if self._output.requires_grad:
             rows = gradient.rows(0, self._output.shape[2])
-            self._output.backward(rows.permute(2, 0, 1)[None].to(self._output.dtype))
+            self._output.backward(rows.movedim(-1, 0)[None].to(self._output.dtype))
         self._output = self._image  # its graph is spent
 
 
@@ -502,13 +528,11 @@ class HeadPass:
         # of each neighbour along each axis; all of the loss is divided by the pixels further on
         self._continuity = [
             continuity * frame.n_pixels / (max(1, frame.n_pairs(axis)) * n_clusters)
-            for axis in ((0, 1) if continuity else ())
+            for axis in (range(len(frame.shape)) if continuity else ())
         ]
         self._maps = frame.empty(n_clusters, frame.dtype)
         self._gradient = frame.empty(n_clusters, frame.dtype)
-        self._clusters = torch.empty(
-            frame.height, frame.width, dtype=torch.int64, device=frame.device
-        )
+        self._clusters = torch.empty(frame.shape, dtype=torch.int64, device=frame.device)
 
     def forward(self) -> None:
         weight = self._layer.weight.flatten(1)  # (q, p)
@@ -517,8 +541,8 @@ class HeadPass:
         moments = Moments(self._frame)
         for first, last in self._frame.strips():
             strip = self._maps[first:last]
-            maps = self._features.rows(first, last).flatten(0, 1)
-            torch.addmm(bias, maps, folded, out=strip.flatten(0, 1))
+            maps = self._features.rows(first, last).flatten(0, -2)
+            torch.addmm(bias, maps, folded, out=strip.flatten(0, -2))
             moments.add(self._frame.leave_out(strip, first, last), first, last)
         self._norm.take(*moments.result())
 
@@ -526,23 +550,23 @@ class HeadPass:
         return torch.addcmul(self._norm.shift, self._maps[first:last], self._norm.scale)
 
     def clusters(self) -> torch.Tensor:
-        """Return the axis of the greatest response, (Y, X)."""
+        """Return the axis of the greatest response, ([Z,] Y, X)."""
         for first, last in self._frame.strips():
-            torch.argmax(self._responses(first, last), 2, out=self._clusters[first:last])
+            torch.argmax(self._responses(first, last), -1, out=self._clusters[first:last])
         return self._clusters
 
     def loss(self, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
         """Return the loss, and keep its gradient at the responses."""
         frame = self._frame
-        loss, total, product = frame.zeros(1), *frame.zeros(2, self._maps.shape[2])
+        loss, total, product = frame.zeros(1), *frame.zeros(2, self._maps.shape[-1])
         tiny = torch.finfo(frame.dtype).tiny
         for first, last in frame.strips():
-            wanted = target[first:last, :, None]
+            wanted = target[first:last, ..., None]
             strip = self._gradient[first:last]
-            torch.softmax(self._responses(first, last), 2, out=strip)
-            at_wanted = strip.gather(2, wanted)
+            torch.softmax(self._responses(first, last), -1, out=strip)
+            at_wanted = strip.gather(-1, wanted)
             likelihood = at_wanted.clamp(min=tiny).log_()
-            strip.scatter_(2, wanted, at_wanted.sub_(1))
+            strip.scatter_(-1, wanted, at_wanted.sub_(1))
             if weights is not None:
                 of_pixels = weights[wanted]
                 likelihood *= of_pixels
@@ -551,8 +575,8 @@ class HeadPass:
             frame.leave_out(strip, first, last)
             if self._continuity:
                 loss += self._add_continuity(strip, first, last)
-            total += strip.sum((0, 1))
-            product += (strip * self._maps[first:last]).sum((0, 1))
+            total += _sum(strip)
+            product += _sum(strip * self._maps[first:last])
         n_pixels = frame.n_pixels  # the gradient's rows are divided by it further on
         self._at_responses = MapGradient(self._gradient_rows, total / n_pixels, product / n_pixels)
         return loss[0] / n_pixels
@@ -560,7 +584,7 @@ class HeadPass:
     def _add_continuity(self, gradient: Rows, first: int, last: int) -> torch.Tensor:
         """Add the gradient of a strip's share of the continuity loss; return the share."""
         frame = self._frame
-        low, high = max(first - 1, 0), min(last + 1, frame.height)
+        low, high = max(first - 1, 0), min(last + 1, frame.shape[0])
         responses, own = self._responses(low, high), slice(first - low, last - low)
         loss = frame.zeros(1)
         for axis, weight in enumerate(self._continuity):
@@ -569,7 +593,7 @@ class HeadPass:
                 steps *= _both(frame.mask[low:high], axis)
             loss += weight * steps[own].abs().sum()
             pull = steps.sign_().mul_(weight)
-            around = [0, 0] * (1 - axis)
+            around = [0, 0] * (len(frame.shape) - 1 - axis)
             before, after = F.pad(pull, (0, 0, *around, 1, 0)), F.pad(pull, (0, 0, *around, 0, 1))
             gradient += (before - after)[own]
         return loss
@@ -580,15 +604,16 @@ class HeadPass:
     def backward(self) -> MapGradient:
         """Set the head's gradients; return that at the features."""
         a, b, c = _backward_of_norm(self._norm, self._at_responses, self._frame.n_pixels)
-        correlation = self._frame.zeros(self._maps.shape[2], self._features.n_axes)
+        correlation = self._frame.zeros(self._maps.shape[-1], self._features.n_axes)
         for first, last in self._frame.strips():
             strip = self._gradient[first:last].mul_(a / self._frame.n_pixels)
             strip.addcmul_(self._maps[first:last], b).add_(c)
-            flat = self._frame.leave_out(strip, first, last).flatten(0, 1)
-            correlation.addmm_(flat.T, self._features.rows(first, last).flatten(0, 1))
+            flat = self._frame.leave_out(strip, first, last).flatten(0, -2)
+            correlation.addmm_(flat.T, self._features.rows(first, last).flatten(0, -2))
         weight = self._layer.weight.flatten(1)
         # normalisation has made each axis of the gradient sum to 0, and so it does at the features
-        self._layer.weight.grad = (correlation * self._features.affine()[0])[..., None, None]
+        gradient = correlation * self._features.affine()[0]
+        self._layer.weight.grad = gradient.view_as(self._layer.weight)
         return MapGradient(
             lambda first, last: torch.matmul(self._gradient[first:last], weight),
             torch.zeros_like(correlation[0]),

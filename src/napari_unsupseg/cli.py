@@ -5,12 +5,10 @@ import dataclasses
 import importlib.util
 import inspect
 import json
-import math
 import os
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,14 +17,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_unsupseg import __version__
-from napari_unsupseg.errors import DeviceError, FileError, SettingError, UnsupsegError
+from napari_unsupseg.errors import DeviceError, SettingError, UnsupsegError
 from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import Knob, Settings, knobs
 
 if TYPE_CHECKING:
-    from napari_unsupseg.files import PixelSize
-    from napari_unsupseg.segmenter import Segmenter
-    from napari_unsupseg.training import Labels, Step
+    from napari_unsupseg.batch import Job, Options, Report
+    from napari_unsupseg.training import Step
 
 __all__ = ["app"]
 
@@ -38,37 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Segment images that nobody has labelled.",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One image to segment and where its results go."""
-
-    image: Path
-    labels: Path
-    preview: Path | None
-    table: Path | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What holds for every image of one call."""
-
-    settings: Settings
-    device: str
-    channel_axis: int | None = None
-    connected: bool = False
-    segments: bool = False
-    granularity: float | None = None
-    n_segments: int | None = None
-    pixel_size: float | None = None
-    min_area: float | None = None
-    overwrite: bool = False
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether segments of the hierarchy are wanted in place of clusters."""
-        return self.segments or self.granularity is not None or self.n_segments is not None
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -128,9 +94,79 @@ def _sentence(knob: Knob) -> str:
     return f"{knob.sentence} {knob.minimum:,} to {knob.maximum:,}{symbol}."
 
 
+ImagesArgument = Annotated[
+    list[Path], typer.Argument(metavar="IMAGE", help="Image files, and folders of them.")
+]
+OutputOption = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", help="TIFF file for the labels; a folder for those of several images."
+    ),
+]
+PreviewOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="PNG of the labels over the image, or its middle plane; a folder for those of several."
+    ),
+]
+TableOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV with area, centroid and mean intensities of each label; a folder for those "
+        "of several images."
+    ),
+]
+ConnectedOption = Annotated[
+    bool, typer.Option("--connected", help="Label connected components instead of clusters.")
+]
+SegmentsOption = Annotated[
+    bool, typer.Option("--segments", help="Label the segments of a hierarchy.")
+]
+GranularityOption = Annotated[
+    float | None,
+    typer.Option(help="The same, from 0 (finest) to 1 (a single one); --segments takes 0.5."),
+]
+NSegmentsOption = Annotated[
+    int | None, typer.Option(help="The same, cut into this many; fewer if it has fewer.")
+]
+PixelSizeOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Side of a pixel in µm, for the table and --min-area; by default what the file says.",
+    ),
+]
+MinAreaOption = Annotated[
+    float | None,
+    typer.Option(help="--min-size in physical units: those of the pixel size, squared."),
+]
+AxesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What each axis is, such as zyx or tcyx: y and x, c for channels, s for the samples "
+        "of RGB; any other runs over planes. By default what the file says, else two axes are "
+        "grey and a last axis of 3 or 4 is RGB(A)."
+    ),
+]
+ChannelAxisOption = Annotated[
+    int | None, typer.Option(help="In place of --axes: the axis that holds the channels.")
+]
 DeviceOption = Annotated[
     str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1, mps or xpu.")
 ]
+WorkersOption = Annotated[
+    int, typer.Option(min=1, help="Processes to work on several images at once.")
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="A dask cluster to work on, such as tcp://host:8786, that sees the same files.",
+    ),
+]
+SummaryOption = Annotated[
+    Path | None, typer.Option("--json", help="Write a summary as JSON here; - prints it.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -146,83 +182,150 @@ def main(
 @app.command()
 @with_settings
 def segment(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files.")],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", help="TIFF file for the labels; a folder for those of several images."
-        ),
-    ],
-    preview: Annotated[
-        Path | None,
-        typer.Option(help="PNG of the labels over the image; a folder for those of several."),
-    ] = None,
-    connected: Annotated[
-        bool, typer.Option("--connected", help="Label connected components instead of clusters.")
-    ] = False,
-    segments: Annotated[
-        bool, typer.Option("--segments", help="Label the segments of the run's hierarchy.")
-    ] = False,
-    granularity: Annotated[
-        float | None,
-        typer.Option(help="The same, from 0 (finest) to 1 (a single one); --segments takes 0.5."),
-    ] = None,
-    n_segments: Annotated[
-        int | None, typer.Option(help="The same, cut into this many; fewer if it has fewer.")
-    ] = None,
-    table: Annotated[
+    images: ImagesArgument,
+    output: OutputOption,
+    preview: PreviewOption = None,
+    connected: ConnectedOption = False,
+    segments: SegmentsOption = False,
+    granularity: GranularityOption = None,
+    n_segments: NSegmentsOption = None,
+    table: TableOption = None,
+    save: Annotated[
         Path | None,
         typer.Option(
-            help="CSV with area, centroid and mean intensities of each label; a folder for those "
-            "of several images."
+            help="File for the trained network (.unsupseg), to apply to other images; a folder "
+            "for those of several."
         ),
     ] = None,
-    pixel_size: Annotated[
-        float | None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(metavar="NETWORK", help="Go on training a network from --save."),
+    ] = None,
+    pixel_size: PixelSizeOption = None,
+    min_area: MinAreaOption = None,
+    axes: AxesOption = None,
+    channel_axis: ChannelAxisOption = None,
+    spatial_ndim: Annotated[
+        int,
         typer.Option(
-            help="Side of a pixel in µm, for the table and --min-area; by default what the file "
-            "says.",
+            min=2,
+            max=3,
+            help="2 for a network that sees planes, trained on all of a stack or movie together; "
+            "3 for one that sees volumes.",
         ),
-    ] = None,
-    min_area: Annotated[
-        float | None,
-        typer.Option(help="--min-size in physical units: those of the pixel size, squared."),
-    ] = None,
-    channel_axis: Annotated[
-        int | None,
-        typer.Option(
-            help="Axis that holds the channels; by default two axes are grey, a last axis of 3 "
-            "or 4 is RGB(A)."
-        ),
-    ] = None,
+    ] = 2,
     device: DeviceOption = "auto",
-    summary: Annotated[
-        Path | None, typer.Option("--json", help="Write a summary as JSON here; - prints it.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
+    summary: SummaryOption = None,
+    overwrite: OverwriteOption = False,
     *,
     settings: Settings,
 ) -> None:
     """Segment images and write their labels as TIFF.
 
-    Ctrl-C ends a run early and keeps the labels so far.
+    Images that a call with the same options has done already are skipped. Ctrl-C ends a run early
+    and keeps the labels so far.
     """
+    from napari_unsupseg.batch import Options
+
+    if start_from:
+        known = _known_settings(start_from)
+        fixed = {name: getattr(known, name) for name in ("components", "filters", "max_clusters")}
+        settings = dataclasses.replace(settings, **fixed)
+    options = Options(
+        settings=settings,
+        device=_checked_device(device),
+        axes=axes,
+        channel_axis=channel_axis,
+        spatial_ndim=spatial_ndim,
+        known=start_from,
+        connected=connected,
+        segments=segments,
+        granularity=granularity,
+        n_segments=n_segments,
+        pixel_size=pixel_size,
+        min_area=min_area,
+        overwrite=overwrite,
+    )
+    _work(images, options, (output, preview, table, save), summary, workers, scheduler)
+
+
+@app.command()
+def apply(
+    network: Annotated[Path, typer.Argument(help="A trained network, from segment --save.")],
+    images: ImagesArgument,
+    output: OutputOption,
+    preview: PreviewOption = None,
+    connected: ConnectedOption = False,
+    segments: SegmentsOption = False,
+    granularity: GranularityOption = None,
+    n_segments: NSegmentsOption = None,
+    table: TableOption = None,
+    pixel_size: PixelSizeOption = None,
+    min_size: Annotated[int, typer.Option(min=0, help=knobs()["min_size"].sentence)] = 0,
+    min_area: MinAreaOption = None,
+    axes: AxesOption = None,
+    channel_axis: ChannelAxisOption = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
+    summary: SummaryOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Find the clusters of a trained network in other images, with the same numbers."""
+    from napari_unsupseg.batch import Options
+
+    options = Options(
+        settings=dataclasses.replace(_known_settings(network), min_size=min_size),
+        device=_checked_device(device),
+        axes=axes,
+        channel_axis=channel_axis,
+        known=network,
+        is_applied=True,
+        connected=connected,
+        segments=segments,
+        granularity=granularity,
+        n_segments=n_segments,
+        pixel_size=pixel_size,
+        min_area=min_area,
+        overwrite=overwrite,
+    )
+    _work(images, options, (output, preview, table, None), summary, workers, scheduler)
+
+
+def _known_settings(network: Path) -> Settings:
+    from napari_unsupseg.model_file import read_model
+
+    with _failing():
+        return read_model(network).settings
+
+
+def _work(
+    images: list[Path],
+    options: "Options",
+    outputs: tuple[Path, Path | None, Path | None, Path | None],
+    summary: Path | None,
+    workers: int,
+    scheduler: str | None,
+) -> None:
+    """Do what a command asks for, and exit with an error if any of it failed."""
     from napari_unsupseg.files import require_writable
 
-    jobs = _plan(images, output, preview, table, summary)
-    options = Options(
-        settings, _checked_device(device), channel_axis, connected, segments, granularity,
-        n_segments, pixel_size, min_area, overwrite,
-    )  # fmt: skip
+    many = len(images) > 1 or images[0].is_dir()
+    with _failing():
+        images = _files(images)
+    jobs = _plan(images, many, *outputs, summary)
     _check_labelling(options)
     to_stdout = str(summary) == "-"
     if summary and not to_stdout:
         with _failing():
-            require_writable(summary, overwrite=overwrite)
+            require_writable(summary, overwrite=options.overwrite)
     console = Console(stderr=to_stdout, highlight=False, soft_wrap=True)
-    reports = _run_jobs(jobs, options, console)
+    if scheduler or workers > 1:
+        reports = _run_side_by_side(jobs, options, console, workers, scheduler)
+    else:
+        reports = _run_jobs(jobs, options, console)
     if summary:
         _write_summary(summary, options, reports)
     failed = [report["image"] for report in reports if "error" in report]
@@ -246,12 +349,13 @@ def demo(
     ] = False,
 ) -> None:
     """Segment a stained tissue section that comes with scikit-image."""
+    from napari_unsupseg.batch import Job, Options
     from napari_unsupseg.files import require_writable, write_picture
     from napari_unsupseg.samples import tissue
 
     job = Job(output / "tissue.png", output / "labels.tif", output / "preview.png")
     settings = _checked_settings("standard", {"iterations": iterations})
-    options = Options(settings, _checked_device(device), overwrite=True)
+    options = Options(settings=settings, device=_checked_device(device), overwrite=True)
     with _failing():
         require_writable(job.image, overwrite=True)
         write_picture(job.image, tissue())
@@ -264,7 +368,7 @@ def demo(
         show(job.image, job.labels)
 
 
-def _check_labelling(options: Options) -> None:
+def _check_labelling(options: "Options") -> None:
     """Refuse options that ask for two kinds of labels, or for a cut that cannot be."""
     from napari_unsupseg.hierarchy import check_cut
 
@@ -282,33 +386,50 @@ def _check_labelling(options: Options) -> None:
         raise typer.BadParameter(str(error)) from error
 
 
+def _files(images: list[Path]) -> list[Path]:
+    """Return image files, those in folders too."""
+    from napari_unsupseg.files import list_images
+
+    return [file for path in images for file in (list_images(path) if path.is_dir() else [path])]
+
+
 def _plan(
     images: list[Path],
+    many: bool,
     output: Path,
     preview: Path | None,
     table: Path | None,
+    network: Path | None,
     summary: Path | None,
-) -> list[Job]:
+) -> "list[Job]":
     """Name every file to be written, and refuse names that clash."""
-    many = len(images) > 1
+    from napari_unsupseg.batch import Job
+
     _refuse(many and output.suffix != "", f"--output {output}: name a folder for several images")
-    none: list[Path | None] = [None] * len(images)
-    labels = _named(images, "--output", output, "_labels.tif", (".tif", ".tiff"))
-    previews = _named(images, "--preview", preview, "_preview.png", (".png",)) if preview else none
-    tables = _named(images, "--table", table, "_table.csv", (".csv",)) if table else none
-    written = [path for path in [*labels, *previews, *tables, summary] if path]
+    kinds = [
+        ("--output", output, "_labels.tif", (".tif", ".tiff")),
+        ("--preview", preview, "_preview.png", (".png",)),
+        ("--table", table, "_table.csv", (".csv",)),
+        ("--save", network, ".unsupseg", (".unsupseg",)),
+    ]
+    named = [
+        _named(images, many, option, out, ending, suffixes) if out else [None] * len(images)
+        for option, out, ending, suffixes in kinds
+    ]
+    jobs = [Job(*paths) for paths in zip(images, *named, strict=True)]
+    written = [path for job in jobs for path in job.results] + ([summary] if summary else [])
     for path in written:
         _refuse(written.count(path) > 1, f"{path}: two results would be written to this file")
         clash = any(image.exists() and path.exists() and path.samefile(image) for image in images)
         _refuse(clash, f"{path}: is one of the images and would be overwritten")
-    return [Job(*paths) for paths in zip(images, labels, previews, tables, strict=True)]
+    return jobs
 
 
 def _named(
-    images: list[Path], option: str, out: Path, ending: str, suffixes: tuple[str, ...]
-) -> list[Path]:
+    images: list[Path], many: bool, option: str, out: Path, ending: str, suffixes: tuple[str, ...]
+) -> "Sequence[Path | None]":
     """Return the file that each image's results of one kind go to."""
-    in_folder = len(images) > 1 or out.is_dir()
+    in_folder = many or out.is_dir()
     paths = [out / (image.stem + ending) for image in images] if in_folder else [out]
     for path in paths:
         allowed = " or ".join(suffixes)
@@ -338,121 +459,69 @@ def _checked_device(name: str) -> str:
         raise typer.BadParameter(str(error)) from error
 
 
-def _run_jobs(jobs: list[Job], options: Options, console: Console) -> list[dict[str, Any]]:
+def _run_jobs(jobs: "list[Job]", options: "Options", console: Console) -> "list[Report]":
     """Segment every image; one that fails or is interrupted is named, and the rest go on."""
-    reports: list[dict[str, Any]] = []
+    from napari_unsupseg.batch import attempt
+
+    reports: list[Report] = []
+
+    def watch(steps: "Iterator[Step]", name: str) -> "tuple[Step, bool]":
+        return _watch(steps, name, options.settings.iterations, console)
+
     for job in jobs:
         try:
             with _plain_warnings():
-                report = _run_job(job, options, console)
-        except (UnsupsegError, MemoryError) as error:
-            _complain(str(error))
-            report = {"image": str(job.image), "error": str(error)}
+                report = attempt(job, options, watch)
         except KeyboardInterrupt:
             _complain(f"{job.image}: stopped before there were labels")
             break
+        _tell(report, console)
         reports.append(report)
         if report.get("interrupted"):
             break
     return reports
 
 
-def _run_job(job: Job, options: Options, console: Console) -> dict[str, Any]:
-    """Segment one image, write its results and report on them."""
-    from napari_unsupseg.files import (
-        read_image,
-        require_writable,
-        write_labels,
-        write_picture,
-        write_table,
-    )
-    from napari_unsupseg.images import split_channels
-    from napari_unsupseg.preview import overlay
-    from napari_unsupseg.segmenter import Segmenter
-    from napari_unsupseg.segments import region_table
+def _run_side_by_side(
+    jobs: "list[Job]", options: "Options", console: Console, workers: int, scheduler: str | None
+) -> "list[Report]":
+    """Segment images in several processes, of this machine or a cluster's."""
+    from napari_unsupseg.cluster import run_side_by_side
 
-    for path in filter(None, (job.labels, job.preview, job.table)):
-        require_writable(path, overwrite=options.overwrite)
-    image = read_image(job.image)
-    start = time.perf_counter()
-    pixel_size = _pixel_size(job.image, options)
-    settings = _with_min_area(options, pixel_size, job.image)
-    segmenter = Segmenter(settings, device=options.device)
-    steps = segmenter.steps(image, channel_axis=options.channel_axis)
-    step, interrupted = _watch(steps, job.image.name, options.settings.iterations, console)
-    labels = _labels(segmenter, step, options)
-    seconds = time.perf_counter() - start
-    n_segments = int(labels.max()) if options.connected or options.is_cut else None
-    labelling = {
-        "connected": options.connected,
-        "granularity": options.granularity,
-        "segments": n_segments,
-    }
-    record = segmenter.record(step) | {"image": job.image.name} | labelling
-    write_labels(job.labels, labels, record)
-    if job.table:
-        channels = split_channels(image, options.channel_axis).values
-        spacing, unit = (pixel_size[:2], pixel_size.unit) if pixel_size else ((1, 1), "")
-        write_table(job.table, region_table(labels, channels, spacing=spacing, unit=unit))
-    if job.preview:
-        write_picture(job.preview, overlay(segmenter.image_, labels))
+    reports = []
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with _failing(), Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("images", total=len(jobs))
+        for report in run_side_by_side(jobs, options, workers, scheduler):
+            _tell(report, progress.console)
+            progress.advance(task)
+            reports.append(report)
+    order = [str(job.image) for job in jobs]
+    return sorted(reports, key=lambda report: order.index(report["image"]))
+
+
+def _tell(report: "Report", console: Console) -> None:
+    """Say what became of an image."""
+    image = report["image"]
+    if "error" in report:
+        _complain(report["error"])
+        return
+    if report.get("skipped"):
+        console.print(f"{image}: done already", markup=False)
+        return
+    segments, iterations = report["segments"], report["iterations"]
     console.print(
-        f"{job.image}: "
-        + (f"{n_segments} segments of " if n_segments else "")
-        + f"{step.n_clusters} clusters after {step.iteration} iterations, "
-        f"{seconds:.1f} s on {options.device} in {record['precision']}"
-        + (", stopped by you" if interrupted else ""),
+        f"{image}: {report['axes']}; "
+        + (f"{segments} segments of " if segments else "")
+        + f"{report['clusters']} clusters"
+        + (f" after {iterations} iterations" if iterations is not None else "")
+        + f", {report['seconds']:.1f} s on {report['device']} in {report['precision']}"
+        + (", stopped by you" if report["interrupted"] else ""),
         markup=False,
     )
-    console.print(f"  labels   {job.labels}", markup=False)
-    if job.preview:
-        console.print(f"  preview  {job.preview}", markup=False)
-    if job.table:
-        console.print(f"  table    {job.table}", markup=False)
-    return {
-        "image": str(job.image),
-        "labels": str(job.labels),
-        "preview": str(job.preview) if job.preview else None,
-        "table": str(job.table) if job.table else None,
-        "clusters": step.n_clusters,
-        "segments": n_segments,
-        "iterations": step.iteration,
-        "seconds": round(seconds, 3),
-        "device": options.device,
-        "precision": record["precision"],
-        "interrupted": interrupted,
-    }
-
-
-def _pixel_size(image: Path, options: Options) -> "PixelSize | None":
-    """Return how large a pixel is, if anybody says it."""
-    from napari_unsupseg.files import PixelSize, read_pixel_size
-
-    if options.pixel_size:
-        return PixelSize(options.pixel_size, options.pixel_size, "um")
-    return read_pixel_size(image)
-
-
-def _with_min_area(options: Options, pixel_size: "PixelSize | None", image: Path) -> Settings:
-    """Return the settings with the smallest area in pixels."""
-    if options.min_area is None:
-        return options.settings
-    if pixel_size is None:
-        raise FileError(
-            f"{image}: does not say how large a pixel is, which --min-area needs: give "
-            "--pixel-size, or --min-size in pixels"
-        )
-    min_size = math.ceil(options.min_area / (pixel_size.height * pixel_size.width))
-    return dataclasses.replace(options.settings, min_size=min_size)
-
-
-def _labels(segmenter: "Segmenter", step: "Step", options: Options) -> "Labels":
-    """Return the kind of labels that was asked for."""
-    from napari_unsupseg.segments import connected_components
-
-    if options.is_cut:
-        return segmenter.hierarchy_.cut(n_segments=options.n_segments, level=options.granularity)
-    return connected_components(step.labels) if options.connected else step.labels
+    for kind in ("labels", "preview", "table", "network"):
+        if report[kind]:
+            console.print(f"  {kind:<8} {report[kind]}", markup=False)
 
 
 def _watch(
@@ -481,7 +550,7 @@ def _watch(
     return step, False
 
 
-def _write_summary(path: Path, options: Options, reports: list[dict[str, Any]]) -> None:
+def _write_summary(path: Path, options: "Options", reports: "list[Report]") -> None:
     summary = {
         "version": __version__,
         "device": options.device,

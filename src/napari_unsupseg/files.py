@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,8 +18,12 @@ from napari_unsupseg.errors import FileError
 
 __all__ = [
     "PixelSize",
+    "list_images",
+    "read_axes",
     "read_image",
     "read_pixel_size",
+    "read_record",
+    "replacing",
     "require_writable",
     "write_labels",
     "write_picture",
@@ -26,6 +31,7 @@ __all__ = [
 ]
 
 TIFF_SUFFIXES = (".tif", ".tiff")
+IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
 # as ImageJ and OME write them
 UNITS = {
     "µm": "um", "μm": "um", "\\u00B5m": "um", "um": "um", "micron": "um", "microns": "um",
@@ -39,6 +45,35 @@ class PixelSize(NamedTuple):
     height: float
     width: float
     unit: str
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the image files in a folder, in the order of their names.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; those in it are left out, as is what is hidden.
+
+    Returns
+    -------
+    list of Path
+        Files by their endings.
+
+    Raises
+    ------
+    FileError
+        If there is none.
+    """
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    if not files:
+        endings = ", ".join(IMAGE_SUFFIXES)
+        raise FileError(f"{folder}: has no image files ({endings})")
+    return files
 
 
 def read_image(path: Path) -> NDArray[np.generic]:
@@ -75,6 +110,27 @@ def read_image(path: Path) -> NDArray[np.generic]:
         raise FileError(
             f"{path}: cannot be read as an image, it is damaged or of another kind ({reason})"
         ) from error
+
+
+def read_axes(path: Path) -> str | None:
+    """Read what the axes of an image file are.
+
+    Parameters
+    ----------
+    path : Path
+        An image file that can be read.
+
+    Returns
+    -------
+    str or None
+        One letter an axis, as `napari_unsupseg.segment` takes them; None if the file does not
+        say, as PNG and JPEG do not need to.
+    """
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        return None
+    with tifffile.TiffFile(path) as tiff:
+        axes = tiff.series[0].axes.lower()
+    return None if set(axes) - set("tzcyxs") else axes
 
 
 def read_pixel_size(path: Path) -> PixelSize | None:
@@ -120,6 +176,28 @@ def _pixel_size_of_ome(metadata: str) -> PixelSize | None:
     return PixelSize(float(height), float(width), unit)
 
 
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read how labels were made.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF file that `write_labels` may have written.
+
+    Returns
+    -------
+    dict or None
+        What was given to `write_labels`; None if the file is of another kind, or damaged.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            record: dict[str, Any] = json.loads(tiff.pages.first.description)["unsupseg"]
+    # a file that somebody else wrote can be anything
+    except Exception:
+        return None
+    return record
+
+
 def require_writable(path: Path, *, overwrite: bool) -> None:
     """Raise before a run whose result could not be written.
 
@@ -147,15 +225,19 @@ def require_writable(path: Path, *, overwrite: bool) -> None:
         raise FileError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def write_labels(path: Path, labels: NDArray[np.unsignedinteger], record: dict[str, Any]) -> None:
+def write_labels(
+    path: Path, labels: NDArray[np.unsignedinteger], axes: str, record: dict[str, Any]
+) -> None:
     """Write labels as a compressed TIFF that says how they were made.
 
     Parameters
     ----------
     path : Path
         The TIFF file to write or replace.
-    labels : ndarray of unsigned integers, shape (Y, X)
+    labels : ndarray of unsigned integers, shape (..., Y, X)
         The labels.
+    axes : str
+        A letter for each of their axes.
     record : dict
         How they were made; stored as JSON in the file's description, under ``unsupseg``.
 
@@ -164,13 +246,13 @@ def write_labels(path: Path, labels: NDArray[np.unsignedinteger], record: dict[s
     FileError
         If the file cannot be written.
     """
-    with _replacing(path) as partial:
+    with replacing(path) as partial:
         tifffile.imwrite(
             partial,
             labels,
             compression="zlib",
             photometric="minisblack",
-            metadata={"axes": "YX", "unsupseg": record},
+            metadata={"axes": axes.upper(), "unsupseg": record},
             software=f"napari-unsupseg {record['version']}",
         )
 
@@ -190,7 +272,7 @@ def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
     FileError
         If the file cannot be written.
     """
-    with _replacing(path) as partial:
+    with replacing(path) as partial:
         imageio.v3.imwrite(partial, picture, extension=".png")
 
 
@@ -209,15 +291,31 @@ def write_table(path: Path, columns: Mapping[str, NDArray[np.number]]) -> None:
     FileError
         If the file cannot be written.
     """
-    with _replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a file beside `path` to write to, and put it in the place of `path` at the end."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a file beside `path` to write to, and put it in the place of `path` at the end.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write or replace.
+
+    Yields
+    ------
+    Path
+        The file beside it.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield partial

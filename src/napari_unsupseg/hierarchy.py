@@ -4,6 +4,7 @@ Fragments merge, two neighbours at a time, in the order of how little tells them
 network's labels said of them on its way, what lies on their common border, and their colours.
 """
 
+import math
 import numbers
 import warnings
 from collections.abc import Sequence
@@ -13,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2lab
 from skimage.filters import gaussian, sobel
-from skimage.measure import label as connected_regions
 from skimage.segmentation import watershed
 
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.outlines import refine_outlines
 from napari_unsupseg.region_graph import RegionGraph, neighbours, roots
-from napari_unsupseg.segments import label_dtype
+from napari_unsupseg.segments import label_dtype, number_regions
 
 __all__ = ["Hierarchy", "build_hierarchy", "check_cut", "without_small"]
 
@@ -34,6 +34,7 @@ MAX_LEAVES = 2**17
 LEAF_BLUR = 0.5  # pixels; what noise the basins need not follow
 FRAGMENT_PIXELS = 100  # of a fragment on average, unless there would be too many
 MAX_FRAGMENTS = 10_000
+FRAGMENTS_OF_FRAME = 1000  # of each of many frames there can always be as many
 ALIKE_LEVEL = 0.3  # of the segments that clusters are made of
 MAX_ALIKE = 2000  # of these segments, whose distances are all compared
 TYPICAL = 1.59  # dissimilarity at which the default level cuts
@@ -45,7 +46,7 @@ class Hierarchy:
 
     Parameters
     ----------
-    fragments : ndarray of int, shape (Y, X)
+    fragments : ndarray of int, shape (..., Y, X)
         The finest segments from 0, -1 at pixels that take no part.
     merges : ndarray of int, shape (F - 1, 2)
         Nodes that merge, in order; nodes below F are fragments, node F + i is what merge i made.
@@ -53,8 +54,10 @@ class Hierarchy:
         Level of each merge, 0 to 1, never falling.
     graph : RegionGraph
         What is inside each fragment and at its borders.
-    colours : ndarray of float32, shape (Y, X, C)
+    colours : ndarray of float32, shape (..., Y, X, C)
         Colours that the graph is of.
+    spatial_ndim : int
+        Axes of a frame, the last ones; segments do not reach from frame to frame.
 
     Attributes
     ----------
@@ -73,7 +76,9 @@ class Hierarchy:
         levels: Floats,
         graph: RegionGraph,
         colours: NDArray[np.float32],
+        spatial_ndim: int = 2,
     ) -> None:
+        self._spatial_ndim = spatial_ndim
         self.n_fragments = len(merges) + 1
         self._fragments = fragments
         self._levels = levels
@@ -96,7 +101,7 @@ class Hierarchy:
 
         Returns
         -------
-        ndarray of uint8, uint16 or uint32, shape (Y, X)
+        ndarray of uint8, uint16 or uint32, shape (..., Y, X)
             Segments from 1, 0 at pixels that take no part.
 
         Raises
@@ -116,7 +121,7 @@ class Hierarchy:
 
         Returns
         -------
-        ndarray of uint8, uint16 or uint32, shape (Y, X)
+        ndarray of uint8, uint16 or uint32, shape (..., Y, X)
             Clusters from 1, the darkest, 0 at pixels that take no part.
 
         Raises
@@ -135,7 +140,7 @@ class Hierarchy:
         groups = self._groups(min(self._count(None, ALIKE_LEVEL), MAX_ALIKE))
         graph = self._graph.grouped(groups)
         segments = np.append(groups, -1)[self._fragments]
-        segments = refine_outlines(segments, self._colours, graph.mean_colours)
+        segments = refine_outlines(segments, self._colours, graph.mean_colours, self._spatial_ndim)
         clusters = graph.alike(n_clusters)
         left = np.zeros(int(clusters.max()) + 1, dtype=np.intp)
         left[clusters[segments[segments >= 0]]] = 1
@@ -146,15 +151,16 @@ class Hierarchy:
 
         Returns
         -------
-        ndarray of float32, shape (Y, X)
-            Level at which a pixel's segment merges with its last other neighbour's, right or
-            below; 0 inside the finest segments.
+        ndarray of float32, shape (..., Y, X)
+            Level at which a pixel's segment merges with its last other neighbour's, right, below
+            or behind; 0 inside the finest segments.
         """
         levels = np.zeros(self._fragments.shape, dtype=np.float32)
         if self.n_fragments == 1:
             return levels
         tree = hg.Tree(np.append(self._parents[:-1], len(self._parents) - 1))
-        for axis in (0, 1):
+        n_axes = self._fragments.ndim
+        for axis in range(n_axes - self._spatial_ndim, n_axes):
             near, far = neighbours(self._fragments, axis)
             places = np.nonzero((near != far) & (near >= 0) & (far >= 0))
             pairs, inverse = np.unique(
@@ -235,7 +241,7 @@ def build_hierarchy(
     ----------
     image : PreparedImage
         The image.
-    history : sequence of ndarray of unsigned integers, shape (Y, X)
+    history : sequence of ndarray of unsigned integers, shape (..., Y, X)
         Labels at some iterations of one run or of several; those of early iterations tell fine
         differences, those of late ones great differences.
     min_size : int
@@ -262,16 +268,19 @@ def build_hierarchy(
     """
     colours, lightness = _colours(image)
     fragments = _basins(image, colours)
-    graph = RegionGraph.of(fragments, colours, history, lightness)
-    n_fragments = min(MAX_FRAGMENTS, max(1, fragments.size // FRAGMENT_PIXELS))
+    spatial_ndim = image.spatial_ndim
+    graph = RegionGraph.of(fragments, colours, history, lightness, spatial_ndim)
+    most = max(MAX_FRAGMENTS, image.n_frames * FRAGMENTS_OF_FRAME)
+    n_fragments = min(most, max(1, fragments.size // FRAGMENT_PIXELS))
     if graph.n_regions > n_fragments:
-        fragments, graph = _grouped(fragments, graph, graph.linked(n_fragments))
+        fragments, graph = _grouped(fragments, graph, graph.linked(n_fragments), spatial_ndim)
     if min_size > 1:
-        fragments, graph = _grouped(fragments, graph, graph.without_small(min_size))
+        groups = graph.without_small(min_size)
+        fragments, graph = _grouped(fragments, graph, groups, spatial_ndim)
     merges, dissimilarities = graph.merge()
     altitudes = np.maximum.accumulate(dissimilarities)
     levels = 1 - 1 / (1 + (altitudes / TYPICAL) ** STEEPNESS)
-    return Hierarchy(fragments, merges, levels, graph, colours)
+    return Hierarchy(fragments, merges, levels, graph, colours, spatial_ndim)
 
 
 def without_small(labels: Labels, image: PreparedImage, min_size: int) -> Labels:
@@ -279,7 +288,7 @@ def without_small(labels: Labels, image: PreparedImage, min_size: int) -> Labels
 
     Parameters
     ----------
-    labels : ndarray of unsigned integers, shape (Y, X)
+    labels : ndarray of unsigned integers, shape (..., Y, X)
         Clusters or segments, 0 at pixels that take no part.
     image : PreparedImage
         The image.
@@ -288,12 +297,13 @@ def without_small(labels: Labels, image: PreparedImage, min_size: int) -> Labels
 
     Returns
     -------
-    ndarray of unsigned integers, shape (Y, X)
+    ndarray of unsigned integers, shape (..., Y, X)
         Labels; of regions that merge, that of the largest.
     """
     colours, lightness = _colours(image)
-    regions = _number(labels)
-    graph = RegionGraph.of(regions, colours, [np.zeros_like(labels)], lightness)
+    spatial_ndim = image.spatial_ndim
+    regions = number_regions(labels, spatial_ndim) - 1
+    graph = RegionGraph.of(regions, colours, [np.zeros_like(labels)], lightness, spatial_ndim)
     groups = graph.without_small(min_size)
     inside = labels > 0
     of_regions = np.zeros(graph.n_regions + 1, dtype=labels.dtype)  # the last one is for -1
@@ -306,7 +316,7 @@ def without_small(labels: Labels, image: PreparedImage, min_size: int) -> Labels
 
 
 def _colours(image: PreparedImage) -> tuple[NDArray[np.float32], list[float]]:
-    """Return colours that are about as far apart as they look, (Y, X, C), black to white 1.
+    """Return colours that are about as far apart as they look, (..., Y, X, C), black to white 1.
 
     And how much each of the channels counts for lightness.
     """
@@ -318,26 +328,24 @@ def _colours(image: PreparedImage) -> tuple[NDArray[np.float32], list[float]]:
 
 def _basins(image: PreparedImage, colours: NDArray[np.float32]) -> NDArray[np.int64]:
     """Divide an image into small regions from 0; -1 where pixels take no part."""
-    smooth = gaussian(colours, LEAF_BLUR, channel_axis=-1)
-    gradient = np.linalg.norm([sobel(channel) for channel in np.moveaxis(smooth, -1, 0)], axis=0)
-    # watersheds lie on the edges to the pixel, where SLIC's superpixels may reach across
-    n_leaves = min(MAX_LEAVES, max(1, image.valid.size // LEAF_PIXELS))
-    return _number(np.where(image.valid, watershed(gradient, n_leaves), 0))
+    n_leaves = min(MAX_LEAVES, max(1, math.prod(image.frame_shape) // LEAF_PIXELS))
+    basins = np.empty(image.valid.shape, dtype=np.int32)
+    frames = basins.reshape(-1, *image.frame_shape)
+    for frame, flooded in zip(colours.reshape(*frames.shape, -1), frames, strict=True):
+        smooth = gaussian(frame, LEAF_BLUR, channel_axis=-1)
+        slopes = [sobel(channel) for channel in np.moveaxis(smooth, -1, 0)]
+        # watersheds lie on the edges to the pixel, where SLIC's superpixels may reach across
+        flooded[...] = watershed(np.linalg.norm(slopes, axis=0), n_leaves)
+    return number_regions(basins * image.valid, image.spatial_ndim) - 1
 
 
 def _grouped(
-    regions: NDArray[np.int64], graph: RegionGraph, groups: NDArray[np.int64]
+    regions: NDArray[np.int64], graph: RegionGraph, groups: NDArray[np.int64], spatial_ndim: int
 ) -> tuple[NDArray[np.int64], RegionGraph]:
     """Return regions merged into groups, each given by its number from 0, and their graph."""
     # regions linked across pixels that take no part are not merged by it
-    merged = _number(np.append(groups + 1, 0)[regions])
+    merged = number_regions(np.append(groups + 1, 0)[regions], spatial_ndim) - 1
     inside = regions >= 0
     groups = np.empty(graph.n_regions, dtype=np.int64)
     groups[regions[inside]] = merged[inside]
     return merged, graph.grouped(groups)
-
-
-def _number(labels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return the connected regions of labels, from 0; -1 where labels are 0."""
-    regions: NDArray[np.int64] = connected_regions(labels, connectivity=1) - 1
-    return regions

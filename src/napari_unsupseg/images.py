@@ -1,12 +1,15 @@
-"""Any array and its axes to channels first, float32 in [0, 1]: the one room that knows axes."""
+"""Any array of known axes to channels first, float32 in [0, 1]."""
 
 import dataclasses
+import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_unsupseg.axes import CHANNELS, SAMPLES, resolve_axes
 from napari_unsupseg.errors import ImageDtypeError, ImageError
 from napari_unsupseg.settings import IntensityRule
 
@@ -21,33 +24,41 @@ class ImageChannels:
 
     Attributes
     ----------
-    values : ndarray, shape (C, Y, X)
-        A view of the caller's array.
+    values : ndarray, shape (C, Y, X) or (C, ..., Y, X)
+        A view of the caller's array; axes between channels and pixels run over planes.
     is_rgb : bool
         Whether the channels are red, green and blue, rather than stains or detectors.
+    axes : str
+        A letter for each axis but that of the channels.
     """
 
     values: NDArray[np.generic]
     is_rgb: bool
+    axes: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PreparedImage:
-    """An image as the network sees it.
+    """An image as the network sees it: one frame, or a series of them.
+
+    A frame is what convolutions see as one, a plane (Y, X) or a volume (Z, Y, X).
 
     Attributes
     ----------
-    values : ndarray of float32, shape (C, Y, X)
+    values : ndarray of float32, shape (C, ..., Y, X)
         Intensities in [0, 1]; 0 at pixels that take no part.
-    valid : ndarray of bool, shape (Y, X)
+    valid : ndarray of bool, shape (..., Y, X)
         Pixels that take part.
     is_rgb : bool
         Whether the channels are red, green and blue.
+    spatial_ndim : int
+        Axes of a frame, 2 or 3, the last ones; those between channels and frame run over frames.
     """
 
     values: NDArray[np.float32]
     valid: NDArray[np.bool_]
     is_rgb: bool
+    spatial_ndim: int = 2
 
     @property
     def is_constant(self) -> bool:
@@ -56,52 +67,80 @@ class PreparedImage:
         inside = flat if self.valid.all() else flat[:, self.valid.ravel()]
         return bool((inside == inside[:, :1]).all())
 
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Pixels along each axis of a frame."""
+        return self.valid.shape[-self.spatial_ndim :]
 
-def split_channels(image: ArrayLike, channel_axis: int | None = None) -> ImageChannels:
-    """Find the channels of a 2D image.
+    @property
+    def n_frames(self) -> int:
+        """Number of frames; 1 if the image is one."""
+        return math.prod(self.valid.shape[: -self.spatial_ndim])
+
+    def frames(self) -> Iterator["PreparedImage"]:
+        """Yield each frame as an image of its own."""
+        if self.valid.ndim == self.spatial_ndim:
+            yield self
+            return
+        values = self.values.reshape(len(self.values), -1, *self.frame_shape)
+        for index, valid in enumerate(self.valid.reshape(-1, *self.frame_shape)):
+            yield dataclasses.replace(self, values=values[:, index], valid=valid)
+
+
+def split_channels(
+    image: ArrayLike, axes: str | None = None, channel_axis: int | None = None
+) -> ImageChannels:
+    """Find the channels and planes of an image.
 
     Parameters
     ----------
-    image : array_like, shape (Y, X) or with one more axis for channels
+    image : array_like
         Bool, integers or floats.
+    axes : str, optional
+        As in `resolve_axes`.
     channel_axis : int, optional
-        The axis that holds the channels. By default an image with two axes is grey, one with a
-        last axis of 3 is RGB and one with a last axis of 4 is RGBA, whose alpha is left out with
-        a warning.
+        As in `resolve_axes`.
 
     Returns
     -------
     ImageChannels
-        The image, channels first.
+        The image, channels first. Of four samples that nobody has named the fourth is taken for
+        alpha and left out, with a warning.
 
     Raises
     ------
     ImageDtypeError
         If the image holds anything but bool, integers or floats.
     ImageError
-        If the axes do not make a 2D image of at least 2 × 2 pixels.
+        If the axes are not clear, or do not make planes of at least 2 × 2 pixels.
     """
     array = _as_numbers(image)
-    if channel_axis is None:
-        if array.ndim == 3 and array.shape[-1] in (3, 4):
-            if array.shape[-1] == 4:
-                warnings.warn(
-                    "image has 4 values a pixel in its last axis, taken for RGBA: alpha is left "
-                    "out; pass channel_axis=-1 to use all four as channels",
-                    stacklevel=2,
-                )
-            array, is_rgb = np.moveaxis(array[..., :3], -1, 0), True
-        else:
-            array, is_rgb = array[np.newaxis], False
+    letters = resolve_axes(array.shape, axes, channel_axis)
+    is_rgb = SAMPLES in letters and array.shape[letters.index(SAMPLES)] in (3, 4)
+    if is_rgb:
+        array = np.moveaxis(array, letters.index(SAMPLES), 0)
+        if len(array) == 4 and axes is None:
+            warnings.warn(
+                "image has 4 values a pixel in its last axis, taken for RGBA: alpha is left "
+                "out; pass channel_axis=-1 to use all four as channels",
+                stacklevel=2,
+            )
+        array = array[:3]
+    elif set(letters) & {CHANNELS, SAMPLES}:
+        place = letters.index(CHANNELS if CHANNELS in letters else SAMPLES)
+        array = np.moveaxis(array, place, 0)
     else:
-        is_rgb = _is_last_of_three(array.shape, channel_axis)
-        array = np.moveaxis(array, _checked_axis(array, channel_axis), 0)
-    _require_2d(array, channel_axis)
-    return ImageChannels(array, is_rgb)
+        array = array[np.newaxis]
+    _require_pixels(array)
+    others = letters.replace(CHANNELS, "").replace(SAMPLES, "")
+    return ImageChannels(array, is_rgb, others)
 
 
 def prepare(
-    image: ImageChannels, mask: ArrayLike | None = None, intensity: IntensityRule = "auto"
+    image: ImageChannels,
+    mask: ArrayLike | None = None,
+    intensity: IntensityRule = "auto",
+    spatial_ndim: int = 2,
 ) -> PreparedImage:
     """Bring the intensities of an image to [0, 1] and find the pixels that take part.
 
@@ -109,13 +148,16 @@ def prepare(
     ----------
     image : ImageChannels
         From `split_channels`.
-    mask : array_like of bool, shape (Y, X), optional
+    mask : array_like of bool, shape (Y, X) or (..., Y, X), optional
         True where a pixel takes part; by default all do. Pixels that are NaN in any channel, or
         masked in a `numpy.ma.MaskedArray`, take no part either.
     intensity : {'auto', 'percentile', 'range'}
         ``'percentile'`` maps each channel's 0.1 and 99.9 percentiles to 0 and 1 and clips.
         ``'range'`` maps the ends of the data type's range to 0 and 1 (0 and 1 themselves for
-        floats). ``'auto'`` takes the range for 8-bit RGB and percentiles for all else.
+        floats). ``'auto'`` takes the range for 8-bit RGB and percentiles for all else. Frames of
+        one image have them in common.
+    spatial_ndim : int
+        2 if frames are planes, 3 if they are volumes.
 
     Returns
     -------
@@ -125,10 +167,17 @@ def prepare(
     Raises
     ------
     ImageError
-        If the mask does not fit, no pixel is left, a value is infinite, or floats lie outside
-        [0, 1] under ``'range'``.
+        If there are no volumes, the mask does not fit, no pixel is left, a value is infinite, or
+        floats lie outside [0, 1] under ``'range'``.
     """
     raw = image.values
+    if spatial_ndim not in (2, 3):
+        raise ImageError(f"spatial_ndim must be 2 or 3, got {spatial_ndim!r}")
+    if spatial_ndim == 3 and image.axes[-3:] != "zyx":
+        raise ImageError(
+            "spatial_ndim is 3 but the image has no axis z before y and x"
+            f": beside channels it has {image.axes!r}; name its axes with axes"
+        )
     valid = _valid_pixels(raw, mask)
     if intensity == "auto":
         intensity = "range" if image.is_rgb and raw.dtype == np.uint8 else "percentile"
@@ -139,7 +188,7 @@ def prepare(
         scaled[...] = scale(channel, valid)
     if not valid.all():
         values[:, ~valid] = 0
-    return PreparedImage(values, valid, image.is_rgb)
+    return PreparedImage(values, valid, image.is_rgb, spatial_ndim)
 
 
 def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
@@ -155,45 +204,14 @@ def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
     return array
 
 
-def _checked_axis(array: NDArray[np.generic], axis: int) -> int:
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
-        raise ImageError(f"channel_axis must be a whole number or None, got {axis!r}")
-    if not -array.ndim <= axis < array.ndim:
-        raise ImageError(
-            f"channel_axis {axis} is not an axis of an image of shape {array.shape}; "
-            f"expected {-array.ndim} to {array.ndim - 1}"
-        )
-    return int(axis)
-
-
-def _is_last_of_three(shape: tuple[int, ...], axis: int) -> bool:
-    return axis in (-1, len(shape) - 1) and len(shape) == 3 and shape[-1] == 3
-
-
-def _require_2d(array: NDArray[np.generic], channel_axis: int | None) -> None:
-    """Raise unless `array`, channels first, is a 2D image."""
-    n_channels, *spatial = array.shape
-    size = " × ".join(map(str, spatial))
-    if len(spatial) != 2 and channel_axis is None:
-        choices = ", ".join(f"{axis} (length {n})" for axis, n in enumerate(spatial))
-        raise ImageError(
-            f"image has {len(spatial)} axes ({size}) where the 2 of a plane were expected; "
-            + (
-                f"if one of them holds channels, name it with channel_axis: {choices}; "
-                "of a stack or movie, pass one plane at a time"
-                if len(spatial) == 3
-                else "pass one 2D plane at a time"
-            )
-        )
-    if len(spatial) != 2:
-        raise ImageError(
-            f"image has {len(spatial)} axes beside its channels ({size}) where the 2 of a plane "
-            "were expected; pass one 2D plane at a time"
-        )
-    if min(n_channels, *spatial) == 0:
-        raise ImageError(f"image is empty: {n_channels} channels of {size} pixels")
-    if min(spatial) < 2:
-        raise ImageError(f"image is {size} pixels; at least 2 × 2 are needed")
+def _require_pixels(array: NDArray[np.generic]) -> None:
+    """Raise unless an array, channels first, has planes that can be segmented."""
+    n_channels, *size = array.shape
+    words = " × ".join(map(str, size))
+    if min(n_channels, *size) == 0:
+        raise ImageError(f"image is empty: {n_channels} channels of {words} pixels")
+    if min(size[-2:]) < 2:
+        raise ImageError(f"image is {words} pixels; at least 2 × 2 are needed")
 
 
 def _valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArray[np.bool_]:

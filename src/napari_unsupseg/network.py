@@ -43,14 +43,16 @@ class PixelNorm(nn.Module):
 
 
 class Component(nn.Module):
-    """One convolution component of the paper: 3 × 3 convolution, ReLU, batch normalisation.
+    """One convolution component of the paper: convolution, ReLU, batch normalisation.
+
+    The kernel is 3 pixels wide along each axis of a frame.
 
     Like all of a network it only holds parameters: `backprop` trains them, `prediction` uses them.
     """
 
-    def __init__(self, n_in: int, n_out: int) -> None:
+    def __init__(self, n_in: int, n_out: int, spatial_ndim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_out, n_in, 3, 3))
+        self.weight = nn.Parameter(torch.empty(n_out, n_in, *[3] * spatial_ndim))
         self.bias = nn.Parameter(torch.zeros(n_out))
         self.normalisation = PixelNorm(n_out)
 
@@ -58,11 +60,13 @@ class Component(nn.Module):
 class Components(nn.Module):
     """The paper's features: M components of p filters each."""
 
-    def __init__(self, n_channels: int, n_components: int, n_filters: int) -> None:
+    def __init__(
+        self, n_channels: int, n_components: int, n_filters: int, spatial_ndim: int
+    ) -> None:
         super().__init__()
         widths = [n_channels] + [n_filters] * n_components
         self.components = nn.ModuleList(
-            Component(n_in, n_out) for n_in, n_out in itertools.pairwise(widths)
+            Component(n_in, n_out, spatial_ndim) for n_in, n_out in itertools.pairwise(widths)
         )
 
     def __iter__(self) -> Iterator[Component]:
@@ -75,11 +79,11 @@ class Components(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Linear classifier of each pixel's features: 1 × 1 convolution without bias."""
+    """Linear classifier of each pixel's features: convolution by 1 pixel, without bias."""
 
-    def __init__(self, n_in: int, n_out: int) -> None:
+    def __init__(self, n_in: int, n_out: int, spatial_ndim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_out, n_in, 1, 1))
+        self.weight = nn.Parameter(torch.empty(n_out, n_in, *[1] * spatial_ndim))
 
 
 class Network(nn.Module):
@@ -88,18 +92,22 @@ class Network(nn.Module):
     Parameters
     ----------
     features : Module
-        `Components`, or a caller's module that maps (1, C, Y, X) to (1, p, Y, X).
+        `Components`, or a caller's module that maps (1, C, [Z,] Y, X) to (1, p, [Z,] Y, X).
     n_features : int
         p, the features of a pixel.
     n_clusters : int
         q, the responses of a pixel.
+    spatial_ndim : int
+        Axes of a frame, 2 or 3.
     """
 
-    def __init__(self, features: nn.Module, n_features: int, n_clusters: int) -> None:
+    def __init__(
+        self, features: nn.Module, n_features: int, n_clusters: int, spatial_ndim: int
+    ) -> None:
         super().__init__()
         self.features = features
         # no bias: the normalisation that follows would take it away again
-        self.classifier = Classifier(n_features, n_clusters)
+        self.classifier = Classifier(n_features, n_clusters, spatial_ndim)
         self.normalisation = PixelNorm(n_clusters)
 
     @property
@@ -115,13 +123,13 @@ def build_network(
 
     Parameters
     ----------
-    image : Tensor of float32, shape (1, C, Y, X)
-        The image it will train on; its device is the network's.
+    image : Tensor of float32, shape (1, C, [Z,] Y, X)
+        A frame of the image it will train on; its device is the network's.
     settings : Settings
         M, p, q and the seed.
     features : Module, optional
-        In place of the paper's components: any module that maps (1, C, Y, X) to (1, p', Y, X).
-        A copy of it is trained, from the weights it has.
+        In place of the paper's components: any module that maps (1, C, [Z,] Y, X) to
+        (1, p', [Z,] Y, X). A copy of it is trained, from the weights it has.
 
     Returns
     -------
@@ -132,15 +140,17 @@ def build_network(
     Raises
     ------
     SettingError
-        If `features` cannot take the image or does not keep its height and width.
+        If `features` cannot take the image or does not keep its size.
     """
     generator = torch.Generator().manual_seed(settings.seed)
+    spatial_ndim, n_clusters = image.ndim - 2, settings.max_clusters
     if features is None:
-        components = Components(image.shape[1], settings.components, settings.filters)
-        network = Network(components, settings.filters, settings.max_clusters)
+        n_features = settings.filters
+        components = Components(image.shape[1], settings.components, n_features, spatial_ndim)
+        network = Network(components, n_features, n_clusters, spatial_ndim)
     else:
         replaced = copy.deepcopy(features).to(image.device)
-        network = Network(replaced, _count_features(features, image), settings.max_clusters)
+        network = Network(replaced, _count_features(features, image), n_clusters, spatial_ndim)
     _initialise(network, generator)
     return network.to(image.device)
 
@@ -183,9 +193,9 @@ def _count_features(features: nn.Module, image: torch.Tensor) -> int:
         raise SettingError(
             f"features cannot take an image of shape {tuple(image.shape)}: {error}"
         ) from error
-    if output.ndim != 4 or output.shape[2:] != image.shape[2:]:
+    if output.ndim != image.ndim or output.shape[2:] != image.shape[2:]:
         raise SettingError(
-            f"features must keep height and width: from an image of shape {tuple(image.shape)} "
+            f"features must keep the size of a frame: from an image of shape {tuple(image.shape)} "
             f"it made {tuple(output.shape)}"
         )
     return int(output.shape[1])

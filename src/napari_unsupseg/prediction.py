@@ -18,11 +18,13 @@ from napari_unsupseg.segments import label_dtype
 
 __all__ = ["predict"]
 
-LARGEST_TILE = {"cpu": 256}  # pixels, side; the maps of larger ones leave the processor's cache
+LARGEST_TILE = {
+    "cpu": 256
+}  # pixels, side in 2D; the maps of larger ones leave the processor's cache
 LARGEST_TILE_ELSEWHERE = 2048
 SMALLEST_TILE = 32
 
-Place = tuple[slice, slice]  # rows and columns of an image
+Place = tuple[slice, ...]  # part of a frame, along each of its axes
 
 
 def predict(
@@ -42,14 +44,14 @@ def predict(
     image : PreparedImage
         The image, of any size.
     tile : int, optional
-        Side of the tiles in pixels; by default as the free memory allows. It does not change the
-        labels. When memory runs out it is halved, with a warning.
+        Side of the tiles in pixels, squares or cubes; by default as the free memory allows. It
+        does not change the labels. When memory runs out it is halved, with a warning.
     precision : torch.dtype
         Of the features: float32 or bfloat16.
 
     Returns
     -------
-    ndarray of uint8 or uint16, shape (Y, X)
+    ndarray of uint8 or uint16, shape (..., Y, X)
         Labels 1 to q, 0 at pixels that take no part.
 
     Raises
@@ -59,35 +61,35 @@ def predict(
     """
     labels = np.zeros(image.valid.shape, dtype=label_dtype(len(network.classifier.weight)))
     is_tiled = isinstance(network.features, Components)
-    side = max(image.valid.shape) if not is_tiled else tile or _tile_side(network, precision)
-    pending = list(_split(_whole(image), side))
-    while pending:
-        try:
-            with naming_out_of_memory(network.device):
-                labels[pending[-1]] = _label(network, image, pending[-1], precision)
-        except OutOfMemoryError:
-            if not is_tiled or side <= SMALLEST_TILE:
-                raise
-            side //= 2
-            warnings.warn(
-                f"{network.device} ran out of memory: labels are made in tiles of {side} × {side} "
-                "pixels from here on",
-                stacklevel=2,
-            )
-            pending = list(itertools.chain.from_iterable(_split(p, side) for p in pending))
-        else:
-            pending.pop()
+    whole = tuple(slice(0, length) for length in image.frame_shape)
+    side = max(image.frame_shape)
+    if is_tiled:
+        side = tile or _tile_side(network, image.spatial_ndim, precision)
+    for of_frame, frame in zip(labels.reshape(-1, *image.frame_shape), image.frames(), strict=True):
+        pending = list(_split(whole, side))
+        while pending:
+            try:
+                with naming_out_of_memory(network.device):
+                    of_frame[pending[-1]] = _label(network, frame, pending[-1], precision)
+            except OutOfMemoryError:
+                if not is_tiled or side <= SMALLEST_TILE:
+                    raise
+                side //= 2
+                size = " × ".join([str(side)] * image.spatial_ndim)
+                warnings.warn(
+                    f"{network.device} ran out of memory: labels are made in tiles of {size} "
+                    "pixels from here on",
+                    stacklevel=2,
+                )
+                pending = list(itertools.chain.from_iterable(_split(p, side) for p in pending))
+            else:
+                pending.pop()
     return labels
 
 
-def _whole(image: PreparedImage) -> Place:
-    height, width = image.valid.shape
-    return slice(0, height), slice(0, width)
-
-
 def _split(place: Place, side: int) -> Iterator[Place]:
-    """Cut a rectangle into tiles of at most `side` by `side`, as equal as can be."""
-    return itertools.product(*(_cut(extent, side) for extent in place))  # type: ignore[return-value]
+    """Cut a part of a frame into tiles of at most `side` along each axis, as equal as can be."""
+    return itertools.product(*(_cut(extent, side) for extent in place))
 
 
 def _cut(extent: slice, length: int) -> list[slice]:
@@ -96,15 +98,15 @@ def _cut(extent: slice, length: int) -> list[slice]:
     return [slice(first, last) for first, last in itertools.pairwise(ends)]
 
 
-def _tile_side(network: Network, precision: torch.dtype) -> int:
+def _tile_side(network: Network, spatial_ndim: int, precision: torch.dtype) -> int:
     """Return the side of tiles whose maps take no more than a quarter of the free memory."""
     weight = network.classifier.weight
     n_clusters, n_features = weight.shape[:2]
     # three maps of features, one of them a convolution's own copy, and two of responses
     per_pixel = 3 * n_features * precision.itemsize + 2 * n_clusters * weight.element_size()
-    fits = math.isqrt(free_bytes(weight.device) // 4 // per_pixel)
-    largest = LARGEST_TILE.get(weight.device.type, LARGEST_TILE_ELSEWHERE)
-    return min(largest, max(SMALLEST_TILE, fits))
+    largest = LARGEST_TILE.get(weight.device.type, LARGEST_TILE_ELSEWHERE) ** 2
+    n_pixels = min(largest, free_bytes(weight.device) // 4 // per_pixel)
+    return max(SMALLEST_TILE, int(n_pixels ** (1 / spatial_ndim)))
 
 
 @torch.no_grad()
@@ -130,18 +132,17 @@ def _widen(place: Place, halo: int, shape: tuple[int, ...]) -> tuple[Place, Plac
     """Return a tile with what the network sees around it, and where it lies in that."""
     first = [max(0, extent.start - halo) for extent in place]
     last = [min(n, extent.stop + halo) for extent, n in zip(place, shape, strict=True)]
-    rows, columns = place
-    inner = (
-        slice(rows.start - first[0], rows.stop - first[0]),
-        slice(columns.start - first[1], columns.stop - first[1]),
+    inner = tuple(
+        slice(extent.start - low, extent.stop - low)
+        for extent, low in zip(place, first, strict=True)
     )
-    return (slice(first[0], last[0]), slice(first[1], last[1])), inner
+    return tuple(itertools.starmap(slice, zip(first, last, strict=True))), inner
 
 
 def _features(
     network: Network, tile: torch.Tensor, mask: torch.Tensor | None, precision: torch.dtype
 ) -> torch.Tensor:
-    """Map (1, C, y, x) to normalised features (1, p, y, x), 0 outside the mask."""
+    """Map (1, C, [z,] y, x) to normalised features (1, p, [z,] y, x), 0 outside the mask."""
     if not isinstance(network.features, Components):
         features: torch.Tensor = network.features(tile)
         return features
@@ -156,17 +157,20 @@ def _features(
 
 
 def _convolve(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """Convolve (1, n_in, y, x) to (1, n_out, y, x), zeros beyond the borders."""
-    maps = maps.contiguous(memory_format=torch.channels_last)
-    weight = weight.contiguous(memory_format=torch.channels_last)
+    """Convolve (1, n_in, [z,] y, x) to (1, n_out, [z,] y, x), zeros beyond the borders."""
+    n_axes = maps.ndim - 2
+    layout = torch.channels_last if n_axes == 2 else torch.channels_last_3d
+    maps, weight = maps.contiguous(memory_format=layout), weight.contiguous(memory_format=layout)
     padding = weight.shape[2] // 2
     if maps.device.type == "cpu" and torch.backends.mkldnn.is_available():
         # conv2d changes its arithmetic with the size of the tile, and with it the last digits
-        once, edge = [1, 1], [padding, padding]
+        once, edge = [1] * n_axes, [padding] * n_axes
         return torch.mkldnn_convolution(maps, weight, bias, edge, once, once, 1)
-    return F.conv2d(maps, weight, bias, padding=padding)
+    convolve = F.conv2d if n_axes == 2 else F.conv3d
+    return convolve(maps, weight, bias, padding=padding)
 
 
 def _normalise(maps: torch.Tensor, norm: PixelNorm) -> torch.Tensor:
-    scale, shift = (constant.to(maps.dtype)[:, None, None] for constant in (norm.scale, norm.shift))
+    shape = (-1, *[1] * (maps.ndim - 2))
+    scale, shift = (constant.to(maps.dtype).view(shape) for constant in (norm.scale, norm.shift))
     return torch.addcmul(shift, maps, scale)

@@ -36,13 +36,13 @@ def label_colours(n_labels: int) -> NDArray[np.float64]:
 
 
 def overlay(image: PreparedImage, labels: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
-    """Draw the labels' colours and borders over an image.
+    """Draw the labels' colours and borders over an image, or over the middle plane of a series.
 
     Parameters
     ----------
     image : PreparedImage
         Drawn in its colours if RGB, else in grey, the mean of its channels.
-    labels : ndarray of unsigned integers, shape (Y, X)
+    labels : ndarray of unsigned integers, shape (..., Y, X)
         Clusters or segments; 0 is left as it is.
 
     Returns
@@ -50,10 +50,12 @@ def overlay(image: PreparedImage, labels: NDArray[np.unsignedinteger]) -> NDArra
     ndarray of uint8, shape (Y, X, 3)
         RGB.
     """
-    below = image.values if image.is_rgb else image.values.mean(axis=0, keepdims=True)
+    middle = tuple(length // 2 for length in labels.shape[:-2])
+    colours = label_colours(int(labels.max()))
+    values, labels = image.values[:, *middle], labels[middle]
+    below = values if image.is_rgb else values.mean(axis=0, keepdims=True)
     picture = np.broadcast_to(np.moveaxis(below, 0, -1), (*labels.shape, 3)).copy()
     inside = labels > 0
-    colours = label_colours(int(labels.max()))[labels]
-    picture[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colours[inside]
+    picture[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colours[labels[inside]]
     picture[find_boundaries(labels, mode="inner")] = 1
     return (picture * 255).round().astype(np.uint8)

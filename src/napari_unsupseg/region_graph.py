@@ -2,6 +2,7 @@
 
 import dataclasses
 import heapq
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -92,13 +93,22 @@ class RegionGraph:
     borders : ndarray of float, shape (E, 3)
         Pixel pairs along their border, and sums over these of edges and of changes of label; the
         first is 0 where a pair is a mere link between parts that touch nowhere.
+    n_frames : int
+        Frames that the image has.
     """
 
-    def __init__(self, regions: _Regions, pairs: NDArray[np.int64], borders: Floats) -> None:
+    def __init__(
+        self,
+        regions: _Regions,
+        pairs: NDArray[np.int64],
+        borders: Floats,
+        n_frames: int = 1,
+    ) -> None:
         self.pairs = pairs
         self._regions = regions
         self._borders = borders
-        self._small = SMALL * regions.areas.sum()
+        self._n_frames = n_frames
+        self._small = SMALL * regions.areas.sum() / n_frames
 
     @property
     def n_regions(self) -> int:
@@ -117,19 +127,22 @@ class RegionGraph:
         colours: NDArray[np.float32],
         history: Sequence[Labels],
         lightness: Sequence[float],
+        spatial_ndim: int = 2,
     ) -> "RegionGraph":
         """Describe regions and their borders.
 
         Parameters
         ----------
-        regions : ndarray of int, shape (Y, X)
+        regions : ndarray of int, shape (..., Y, X)
             Regions from 0, -1 at pixels that take no part.
-        colours : ndarray of float32, shape (Y, X, C)
+        colours : ndarray of float32, shape (..., Y, X, C)
             Colours, 1 from black to white.
-        history : sequence of ndarray of unsigned integers, shape (Y, X)
+        history : sequence of ndarray of unsigned integers, shape (..., Y, X)
             Labels at some iterations.
         lightness : sequence of float, length C
             How much each channel of a colour counts for its lightness.
+        spatial_ndim : int
+            Axes along which pixels are neighbours, the last ones.
 
         Returns
         -------
@@ -137,7 +150,8 @@ class RegionGraph:
             Of these regions.
         """
         described = _describe(regions, colours, history, lightness)
-        return cls(described, *_borders(regions, colours, history))
+        n_frames = math.prod(regions.shape[:-spatial_ndim])
+        return cls(described, *_borders(regions, colours, history, spatial_ndim), n_frames)
 
     def grouped(self, groups: NDArray[np.int64]) -> "RegionGraph":
         """Merge groups of regions, each given by its number from 0, shape (n,)."""
@@ -147,7 +161,7 @@ class RegionGraph:
         unique, inverse = np.unique(between[apart] @ [n_groups, 1], return_inverse=True)
         pairs = np.stack(np.divmod(unique, n_groups), axis=1)
         borders = _sums(inverse, self._borders[apart], len(pairs))
-        return RegionGraph(self._regions.grouped(groups, n_groups), pairs, borders)
+        return RegionGraph(self._regions.grouped(groups, n_groups), pairs, borders, self._n_frames)
 
     def linked(self, n_groups: int) -> NDArray[np.int64]:
         """Group regions by the mean dissimilarity along borders; return the group of each."""
@@ -327,6 +341,10 @@ def roots(parents: NDArray[np.int64]) -> NDArray[np.int64]:
     return found
 
 
+def _last_axes(maps: NDArray[Any], n_axes: int) -> range:
+    return range(maps.ndim - n_axes, maps.ndim)
+
+
 def neighbours(maps: NDArray[Any], axis: int, before: int = 0) -> tuple[Any, Any]:
     """Return both sides of each pair of neighbours along an axis; `before` looks further away."""
     length = maps.shape[axis]
@@ -347,17 +365,18 @@ def _pairs(
 ) -> tuple[NDArray[np.int64], Floats, list[Floats]]:
     """Return pairs of neighbouring regions, their borders' lengths, and sums along the borders.
 
-    Each strength is a pair of maps, (Y - 1, X) and (Y, X - 1), of what lies between neighbours.
+    Each strength has a map for each of the last axes, of what lies between neighbours along it.
     """
     n_regions = int(regions.max()) + 1
     codes, along = [], [[] for _ in strengths]  # type: ignore[var-annotated]
-    for axis in (0, 1):
+    axes = _last_axes(regions, len(strengths[0]))
+    for index, axis in enumerate(axes):
         near, far = neighbours(regions, axis)
         is_border = (near != far) & (near >= 0) & (far >= 0)
         near, far = near[is_border], far[is_border]
         codes.append(np.minimum(near, far) * n_regions + np.maximum(near, far))
         for kept, strength in zip(along, strengths, strict=True):
-            kept.append(strength[axis][is_border])
+            kept.append(strength[index][is_border])
     unique, inverse = np.unique(np.concatenate(codes), return_inverse=True)
     pairs = np.stack(np.divmod(unique, n_regions), axis=1)
     sums = [np.bincount(inverse, np.concatenate(kept)).astype(np.float64) for kept in along]
@@ -396,12 +415,18 @@ def _describe(
 
 
 def _borders(
-    fragments: NDArray[np.int64], colours: NDArray[np.float32], history: Sequence[Labels]
+    fragments: NDArray[np.int64],
+    colours: NDArray[np.float32],
+    history: Sequence[Labels],
+    spatial_ndim: int,
 ) -> tuple[NDArray[np.int64], Floats]:
     """Return which fragments are neighbours, (E, 2), and what lies along their borders, (E, 3)."""
-    smooth = gaussian(colours, 1, channel_axis=-1)
+    axes = _last_axes(fragments, spatial_ndim)
+    smooth = gaussian(
+        colours, [int(axis in axes) for axis in range(fragments.ndim)], channel_axis=-1
+    )
     edges, changes = [], []
-    for axis in (0, 1):
+    for axis in axes:
         edges.append(np.linalg.norm(np.subtract(*neighbours(smooth, axis)), axis=-1))
         differ = (np.not_equal(*neighbours(labels, axis, before=1)) for labels in history)
         changes.append(sum(differ) / len(history))

@@ -1,9 +1,13 @@
 """The rooms put in order: an image goes in, labels come out."""
 
+import copy
+import dataclasses
 import functools
 import math
+import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,11 +22,15 @@ from napari_unsupseg.devices import (
     resolve_device,
     resolve_precision,
 )
+from napari_unsupseg.errors import ImageError, SettingError
 from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, check_cut, without_small
 from napari_unsupseg.images import PreparedImage, prepare, split_channels
-from napari_unsupseg.network import build_network
+from napari_unsupseg.model_file import Model, read_model, write_model
+from napari_unsupseg.network import Network, build_network
+from napari_unsupseg.prediction import predict
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.stages import required_bytes, train
+from napari_unsupseg.teaching import teach
 from napari_unsupseg.training import Labels, Step
 
 __all__ = ["Segmenter", "segment"]
@@ -33,7 +41,9 @@ REMEMBERED = (10, 15, 20, 30, 40, 60)  # iterations whose labels the hierarchy i
 def segment(
     image: ArrayLike,
     *,
+    axes: str | None = None,
     channel_axis: int | None = None,
+    spatial_ndim: int = 2,
     mask: ArrayLike | None = None,
     granularity: float | None = None,
     n_segments: int | None = None,
@@ -45,12 +55,19 @@ def segment(
 
     Parameters
     ----------
-    image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or with channels on any axis
+    image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or of more axes
         Bool, integers or floats.
+    axes : str, optional
+        What each axis is, one letter an axis: ``y`` and ``x``, ``c`` for channels, ``s`` for the
+        samples of RGB; any other, such as ``z`` or ``t``, runs over planes. By default two axes
+        are a grey image, a last axis of 3 is RGB, and a last axis of 4 is RGBA, whose alpha is
+        left out with a warning; all else must be said.
     channel_axis : int, optional
-        The axis that holds the channels. By default two axes are a grey image, a last axis of 3
-        is RGB, and a last axis of 4 is RGBA, whose alpha is left out with a warning.
-    mask : array_like of bool, shape (Y, X), optional
+        In place of `axes`: the axis that holds the channels.
+    spatial_ndim : int
+        2 for a network that sees planes, and is trained on all of a series together, so that a
+        cluster has the same number in each; 3 for one that sees volumes (axes z, y and x).
+    mask : array_like of bool, shape (..., Y, X), optional
         True where a pixel takes part; by default all that are not NaN.
     granularity : float, optional
         Return segments of the run's hierarchy in place of clusters: 0 gives the finest, 0.5 suits
@@ -66,11 +83,12 @@ def segment(
 
     Returns
     -------
-    ndarray of uint8, uint16 or uint32, shape (Y, X)
-        At most `final_clusters` clusters from 1, the darkest, each of segments that look alike and
-        may lie in many places; the network's own, 1 to q (`max_clusters`), if `final_clusters` or
-        `settle` is 0. 0 where a pixel takes no part; uint16 if q is above 255. With `granularity`
-        or `n_segments`: segments, each a connected region with a number of its own.
+    ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+        Without the axis of channels. At most `final_clusters` clusters from 1, the darkest, each
+        of segments that look alike and may lie in many places; the network's own, 1 to q
+        (`max_clusters`), if `final_clusters` or `settle` is 0. 0 where a pixel takes no part;
+        uint16 if q is above 255. With `granularity` or `n_segments`: segments, each a connected
+        region with a number of its own.
 
     Raises
     ------
@@ -102,7 +120,7 @@ def segment(
     """
     check_cut(n_segments, granularity)
     segmenter = Segmenter(Settings.from_preset(preset, settings), device=device)
-    segmenter.fit(image, channel_axis=channel_axis, mask=mask)
+    segmenter.fit(image, axes=axes, channel_axis=channel_axis, spatial_ndim=spatial_ndim, mask=mask)
     if granularity is None and n_segments is None:
         return segmenter.labels_
     return segmenter.hierarchy_.cut(n_segments=n_segments, level=granularity)
@@ -116,8 +134,8 @@ class Segmenter:
     settings : Settings, optional
         The defaults if left out.
     features : torch.nn.Module, optional
-        Replaces the paper's convolution components: any module that maps (1, C, Y, X) to
-        (1, p, Y, X). Each run trains a copy of it, from the weights it has.
+        Replaces the paper's convolution components: any module that maps (1, C, [Z,] Y, X) to
+        (1, p, [Z,] Y, X). Each run trains a copy of it, from the weights it has.
     device : str
         ``'auto'`` for the GPU if there is one, ``'cpu'``, ``'cuda'``, ``'mps'``, ``'xpu'``.
 
@@ -125,7 +143,7 @@ class Segmenter:
     ----------
     image_ : PreparedImage
         From the first step on: the image as the network sees it.
-    labels_ : ndarray of uint8 or uint16, shape (Y, X)
+    labels_ : ndarray of uint8 or uint16, shape (..., Y, X)
         After `fit`: the labels.
     n_iterations_ : int
         After `fit`: the number of iterations done.
@@ -165,7 +183,14 @@ class Segmenter:
         self.precision = resolve_precision(self.settings.precision, self.device)
 
     def fit(
-        self, image: ArrayLike, *, channel_axis: int | None = None, mask: ArrayLike | None = None
+        self,
+        image: ArrayLike,
+        *,
+        axes: str | None = None,
+        channel_axis: int | None = None,
+        spatial_ndim: int = 2,
+        mask: ArrayLike | None = None,
+        warm_start: bool = False,
     ) -> Self:
         """Train on an image to the end.
 
@@ -173,23 +198,44 @@ class Segmenter:
         ----------
         image : array_like
             As in `segment`.
+        axes : str, optional
+            As in `segment`.
         channel_axis : int, optional
             As in `segment`.
-        mask : array_like of bool, shape (Y, X), optional
+        spatial_ndim : int
             As in `segment`.
+        mask : array_like of bool, shape (..., Y, X), optional
+            As in `segment`.
+        warm_start : bool
+            Go on from the network at hand, from `load` or an earlier run, with the clusters that
+            it knows; by default begin anew.
 
         Returns
         -------
         Segmenter
             Itself, with `labels_` and `n_iterations_`.
         """
-        for step in self.steps(image, channel_axis=channel_axis, mask=mask):  # noqa: B007
+        for step in self.steps(  # noqa: B007
+            image,
+            axes=axes,
+            channel_axis=channel_axis,
+            spatial_ndim=spatial_ndim,
+            mask=mask,
+            warm_start=warm_start,
+        ):
             pass
         self.labels_, self.n_iterations_ = step.labels, step.iteration
         return self
 
     def steps(
-        self, image: ArrayLike, *, channel_axis: int | None = None, mask: ArrayLike | None = None
+        self,
+        image: ArrayLike,
+        *,
+        axes: str | None = None,
+        channel_axis: int | None = None,
+        spatial_ndim: int = 2,
+        mask: ArrayLike | None = None,
+        warm_start: bool = False,
     ) -> Iterator[Step]:
         """Train on an image, one iteration at a time.
 
@@ -197,10 +243,16 @@ class Segmenter:
         ----------
         image : array_like
             As in `segment`.
+        axes : str, optional
+            As in `segment`.
         channel_axis : int, optional
             As in `segment`.
-        mask : array_like of bool, shape (Y, X), optional
+        spatial_ndim : int
             As in `segment`.
+        mask : array_like of bool, shape (..., Y, X), optional
+            As in `segment`.
+        warm_start : bool
+            As in `fit`.
 
         Yields
         ------
@@ -209,29 +261,43 @@ class Segmenter:
             last, where they differ, with labels of all its pixels and with those to keep. Leave
             the loop at any time: the step at hand has the labels so far.
         """
-        self._history: dict[int, Labels] = {}
-        channels = split_channels(image, channel_axis)
-        n_channels, *plane = channels.values.shape
-        n_bytes = required_bytes(n_channels, math.prod(plane), self.settings)
+        known = self._model if warm_start else None
+        channels = split_channels(image, axes, channel_axis)
+        n_channels, *size = channels.values.shape
+        n_bytes = required_bytes(n_channels, math.prod(size), self.settings)
         require_memory(n_bytes, self.device)
-        self.image_ = prepare(channels, mask, self.settings.intensity)
+        self._history: dict[int, Labels] = {}
+        self.image_ = prepare(channels, mask, self.settings.intensity, spatial_ndim)
         if self.image_.is_constant:
             warnings.warn("image is constant: all of it is one cluster", stacklevel=2)
-            step = _constant_step(self.image_, self.settings)
-            self._remember(step)
-            yield step
-            return
-        n_pixels = self.image_.valid.size
-        if self.settings.superpixels > n_pixels:
+        n_pixels = math.prod(self.image_.frame_shape)
+        if self.settings.superpixels > n_pixels and not self.image_.is_constant:
             warnings.warn(
                 f"superpixels is {self.settings.superpixels:,} but the image has {n_pixels:,} "
                 f"pixels: {n_pixels:,} are used",
                 stacklevel=2,
             )
-        tensor = torch.from_numpy(self.image_.values).unsqueeze(0)
         with naming_out_of_memory(self.device):
-            network = build_network(tensor, self.settings, self.features).to(self.device)
-        for step in train(network, self.image_, self.settings, self.precision):
+            self._network = self._first_network(known)
+        yield from self._train()
+
+    def _first_network(self, known: Model | None) -> Network:
+        """Return the network that a run begins with."""
+        if known is not None:
+            _require_same_kind(known, self.image_)
+            return copy.deepcopy(known.network)
+        frame = next(self.image_.frames()).values
+        tensor = torch.from_numpy(frame).unsqueeze(0)
+        return build_network(tensor, self.settings, self.features).to(self.device)
+
+    def _train(self) -> Iterator[Step]:
+        """Yield the steps of a run, and one more with the labels to keep where they are others."""
+        if self.image_.is_constant:
+            step = _constant_step(self.image_, self.settings)
+            self._remember(step)
+            yield step
+            return
+        for step in train(self._network, self.image_, self.settings, self.precision):
             self._remember(step)
             yield step
         n_clusters = min(self.settings.final_clusters, self.settings.max_clusters)
@@ -242,14 +308,16 @@ class Segmenter:
             labels = without_small(kept.labels, self.image_, self.settings.min_size)
             kept = step.relabelled(labels)
         if kept is not step:
+            self._kept = kept
             yield kept
 
     def _remember(self, step: Step) -> None:
-        """Keep what the hierarchy is made from: the labels on the way, and the last ones."""
-        self._last = step
+        """Keep what hierarchy and model are made from: the labels on the way, and the last ones."""
+        self._last = self._kept = step
         if step.iteration in REMEMBERED:
             self._history[step.iteration] = step.labels
-        self.__dict__.pop("hierarchy_", None)
+        for made in ("hierarchy_", "_model"):
+            self.__dict__.pop(made, None)
 
     @functools.cached_property
     def hierarchy_(self) -> Hierarchy:
@@ -257,30 +325,166 @@ class Segmenter:
         history = [*self._history.values(), self._last.labels]
         return build_hierarchy(self.image_, history, min_size=self.settings.min_size)
 
-    def record(self, step: Step) -> dict[str, Any]:
+    @functools.cached_property
+    def _model(self) -> Model:
+        """The network of the run, having learned the labels that the run has kept."""
+        if not hasattr(self, "_kept"):
+            raise SettingError("there is no network yet: fit an image, or load a network")
+        network, labels = self._network, self._kept.labels
+        if not self.image_.is_constant:
+            network = teach(network, self.image_, labels, self.settings, self.precision)
+        return Model(network, self.settings, self.image_.is_rgb)
+
+    def predict(
+        self,
+        image: ArrayLike,
+        *,
+        axes: str | None = None,
+        channel_axis: int | None = None,
+        mask: ArrayLike | None = None,
+        granularity: float | None = None,
+        n_segments: int | None = None,
+    ) -> Labels:
+        """Find the clusters of a run in another image.
+
+        The first call after a run has the network learn, for some seconds, the clusters that the
+        run has kept. Intensities are brought to 0…1 by those of the other image.
+
+        Parameters
+        ----------
+        image : array_like
+            An image of any size, of the same channels, or a series of them.
+        axes : str, optional
+            As in `segment`.
+        channel_axis : int, optional
+            As in `segment`.
+        mask : array_like of bool, shape (..., Y, X), optional
+            As in `segment`.
+        granularity : float, optional
+            As in `segment`.
+        n_segments : int, optional
+            As in `segment`.
+
+        Returns
+        -------
+        ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+            Labels with the numbers they have in the run; segments with `granularity` or
+            `n_segments`.
+
+        Raises
+        ------
+        SettingError
+            If there is no network yet.
+        ImageError
+            If the image has other channels or axes than the one trained on.
+
+        Examples
+        --------
+        >>> from skimage.data import coins
+        >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500))
+        >>> segmenter.fit(coins()[::4, ::4]).predict(coins()[:50, :60]).shape
+        (50, 60)
+        """
+        check_cut(n_segments, granularity)
+        model = self._model
+        channels = split_channels(image, axes, channel_axis)
+        prepared = prepare(channels, mask, self.settings.intensity, model.spatial_ndim)
+        _require_same_kind(model, prepared)
+        labels = predict(model.network, prepared, precision=self.precision)
+        if granularity is None and n_segments is None:
+            if self.settings.min_size > 1:
+                labels = without_small(labels, prepared, self.settings.min_size)
+            return labels
+        hierarchy = build_hierarchy(prepared, [labels], min_size=self.settings.min_size)
+        return hierarchy.cut(n_segments=n_segments, level=granularity)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network of a run, to be used on other images.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to write or replace; by custom it ends in ``.unsupseg``. It holds numbers
+            and text only, in the format of safetensors.
+
+        Raises
+        ------
+        SettingError
+            If there is no network yet, or it has features of your own.
+        FileError
+            If the file cannot be written.
+        """
+        write_model(Path(path), self._model)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: str = "auto") -> Self:
+        """Read a network that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        device : str
+            As in `Segmenter`.
+
+        Returns
+        -------
+        Segmenter
+            With the settings of the run; it can `predict`, and `fit` with ``warm_start=True``.
+
+        Raises
+        ------
+        FileError
+            If the file is missing, of another kind, damaged, changed, or of a newer version.
+        DeviceError
+            If there is no such device.
+        """
+        model = read_model(Path(path))
+        segmenter = cls(model.settings, device=device)
+        network = model.network.to(segmenter.device)
+        segmenter._model = dataclasses.replace(model, network=network)
+        return segmenter
+
+    def record(self, step: Step | None = None) -> dict[str, Any]:
         """Say how the labels of a step were made, to be kept beside them.
 
         Parameters
         ----------
-        step : Step
+        step : Step, optional
             A step of this segmenter.
 
         Returns
         -------
         dict
-            Versions, device, settings, iterations and clusters; fit for JSON.
+            Versions, device and settings, and iterations and clusters of a step; fit for JSON.
         """
-        return {
+        made: dict[str, Any] = {
             "version": napari_unsupseg.__version__,
             "torch": torch.__version__,
             "device": str(self.device),
             "precision": str(self.precision).removeprefix("torch."),
             "settings": self.settings.to_dict(),
-            "iterations": step.iteration,
-            "clusters": step.n_clusters,
         }
+        if step is not None:
+            made |= {"iterations": step.iteration, "clusters": step.n_clusters}
+        return made
 
 
 def _constant_step(image: PreparedImage, settings: Settings) -> Step:
     clusters = torch.zeros(image.valid.shape, dtype=torch.int64)
     return Step(0, clusters, clusters, torch.zeros(()), image.valid, settings.max_clusters)
+
+
+def _require_same_kind(model: Model, image: PreparedImage) -> None:
+    """Raise unless an image has the channels and axes that a network was trained on."""
+    n_channels = len(image.values)
+    if n_channels != model.n_channels:
+        raise ImageError(
+            f"image has {n_channels} channels and the network was trained on {model.n_channels}; "
+            "give it the same channels"
+        )
+    if image.spatial_ndim != model.spatial_ndim:
+        raise ImageError(
+            f"spatial_ndim is {image.spatial_ndim} and the network was trained with "
+            f"{model.spatial_ndim}"
+        )

@@ -4,7 +4,7 @@ import numpy as np
 import skimage.measure
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["connected_components", "label_dtype", "region_table"]
+__all__ = ["connected_components", "label_dtype", "number_regions", "region_table"]
 
 
 def label_dtype(n_labels: int) -> type[np.unsignedinteger]:
@@ -25,17 +25,21 @@ def label_dtype(n_labels: int) -> type[np.unsignedinteger]:
     return np.uint16 if n_labels < 2**16 else np.uint32
 
 
-def connected_components(labels: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+def connected_components(
+    labels: NDArray[np.unsignedinteger], spatial_ndim: int = 2
+) -> NDArray[np.unsignedinteger]:
     """Give every connected region of a cluster a label of its own.
 
     Parameters
     ----------
-    labels : ndarray of unsigned integers, shape (Y, X)
+    labels : ndarray of unsigned integers, shape (..., Y, X)
         Clusters; 0 is left out.
+    spatial_ndim : int
+        Axes along which pixels are neighbours, the last ones.
 
     Returns
     -------
-    ndarray of uint8, uint16 or uint32, shape (Y, X)
+    ndarray of uint8, uint16 or uint32, shape (..., Y, X)
         Segments from 1, 0 where `labels` is 0. Pixels are neighbours across their sides, not
         across their corners.
 
@@ -46,15 +50,40 @@ def connected_components(labels: NDArray[np.unsignedinteger]) -> NDArray[np.unsi
            [2, 1, 1],
            [3, 4, 4]], dtype=uint8)
     """
-    segments, n_segments = skimage.measure.label(labels, connectivity=1, return_num=True)
-    relabelled: NDArray[np.unsignedinteger] = segments.astype(label_dtype(n_segments))
-    return relabelled
+    segments = number_regions(labels, spatial_ndim)
+    return segments.astype(label_dtype(int(segments.max())))
+
+
+def number_regions(labels: NDArray[np.integer], spatial_ndim: int = 2) -> NDArray[np.int64]:
+    """Give every connected region a number, frame after frame.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (..., Y, X)
+        Labels; 0 is left out.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+
+    Returns
+    -------
+    ndarray of int64, shape (..., Y, X)
+        Regions from 1, 0 where `labels` is 0.
+    """
+    regions = np.empty(labels.shape, dtype=np.int64)
+    frames = labels.reshape(-1, *labels.shape[-spatial_ndim:])
+    n_regions = 0
+    for frame, numbered in zip(frames, regions.reshape(frames.shape), strict=True):
+        found, n_found = skimage.measure.label(frame, connectivity=1, return_num=True)
+        numbered[...] = np.where(found > 0, found + n_regions, 0)
+        n_regions += n_found
+    return regions
 
 
 def region_table(
     labels: NDArray[np.unsignedinteger],
     channels: ArrayLike,
     *,
+    axes: str = "yx",
     spacing: tuple[float, float] = (1, 1),
     unit: str = "",
 ) -> dict[str, NDArray[np.number]]:
@@ -62,10 +91,12 @@ def region_table(
 
     Parameters
     ----------
-    labels : ndarray of unsigned integers, shape (Y, X)
+    labels : ndarray of unsigned integers, shape (..., Y, X)
         Clusters or segments; 0 is left out.
-    channels : array_like, shape (C, Y, X)
+    channels : array_like, shape (C, ..., Y, X)
         Intensities.
+    axes : str
+        A letter for each axis of the labels, the last two ``y`` and ``x``.
     spacing : tuple of float
         Height and width of a pixel.
     unit : str
@@ -74,9 +105,10 @@ def region_table(
     Returns
     -------
     dict of str to ndarray, shape (labels,)
-        Columns: ``label``; ``area``; ``centroid_y`` and ``centroid_x`` from the first pixel's
-        centre; ``mean_intensity``, or ``mean_intensity_0`` and so on for several channels. With a
-        unit its name is part of the columns': ``area_um2``, ``centroid_y_um``.
+        Columns: ``label``; ``area``, over all planes; ``centroid_y`` and ``centroid_x`` from the
+        first pixel's centre, and ``centroid_z`` or what else planes lie along, in planes;
+        ``mean_intensity``, or ``mean_intensity_0`` and so on for several channels. With a unit
+        its name is part of the columns': ``area_um2``, ``centroid_y_um``.
 
     Examples
     --------
@@ -86,14 +118,15 @@ def region_table(
     """
     intensities = np.moveaxis(np.asarray(channels, dtype=np.float64), 0, -1)
     columns: dict[str, NDArray[np.number]] = skimage.measure.regionprops_table(
-        labels, intensities, ("label", "area", "centroid", "intensity_mean"), spacing=spacing
+        labels,
+        intensities,
+        ("label", "area", "centroid", "intensity_mean"),
+        spacing=(*[1] * (labels.ndim - 2), *spacing),
     )
     length, area = (f"_{unit}", f"_{unit}2") if unit else ("", "")
-    names = {
-        "area": f"area{area}",
-        "centroid-0": f"centroid_y{length}",
-        "centroid-1": f"centroid_x{length}",
-    }
+    names = {"area": f"area{area}"}
+    for index, axis in enumerate(axes):
+        names[f"centroid-{index}"] = f"centroid_{axis}" + (length if axis in "yx" else "")
     for channel in range(intensities.shape[-1]):
         number = f"_{channel}" if intensities.shape[-1] > 1 else ""
         names[f"intensity_mean-{channel}"] = f"mean_intensity{number}"

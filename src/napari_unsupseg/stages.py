@@ -51,13 +51,15 @@ class Stage:
     settle: float
 
 
-def plan(n_pixels: int, settings: Settings) -> list[Stage]:
+def plan(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> list[Stage]:
     """Divide a run into stages.
 
     Parameters
     ----------
-    n_pixels : int
-        Pixels of the image.
+    frame_shape : tuple of int
+        Pixels along each axis of a frame.
+    n_frames : int
+        Frames of the image.
     settings : Settings
         T and `settle`.
 
@@ -66,14 +68,19 @@ def plan(n_pixels: int, settings: Settings) -> list[Stage]:
     list of Stage
         First to last.
     """
-    factor = min(GREATEST_FACTOR, round(math.sqrt(n_pixels / REDUCED_PIXELS)))
+    of_frame = math.prod(frame_shape)
+    n_pixels = of_frame * n_frames
+    factor = min(GREATEST_FACTOR, round((of_frame / REDUCED_PIXELS) ** (1 / len(frame_shape))))
     full = _pixels_to_train_on(n_pixels, MAX_FULL_PIXELS, FULL_PIXELS)
-    if factor <= 1 or not settings.settle or settings.iterations == 1:
+    is_small = factor <= 1 and (n_frames == 1 or n_pixels <= MAX_REDUCED_PIXELS)
+    if is_small or not settings.settle or settings.iterations == 1:
         return [Stage(1, full, settings.iterations, settings.settle)]
+    factor = max(1, factor)
+    n_reduced = n_pixels / factor ** len(frame_shape)
     finishing = min(FINISHING, max(1, settings.iterations // 4))
-    reduced = _pixels_to_train_on(n_pixels / factor**2, MAX_REDUCED_PIXELS, REDUCED_PIXELS)
+    reduced = _pixels_to_train_on(n_reduced, MAX_REDUCED_PIXELS, REDUCED_PIXELS)
     iterations = settings.iterations - finishing
-    if n_pixels / factor**2 > reduced:
+    if n_reduced > reduced:
         iterations = min(iterations, MONTAGE_ITERATIONS)
     return [
         Stage(factor, reduced, iterations, settings.settle),
@@ -112,7 +119,7 @@ def train(
         vote).
     """
     if isinstance(network.features, Components):
-        stages = plan(image.valid.size, settings)
+        stages = plan(image.frame_shape, image.n_frames, settings)
     else:
         stages = [Stage(1, image.valid.size, settings.iterations, settings.settle)]
     training = SelfTraining(network, settings, precision)
@@ -131,7 +138,7 @@ def train(
             background.shutdown(cancel_futures=True)
     if spread.network is not None:
         yield step.relabelled(predict(spread.network, image, precision=precision))
-    elif settings.settle and image.valid.size <= VOTING_PIXELS * settings.superpixels:
+    elif settings.settle and math.prod(image.frame_shape) <= VOTING_PIXELS * settings.superpixels:
         yield step.voted()
 
 
@@ -171,27 +178,35 @@ class _Spread:
 
     def __init__(self, image: PreparedImage, view: View, precision: torch.dtype) -> None:
         self._image = image
-        self._is_montage = view.is_montage
-        self._factor = view.factor
+        self._view = view
         self._precision = precision
         self.network: Network | None = None
-        if view.is_montage:
-            self._factor = math.ceil(math.sqrt(image.valid.size / PREVIEW_PIXELS))
 
     @functools.cached_property
     def _preview(self) -> PreparedImage:
-        return shrink(self._image, self._factor)
+        return shrink(self._image, self._preview_factor)
+
+    @property
+    def _preview_factor(self) -> int:
+        ratio: float = self._image.valid.size / PREVIEW_PIXELS
+        return math.ceil(math.pow(ratio, 1 / self._image.spatial_ndim))
 
     def by(self, network: Network) -> Spread:
         """Return what spreads the labels of an iteration at which the network is as it is now."""
-        if not self._is_montage:
-            return self._enlarge
+        if self._view.is_whole:
+            return self._spread
         self.network = network = copy.deepcopy(network)  # the other one moves on
 
         def label(_: Labels) -> Labels:
-            return self._enlarge(predict(network, self._preview, precision=self._precision))
+            labels = predict(network, self._preview, precision=self._precision)
+            return self._enlarge(labels, self._preview_factor)
 
         return label
 
-    def _enlarge(self, labels: Labels) -> Labels:
-        return labels if self._factor == 1 else enlarge(labels, self._factor, self._image.valid)
+    def _spread(self, labels: Labels) -> Labels:
+        return self._enlarge(self._view.labels_of_frames(labels), self._view.factor)
+
+    def _enlarge(self, labels: Labels, factor: int) -> Labels:
+        if labels.shape == self._image.valid.shape:
+            return labels
+        return enlarge(labels, factor, self._image.valid, self._image.spatial_ndim)

@@ -33,13 +33,13 @@ class Step:
     ----------
     iteration : int
         Number of the iteration, from 1.
-    clusters : Tensor of int64, shape (y, x)
+    clusters : Tensor of int64, shape ([z,] y, x)
         Cluster of each pixel of the view that the iteration trained on, from 0.
-    target : Tensor of int64, shape (y, x)
+    target : Tensor of int64, shape ([z,] y, x)
         The vote of their superpixels.
     loss : Tensor, shape ()
         Mean cross-entropy between responses and vote.
-    valid : ndarray of bool, shape (y, x)
+    valid : ndarray of bool, shape ([z,] y, x)
         Pixels of the view that take part.
     max_clusters : int
         q, which decides the labels' data type.
@@ -77,7 +77,7 @@ class Step:
         self._spread = spread
 
     def relabelled(self, labels: Labels) -> "Step":
-        """Return this step with other labels, shape (Y, X), at full size."""
+        """Return this step with other labels, shape (..., Y, X), at full size."""
         clusters = torch.from_numpy(labels.astype(np.int64)) - 1
         return Step(self.iteration, clusters, clusters, self._loss, labels > 0, self._max_clusters)
 
@@ -90,7 +90,7 @@ class Step:
 
     @functools.cached_property
     def labels(self) -> Labels:
-        """Labels of this iteration, shape (Y, X): 1 to q, 0 at pixels that take no part."""
+        """Labels of this iteration, shape (..., Y, X): 1 to q, 0 at pixels that take no part."""
         return self._spread(self._view_labels)
 
     @functools.cached_property
@@ -144,6 +144,7 @@ class SelfTraining:
         iterations: int,
         *,
         settle: float = 0,
+        target: torch.Tensor | None = None,
         spread: Callable[[Network], Spread] = lambda _: np.asarray,
     ) -> Iterator[Step]:
         """Train on a view.
@@ -157,6 +158,8 @@ class SelfTraining:
         settle : float
             End when less than this fraction of the pixels changed cluster in ten iterations;
             0 never does.
+        target : Tensor of int64, shape ([z,] y, x), optional
+            Cluster that each pixel should have; by default the vote of its superpixel.
         spread : callable
             Given the network as it is at an iteration, returns what makes labels of the whole
             image from those of the view; by default the view's are the image's.
@@ -175,8 +178,9 @@ class SelfTraining:
         max_clusters, min_clusters = self._settings.max_clusters, self._settings.min_clusters
         history = _History(view.image.valid, settle)
         with naming_out_of_memory(self._network.device):
-            inside = torch.from_numpy(view.image.valid).to(self._network.device)
-            passes, vote = self._passes(view, inside), self._vote(view)
+            inside = self._inside(view)
+            passes = self._passes(view)
+            vote = self._vote(view) if target is None else lambda _: target
         for _ in range(iterations):
             self._iteration += 1
             # the same bytes every time on CUDA too; the flags end here, as they are nobody else's
@@ -186,11 +190,11 @@ class SelfTraining:
             ):
                 clusters = passes.forward().clone()  # the buffer is the next iteration's
                 show = spread(self._network)  # before the network moves on
-                target = vote(clusters)
-                loss = passes.backward(target, self._weights(target, inside))
+                wanted = vote(clusters)
+                loss = passes.backward(wanted, self._weights(wanted, inside))
                 self._descend()
             step = Step(
-                self._iteration, clusters, target, loss,
+                self._iteration, clusters, wanted, loss,
                 view.image.valid, max_clusters, view.factor, show,
             )  # fmt: skip
             yield step
@@ -214,10 +218,18 @@ class SelfTraining:
                 velocity.mul_(self._settings.momentum).add_(parameter.grad)
                 parameter.sub_(velocity, alpha=self._settings.learning_rate)
 
-    def _passes(self, view: View, inside: torch.Tensor) -> Backpropagation:
+    def take_statistics(self, view: View) -> None:
+        """Have the normalisations take those of a view, with the weights as they are now."""
+        with naming_out_of_memory(self._network.device):
+            self._passes(view).forward()
+
+    def _inside(self, view: View) -> torch.Tensor:
+        return torch.from_numpy(view.image.valid).to(self._network.device)
+
+    def _passes(self, view: View) -> Backpropagation:
         """Return the network's passes over a view."""
         image = torch.from_numpy(view.image.values).to(self._network.classifier.weight)[None]
-        mask = None if view.image.valid.all() else inside
+        mask = None if view.image.valid.all() else self._inside(view)
         return Backpropagation(
             self._network, image, mask, self._precision, self._settings.continuity
         )

@@ -1,9 +1,9 @@
-"""What the network trains on: an image whole, made smaller, or a montage of its tiles."""
+"""What the network trains on: an image, made smaller or not, or a montage of its tiles."""
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -14,12 +14,54 @@ from numpy.typing import NDArray
 from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.superpixels import compute_superpixels
 
-__all__ = ["View", "enlarge", "make_view", "shrink"]
+__all__ = ["Montage", "View", "enlarge", "make_view", "shrink"]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 MIN_SUPERPIXEL = 16  # pixels; fewer of a small view's pixels cannot outvote each other
-TILE = 32  # pixels, side of a montage's tiles
+TILE = {2: 32, 3: 16}  # pixels, side of a montage's tiles in 2D and 3D
+
+
+@dataclasses.dataclass(frozen=True)
+class Montage:
+    """Tiles of one size laid side by side along y and x, with a line of zeros between them.
+
+    Such a line is to each layer of the network what the end of an image is.
+
+    Attributes
+    ----------
+    n_tiles : int
+        How many.
+    height, width : int
+        Size of a tile.
+    """
+
+    n_tiles: int
+    height: int
+    width: int
+
+    @property
+    def _n_columns(self) -> int:
+        return math.ceil(math.sqrt(self.n_tiles))
+
+    def _places(self) -> Iterator[tuple[slice, slice]]:
+        for index in range(self.n_tiles):
+            row, column = divmod(index, self._n_columns)
+            top, left = row * (self.height + 1), column * (self.width + 1)
+            yield slice(top, top + self.height), slice(left, left + self.width)
+
+    def lay(self, tiles: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
+        """Lay tiles (..., height, width) side by side."""
+        n_rows = math.ceil(self.n_tiles / self._n_columns)
+        size = n_rows * (self.height + 1) - 1, self._n_columns * (self.width + 1) - 1
+        laid = np.zeros((*tiles[0].shape[:-2], *size), dtype=tiles[0].dtype)
+        for tile, place in zip(tiles, self._places(), strict=True):
+            laid[..., *place] = tile
+        return laid
+
+    def take_apart(self, laid: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return the tiles, shape (n_tiles, ..., height, width)."""
+        return np.stack([laid[..., *place] for place in self._places()])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,19 +71,26 @@ class View:
     Attributes
     ----------
     image : PreparedImage
-        Their intensities, shape (C, y, x), and which of them take part.
-    superpixels : ndarray of int64, shape (y, x), or None
+        Their intensities, shape (C, [z,] y, x), and which of them take part.
+    superpixels : ndarray of int64, shape ([z,] y, x), or None
         Superpixel of each pixel, from 0; None if there are none.
     factor : int
         Pixels of the whole image along a side of one pixel of the view.
-    is_montage : bool
-        Whether the view is made of tiles from here and there, rather than all of the image.
+    montage : Montage or None
+        How tiles are laid side by side, if the view is made of any.
+    is_whole : bool
+        Whether the view has all of the image: its tiles, if it has any, are the image's frames.
     """
 
     image: PreparedImage
     superpixels: NDArray[np.int64] | None
     factor: int = 1
-    is_montage: bool = False
+    montage: Montage | None = None
+    is_whole: bool = True
+
+    def labels_of_frames(self, labels: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Take labels of the view apart into those of its frames."""
+        return labels if self.montage is None else self.montage.take_apart(labels)
 
 
 def make_view(
@@ -64,7 +113,7 @@ def make_view(
     max_pixels : int
         Pixels that the view may have.
     superpixels : int
-        K, superpixels of the whole image; 0 for none.
+        K, superpixels of a whole frame; 0 for none.
     compactness : float
         Of the superpixels.
     seed : int
@@ -77,21 +126,27 @@ def make_view(
     """
     smaller = shrink(image, factor)
     n_pixels = smaller.valid.size
+    of_frame = math.prod(smaller.frame_shape)
     if factor > 1:
-        superpixels = min(superpixels, max(1, n_pixels // MIN_SUPERPIXEL))
-    if n_pixels <= max_pixels:
-        patches = compute_superpixels(smaller, superpixels, compactness) if superpixels else None
-        return View(smaller, patches, factor)
-    tiles = _draw_tiles(smaller, max_pixels, seed)
-    montage = _montage([tile.values for tile in tiles]), _montage([tile.valid for tile in tiles])
-    whole = PreparedImage(*montage, image.is_rgb)
+        superpixels = min(superpixels, max(1, of_frame // MIN_SUPERPIXEL))
+    is_whole = n_pixels <= max_pixels
+    tiles = list(smaller.frames()) if is_whole else _draw_tiles(smaller, max_pixels, seed)
     patches = None
     if superpixels:
-        share = max(1, round(superpixels * tiles[0].valid.size / n_pixels))
+        share = max(1, round(superpixels * tiles[0].valid.size / of_frame))
         of_tiles = [compute_superpixels(tile, share, compactness) for tile in tiles]
         firsts = itertools.accumulate((own.max() + 1 for own in of_tiles), initial=0)
-        patches = _montage([own + first for own, first in zip(of_tiles, firsts, strict=False)])
-    return View(whole, patches, factor, is_montage=True)
+        patches = [own + first for own, first in zip(of_tiles, firsts, strict=False)]
+    if len(tiles) == 1:
+        return View(tiles[0], patches[0] if patches else None, factor, None, is_whole)
+    height, width = tiles[0].frame_shape[-2:]
+    montage = Montage(len(tiles), height, width)
+    laid = dataclasses.replace(
+        smaller,
+        values=montage.lay([tile.values for tile in tiles]),
+        valid=montage.lay([tile.valid for tile in tiles]),
+    )
+    return View(laid, montage.lay(patches) if patches else None, factor, montage, is_whole)
 
 
 def shrink(image: PreparedImage, factor: int) -> PreparedImage:
@@ -111,72 +166,77 @@ def shrink(image: PreparedImage, factor: int) -> PreparedImage:
     """
     if factor == 1:
         return image
-    valid = torch.from_numpy(image.valid).to(torch.float32)[None]
-    weights = _pool(valid, factor)
-    values = _pool(torch.from_numpy(image.values) * valid, factor) / weights.clamp(min=1e-6)
-    inside = weights[0] > 0
-    return PreparedImage(values.numpy(), inside.numpy(), image.is_rgb)
+    # channels and frames alike are a batch to the pooling
+    frames = image.frame_shape
+    valid = torch.from_numpy(image.valid).to(torch.float32)
+    weights = _pool(valid.reshape(-1, *frames), factor)
+    sums = _pool((torch.from_numpy(image.values) * valid).reshape(-1, *frames), factor)
+    smaller = weights.shape[1:]
+    values = sums.view(len(image.values), -1, *smaller) / weights.clamp(min=1e-6)
+    others = image.valid.shape[: -image.spatial_ndim]
+    return dataclasses.replace(
+        image,
+        values=values.numpy().reshape(len(image.values), *others, *smaller),
+        valid=(weights > 0).numpy().reshape(*others, *smaller),
+    )
 
 
 def _pool(maps: torch.Tensor, factor: int) -> torch.Tensor:
-    return F.avg_pool2d(maps, factor, ceil_mode=True)
+    pool = F.avg_pool2d if maps.ndim == 3 else F.avg_pool3d
+    pooled: torch.Tensor = pool(maps[:, None], factor, ceil_mode=True)[:, 0]
+    return pooled
 
 
 def enlarge(
-    labels: NDArray[np.unsignedinteger], factor: int, valid: NDArray[np.bool_]
+    labels: NDArray[np.unsignedinteger],
+    factor: int,
+    valid: NDArray[np.bool_],
+    spatial_ndim: int = 2,
 ) -> NDArray[np.unsignedinteger]:
     """Give every pixel of an image the label of its square in the smaller one.
 
     Parameters
     ----------
-    labels : ndarray of unsigned integers, shape (y, x)
+    labels : ndarray of unsigned integers, shape (..., y, x)
         Labels from 1 of an image that `shrink` made.
     factor : int
         As given to `shrink`.
-    valid : ndarray of bool, shape (Y, X)
+    valid : ndarray of bool, shape (..., Y, X)
         Pixels of the whole image that take part.
+    spatial_ndim : int
+        Axes that were made smaller, the last ones.
 
     Returns
     -------
-    ndarray of unsigned integers, shape (Y, X)
+    ndarray of unsigned integers, shape (..., Y, X)
         Labels, 0 at pixels that take no part.
     """
-    rows, columns = (np.arange(n) // factor for n in valid.shape)
-    return labels[rows[:, np.newaxis], columns] * valid.astype(labels.dtype)
+    leading = valid.shape[:-spatial_ndim]
+    labels = labels.reshape(*leading, *labels.shape[-spatial_ndim:])
+    factors = [1] * len(leading) + [factor] * spatial_ndim
+    places = (np.arange(n) // by for n, by in zip(valid.shape, factors, strict=True))
+    larger: NDArray[np.unsignedinteger] = labels[np.ix_(*places)] * valid.astype(labels.dtype)
+    return larger
 
 
 def _draw_tiles(image: PreparedImage, max_pixels: int, seed: int) -> list[PreparedImage]:
     """Draw as many tiles as `max_pixels` holds, among those in which a pixel takes part."""
-    height, width = (min(TILE, length) for length in image.valid.shape)
-    corners = [
-        (row, column)
-        for row in range(0, image.valid.shape[0] - height + 1, height)
-        for column in range(0, image.valid.shape[1] - width + 1, width)
-        if image.valid[row : row + height, column : column + width].any()
+    side = TILE[image.spatial_ndim]
+    lengths = [min(side, length) for length in image.frame_shape]
+    steps = [
+        range(0, n - length + 1, length)
+        for n, length in zip(image.frame_shape, lengths, strict=True)
     ]
-    n_tiles = min(len(corners), max(1, max_pixels // (height * width)))
-    drawn = np.random.default_rng(seed).choice(len(corners), n_tiles, replace=False)
-    return [
-        _cut(image, slice(row, row + height), slice(column, column + width))
-        for row, column in (corners[index] for index in sorted(drawn))
+    frames = list(image.frames())
+    places = [
+        (frame, tuple(slice(at, at + n) for at, n in zip(corner, lengths, strict=True)))
+        for frame, *corner in itertools.product(range(len(frames)), *steps)
     ]
+    taking_part = [(frame, place) for frame, place in places if frames[frame].valid[place].any()]
+    n_tiles = min(len(taking_part), max(1, max_pixels // math.prod(lengths)))
+    drawn = np.random.default_rng(seed).choice(len(taking_part), n_tiles, replace=False)
+    return [_cut(frames[frame], place) for frame, place in (taking_part[i] for i in sorted(drawn))]
 
 
-def _cut(image: PreparedImage, rows: slice, columns: slice) -> PreparedImage:
-    return PreparedImage(image.values[:, rows, columns], image.valid[rows, columns], image.is_rgb)
-
-
-def _montage(tiles: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
-    """Lay maps (…, Y, X) of tiles side by side, with a line of zeros between them.
-
-    Such a line is to each layer of the network what the end of an image is.
-    """
-    *others, height, width = tiles[0].shape
-    n_columns = math.ceil(math.sqrt(len(tiles)))
-    n_rows = math.ceil(len(tiles) / n_columns)
-    shape = (*others, n_rows * (height + 1) - 1, n_columns * (width + 1) - 1)
-    montage = np.zeros(shape, dtype=tiles[0].dtype)
-    for index, tile in enumerate(tiles):
-        row, column = (index // n_columns) * (height + 1), (index % n_columns) * (width + 1)
-        montage[..., row : row + height, column : column + width] = tile
-    return montage
+def _cut(image: PreparedImage, place: tuple[slice, ...]) -> PreparedImage:
+    return dataclasses.replace(image, values=image.values[:, *place], valid=image.valid[place])

@@ -7,6 +7,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt, QThreadPool
 
 from napari_unsupseg import Settings, segment
+from napari_unsupseg.axes import axes_from_channel
 from napari_unsupseg.backprop import Backpropagation
 from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import knobs
@@ -142,7 +143,7 @@ def test_layers_have_a_table_of_their_regions(
         name="tissue",
     )
     if channel_axis is not None:
-        panel.channels.value = channel_axis
+        panel.axes.value = axes_from_channel(viewer.layers["tissue"].data.shape, channel_axis)
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
     for level in (None, 0.2, 0.6):
@@ -253,7 +254,7 @@ def test_labels_lie_in_register_with_the_image(viewer, panel, qtbot, shape, keyw
         **keywords,
     )
     if channel_axis is not None:
-        panel.channels.value = channel_axis
+        panel.axes.value = axes_from_channel(image.shape, channel_axis)
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
     labels = labels_of(viewer)
@@ -271,18 +272,55 @@ def test_labels_lie_in_register_with_the_image(viewer, panel, qtbot, shape, keyw
         np.testing.assert_array_equal(labels.data.take(k, channel_axis), plane)
 
 
-def test_a_stack_asks_for_its_channels(viewer, panel, qtbot, notes):
+def test_a_stack_asks_what_its_axes_are(viewer, panel, qtbot, notes):
     viewer.add_image(np.zeros((3, 40, 50)), name="stack")
-    assert panel.channels.visible
+    assert panel.axes.visible
     click(qtbot, panel.run_button)
-    assert "stack has 3 axes: choose the one that holds the channels" in notes[-1].message
+    assert "stack has 3 axes: choose what they are" in notes[-1].message
     assert len(viewer.layers) == 1
     assert panel.run_button.enabled
 
 
-def test_an_axis_labelled_channel_is_taken_for_it(viewer, panel):
-    viewer.add_image(np.zeros((40, 3, 50)), axis_labels=("y", "c", "x"))
-    assert panel.channels.value == 1
+@pytest.mark.parametrize(
+    ("shape", "labels", "axes"),
+    [
+        pytest.param((40, 3, 50), ("y", "c", "x"), "ycx", id="channels"),
+        pytest.param((6, 40, 50), ("Z", "row", "column"), "zyx", id="stack"),
+        pytest.param((6, 40, 50), ("time", "p", "q"), "tyx", id="movie"),
+        pytest.param((5, 2, 40, 50), ("t", "channel", "y", "x"), "tcyx", id="movie of channels"),
+        pytest.param((6, 40, 50), ("p", "q", "r"), None, id="nothing tells"),
+    ],
+)
+def test_axis_labels_tell_what_axes_are(viewer, panel, shape, labels, axes):
+    viewer.add_image(np.zeros(shape), axis_labels=labels)
+    assert panel.axes.value == axes
+
+
+@pytest.mark.parametrize("volumes", [False, True], ids=["planes", "volumes"])
+def test_a_stack_is_segmented_whole(viewer, panel, qtbot, volumes):
+    stack = np.random.default_rng(0).integers(0, 50, (4, 30, 40)).astype(np.uint16)
+    stack[:, 8:20, 10:30] += 200
+    layer = viewer.add_image(stack, scale=(3, 1, 1), name="stack")
+    panel.axes.value = "zyx"
+    assert panel.volumes.visible
+    panel.volumes.value = volumes
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    labels = labels_of(viewer)
+    expected = segment(stack, axes="zyx", spatial_ndim=3 if volumes else 2, **SMALL)
+    np.testing.assert_array_equal(labels.data, expected)
+    np.testing.assert_array_equal(labels.scale, layer.scale)
+    qtbot.waitUntil(lambda: len(labels.features) > 0, timeout=WAIT)
+    assert {"centroid_z", "centroid_y", "area"} <= set(labels.features)
+    panel.granularity.value = 0.4
+    assert viewer.layers["stack segments"].data.shape == stack.shape
+
+
+def test_volumes_need_three_axes(viewer, panel):
+    viewer.add_image(np.zeros((6, 40, 50)))
+    for axes, visible in (("zyx", True), ("tyx", False), ("cyx", False)):
+        panel.axes.value = axes
+        assert panel.volumes.visible == visible
 
 
 def test_stop_keeps_the_labels(viewer, panel, qtbot, rgb):

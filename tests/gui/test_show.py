@@ -13,7 +13,7 @@ def test_the_demo_shows_image_and_labels(make_napari_viewer, monkeypatch, tmp_pa
     monkeypatch.setattr(napari, "run", lambda: waited.append(True))
     labels = np.arange(1, 31, dtype=np.uint8).reshape(5, 6)
     imwrite(tmp_path / "tissue.png", rgb)
-    write_labels(tmp_path / "labels.tif", labels, {"version": "0"})
+    write_labels(tmp_path / "labels.tif", labels, "yx", {"version": "0"})
     show(tmp_path / "tissue.png", tmp_path / "labels.tif")
     assert [layer.name for layer in viewer.layers] == ["tissue", "tissue segmentation"]
     np.testing.assert_array_equal(viewer.layers[0].data, rgb)

@@ -6,6 +6,7 @@ import numpy as np
 from napari.utils.transforms import CompositeAffine
 from numpy.typing import NDArray
 
+from napari_unsupseg.axes import CHANNELS, LEADING, SAMPLES, axes_from_channel, describe_axes
 from napari_unsupseg.images import split_channels
 from napari_unsupseg.segments import label_dtype, region_table
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 __all__ = [
+    "axes_choices",
     "blank_labels",
-    "channel_choices",
     "labels_keywords",
     "layer_array",
     "region_features",
@@ -23,7 +24,15 @@ __all__ = [
 
 Labels = NDArray[np.unsignedinteger]
 
-CHANNEL_NAMES = ("c", "ch", "channel", "channels")
+# what an axis may be called, and its letter
+AXIS_NAMES = {
+    name: names[0]
+    for names in (
+        ("c", "ch", "channel", "channels"), ("z", "depth", "slice"), ("t", "time", "frame"),
+        ("y", "row"), ("x", "column"),
+    )
+    for name in names
+}  # fmt: skip
 
 
 def layer_array(layer: "Image") -> Any:
@@ -42,8 +51,8 @@ def layer_array(layer: "Image") -> Any:
     return layer.data[0] if layer.multiscale else layer.data
 
 
-def channel_choices(layer: "Image") -> list[tuple[str, int | None]]:
-    """Return the axes of a layer that may hold its channels, in words.
+def axes_choices(layer: "Image") -> list[tuple[str, str | None]]:
+    """Return what the axes of a layer may be, in words.
 
     Parameters
     ----------
@@ -52,71 +61,88 @@ def channel_choices(layer: "Image") -> list[tuple[str, int | None]]:
 
     Returns
     -------
-    list of tuple of str and int or None
-        Name and axis, the likeliest first. The axis is None for grey and RGB layers, and for
-        layers of more axes in the first choice, if no axis label tells which holds channels.
+    list of tuple of str and str or None
+        What the image is then taken for, and one letter an axis, the likeliest first. The letters
+        are None in the first choice if nothing tells which it is.
     """
+    shape = layer_array(layer).shape
     if layer.rgb:
-        return [("red, green, blue", None)]
+        leading = LEADING[-layer.ndim :]
+        return [_choice(shape, leading + SAMPLES)]
     if layer.ndim == 2:
-        return [("one (grey)", None)]
-    choices: list[tuple[str, int | None]] = [
-        (f"axis {axis}, of length {length}", axis)
-        for axis, length in enumerate(layer_array(layer).shape)
-    ]
-    named = [axis for axis, label in enumerate(layer.axis_labels) if label in CHANNEL_NAMES]
-    if named:
-        return [choices[named[0]], *choices[: named[0]], *choices[named[0] + 1 :]]
-    return [("choose the axis", None), *choices]
+        return [_choice(shape, "yx")]
+    planes = [LEADING[-layer.ndim :]] if layer.ndim <= len(LEADING) else []
+    if layer.ndim == 3:
+        planes.append("tyx")
+    channels = [axes_from_channel(shape, axis) for axis in range(layer.ndim)]
+    choices = [_choice(shape, axes) for axes in [*planes, *channels]]
+    named = _named_axes(layer)
+    if named is None:
+        return [("choose what the axes are", None), *choices]
+    return [_choice(shape, named), *(choice for choice in choices if choice[1] != named)]
 
 
-def labels_keywords(layer: "Image", channel_axis: int | None) -> dict[str, Any]:
+def _named_axes(layer: "Image") -> str | None:
+    """Return a letter for each axis if their labels tell which run over planes and channels."""
+    letters = [AXIS_NAMES.get(label.lower(), "?") for label in layer.axis_labels]
+    in_plane = [index for index, letter in enumerate(letters) if letter != CHANNELS][-2:]
+    for index, letter in zip(in_plane, "yx", strict=False):
+        if letters[index] == "?":
+            letters[index] = letter
+    named = "".join(letters)
+    is_clear = "?" not in named and len(set(named)) == len(named)
+    return named if is_clear and named.replace(CHANNELS, "").endswith("yx") else None
+
+
+def _choice(shape: tuple[int, ...], axes: str) -> tuple[str, str]:
+    return describe_axes(shape, axes), axes
+
+
+def labels_keywords(layer: "Image", axes: str) -> dict[str, Any]:
     """Return what puts a Labels layer in register with an Image layer.
 
     Parameters
     ----------
     layer : napari.layers.Image
         The image.
-    channel_axis : int or None
-        Axis of the image that holds its channels.
+    axes : str
+        One letter for each of its axes.
 
     Returns
     -------
     dict
         Keywords of `napari.layers.Labels`: transform, units and axis labels.
     """
-    axes = list(range(layer.ndim))[1 if channel_axis == 0 else 0 :]
+    kept = list(range(layer.ndim))[1 if _channel_axis(layer, axes) == 0 else 0 :]
     to_physical = CompositeAffine(
         scale=layer.scale,
         translate=layer.translate,
         rotate=layer.rotate,
         shear=layer.shear,
         ndim=layer.ndim,
-    ).set_slice(axes)
+    ).set_slice(kept)
     return {
         "scale": to_physical.scale,
         "translate": to_physical.translate,
         "rotate": to_physical.rotate,
         "shear": to_physical.shear,
-        "affine": layer.affine.set_slice(axes),
-        "units": [layer.units[axis] for axis in axes],
-        "axis_labels": [layer.axis_labels[axis] for axis in axes],
+        "affine": layer.affine.set_slice(kept),
+        "units": [layer.units[axis] for axis in kept],
+        "axis_labels": [layer.axis_labels[axis] for axis in kept],
     }
 
 
-def region_features(
-    labels: Labels, layer: "Image", channel_axis: int | None
-) -> dict[str, NDArray[np.number]]:
+def region_features(labels: Labels, layer: "Image", axes: str) -> dict[str, NDArray[np.number]]:
     """Measure the regions of a layer's labels.
 
     Parameters
     ----------
-    labels : ndarray of unsigned integers, shape (Y, X)
+    labels : ndarray of unsigned integers, shape (..., Y, X)
         Labels of the image.
     layer : napari.layers.Image
         The image.
-    channel_axis : int or None
-        Axis of the image that holds its channels.
+    axes : str
+        One letter for each of its axes.
 
     Returns
     -------
@@ -124,52 +150,51 @@ def region_features(
         Features for a Labels layer: those of `region_table`, in the image's unit if that is one
         of length.
     """
-    channels = split_channels(layer_array(layer), channel_axis).values
-    axes = [axis for axis in range(layer.ndim) if axis != channel_axis]
+    channels = split_channels(layer_array(layer), axes)
     (height, width), (unit, other) = (
-        [of[axis] for axis in axes] for of in (layer.scale, layer.units)
+        [of[axes.index(axis)] for axis in "yx"] for of in (layer.scale, layer.units)
     )
+    spacing, name = (1.0, 1.0), ""
     if unit == other and unit.is_compatible_with("meter"):
-        name = f"{unit:~}".replace("µ", "u")
-        table = region_table(labels, channels, spacing=(height, width), unit=name)
-    else:
-        table = region_table(labels, channels)
+        spacing, name = (height, width), f"{unit:~}".replace("µ", "u")
+    table = region_table(labels, channels.values, axes=channels.axes, spacing=spacing, unit=name)
     return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
 
 
-def spread(labels: Labels, layer: "Image", channel_axis: int | None) -> Labels:
-    """Give labels of a plane the axes that their Labels layer has.
+def spread(labels: Labels, layer: "Image", axes: str) -> Labels:
+    """Give labels of an image the axes that their Labels layer has.
 
     Parameters
     ----------
-    labels : ndarray of unsigned integers, shape (Y, X)
+    labels : ndarray of unsigned integers, shape (..., Y, X)
         Labels of an image.
     layer : napari.layers.Image
         The image.
-    channel_axis : int or None
-        Axis of the image that holds its channels.
+    axes : str
+        One letter for each of its axes.
 
     Returns
     -------
     ndarray of unsigned integers
-        The labels, repeated along a channel axis that lies behind or between those of the plane:
-        napari aligns layers by their last axes, so only a leading axis can be left out.
+        The labels, repeated along a channel axis that lies behind or between others: napari
+        aligns layers by their last axes, so only a leading axis can be left out.
     """
+    channel_axis = _channel_axis(layer, axes)
     if not channel_axis:
         return labels
     n_channels = layer_array(layer).shape[channel_axis]
     return np.repeat(np.expand_dims(labels, channel_axis), n_channels, axis=channel_axis)
 
 
-def blank_labels(layer: "Image", channel_axis: int | None, max_clusters: int) -> Labels:
+def blank_labels(layer: "Image", axes: str, max_clusters: int) -> Labels:
     """Return the labels of a layer before the first iteration.
 
     Parameters
     ----------
     layer : napari.layers.Image
         The image.
-    channel_axis : int or None
-        Axis of the image that holds its channels.
+    axes : str
+        One letter for each of its axes.
     max_clusters : int
         q, which decides the data type.
 
@@ -179,4 +204,12 @@ def blank_labels(layer: "Image", channel_axis: int | None, max_clusters: int) ->
         Zeros.
     """
     shape = layer_array(layer).shape[: layer.ndim]
-    return np.zeros(shape[1:] if channel_axis == 0 else shape, dtype=label_dtype(max_clusters))
+    if _channel_axis(layer, axes) == 0:
+        shape = shape[1:]
+    return np.zeros(shape, dtype=label_dtype(max_clusters))
+
+
+def _channel_axis(layer: "Image", axes: str) -> int | None:
+    """Return the axis of a layer that holds channels; the samples of RGB are none of its axes."""
+    places = (axes[: layer.ndim].find(letter) for letter in CHANNELS + SAMPLES)
+    return next((place for place in places if place >= 0), None)

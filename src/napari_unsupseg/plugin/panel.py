@@ -29,8 +29,8 @@ from superqt.utils import QSignalDebouncer
 
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.plugin.layers import (
+    axes_choices,
     blank_labels,
-    channel_choices,
     labels_keywords,
     layer_array,
     region_features,
@@ -82,7 +82,7 @@ class EndedRun:
     """A run that has ended, and the layers that show what it has left behind."""
 
     image: napari.layers.Image
-    channel_axis: int | None
+    axes: str
     outcome: Outcome
     clusters: Shown
     segments: Shown | None = None
@@ -104,10 +104,14 @@ class SegmentationPanel(Container[Widget]):
         self._ended: EndedRun | None = None
         self._to_measure: tuple[napari.layers.Labels, NDArray[np.unsignedinteger]] | None = None
         self.image = _value_widget(annotation=napari.layers.Image, name="image", label="image")
-        self.channels = ComboBox(
-            label="channels",
-            choices=self._channel_choices,
-            tooltip="Axis of the image that holds its channels.",
+        self.axes = ComboBox(
+            label="axes",
+            choices=self._axes_choices,
+            tooltip="What the image is taken for: planes are segmented one by one, by one network.",
+        )
+        self.volumes = CheckBox(
+            text="as volumes",
+            tooltip="Use a network that sees volumes, of the axes z, y and x, in place of planes.",
         )
         self.preset = ComboBox(
             label="preset",
@@ -173,12 +177,13 @@ class SegmentationPanel(Container[Widget]):
             widgets=[self.run_button, self.stop_button], layout="horizontal", labels=False
         )
         buttons.margins = (0, 0, 0, 0)
-        self.extend([self.image, self.channels, self.preset, *shown, self.update_every])
+        self.extend([self.image, self.axes, self.volumes, self.preset, *shown, self.update_every])
         self.extend([self.more, self._folded, buttons, self.progress])
         self.extend([self.granularity, self.history, self.status])
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_image_changed)
+        self.axes.changed.connect(self._on_axes_changed)
         self.preset.changed.connect(self._on_preset_changed)
         for control in self.settings.values():
             control.changed.connect(self._on_setting_changed)
@@ -195,17 +200,14 @@ class SegmentationPanel(Container[Widget]):
     def start(self) -> None:
         """Begin a run on the chosen layer, with the settings as they stand."""
         image = self.image.value
-        if image.ndim > 2 and self.channels.value is None:
-            show_error(
-                f"{image.name} has {image.ndim} axes: choose the one that holds the channels; "
-                "of a stack or movie, segment one plane at a time"
-            )
+        if self.axes.value is None:
+            show_error(f"{image.name} has {image.ndim} axes: choose what they are under axes")
             return
         request = self._resolve(image)
         labels = self._viewer.add_labels(
-            blank_labels(image, request.channel_axis, request.settings.max_clusters),
+            blank_labels(image, request.axes, request.settings.max_clusters),
             name=f"{image.name} segmentation",
-            **labels_keywords(image, request.channel_axis),
+            **labels_keywords(image, request.axes),
         )
         labels.editable = False  # strokes would be lost at the next update
         self._viewer.layers.selection.active = image
@@ -235,7 +237,8 @@ class SegmentationPanel(Container[Widget]):
         """Freeze what the widgets say, before the run leaves this thread."""
         return Request(
             image=layer_array(image),
-            channel_axis=self.channels.value if image.ndim > 2 else None,
+            axes=self.axes.value,
+            spatial_ndim=3 if self.volumes.visible and self.volumes.value else 2,
             settings=self._chosen_settings(),
             device=self.device.value,
             update_every=self.update_every.value,
@@ -275,7 +278,7 @@ class SegmentationPanel(Container[Widget]):
             )
 
     def _show_labels(self, active: ActiveRun, labels: NDArray[np.unsignedinteger]) -> None:
-        active.labels.data = spread(labels, active.image, active.request.channel_axis)
+        active.labels.data = spread(labels, active.image, active.request.axes)
 
     def _on_returned(self, outcome: Outcome | None) -> None:
         active = self._finish()
@@ -289,7 +292,7 @@ class SegmentationPanel(Container[Widget]):
         active.labels.metadata["napari-unsupseg"] = record
         self._ended = EndedRun(
             active.image,
-            active.request.channel_axis,
+            active.request.axes,
             outcome,
             Shown(active.labels, active.labels.data.copy()),
         )
@@ -341,12 +344,12 @@ class SegmentationPanel(Container[Widget]):
         how: dict[str, Any],
     ) -> Shown:
         """Put labels into the layer that shows their kind, or a new one if it was painted on."""
-        data = spread(labels, ended.image, ended.channel_axis)
+        data = spread(labels, ended.image, ended.axes)
         if shown is None or shown.layer not in self._viewer.layers or shown.was_edited:
             layer = self._viewer.add_labels(
                 data,
                 name=f"{ended.image.name} {kind}",
-                **labels_keywords(ended.image, ended.channel_axis),
+                **labels_keywords(ended.image, ended.axes),
             )
         else:
             layer = shown.layer
@@ -378,7 +381,7 @@ class SegmentationPanel(Container[Widget]):
             region_features,
             labels,
             ended.image,
-            ended.channel_axis,
+            ended.axes,
             _connect={"returned": set_features},
         )
 
@@ -425,15 +428,19 @@ class SegmentationPanel(Container[Widget]):
             active.stop.set()
             active.labels.editable = True
 
-    def _channel_choices(self, _widget: object) -> list[tuple[str, int | None]]:
+    def _axes_choices(self, _widget: object) -> list[tuple[str, str | None]]:
         layer = self.image.value
-        return channel_choices(layer) if layer is not None else []
+        return axes_choices(layer) if layer is not None else []
 
     def _on_image_changed(self) -> None:
-        self.channels.reset_choices()
+        self.axes.reset_choices()
         layer = self.image.value
-        self.channels.visible = layer is not None and layer.ndim > 2
+        self.axes.visible = layer is not None and layer.ndim > 2
+        self._on_axes_changed()
         self._show_buttons()
+
+    def _on_axes_changed(self) -> None:
+        self.volumes.visible = "zyx" in (self.axes.value or "").replace("c", "")
 
     def _on_more_changed(self, more: bool) -> None:
         self._folded.visible = more

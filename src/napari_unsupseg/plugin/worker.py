@@ -34,7 +34,9 @@ class Request:
     ----------
     image : array_like
         Data of the Image layer.
-    channel_axis : int or None
+    axes : str
+        As in `napari_unsupseg.segment`.
+    spatial_ndim : int
         As in `napari_unsupseg.segment`.
     settings : Settings
         The settings.
@@ -47,7 +49,8 @@ class Request:
     """
 
     image: ArrayLike
-    channel_axis: int | None
+    axes: str
+    spatial_ndim: int
     settings: Settings
     device: str
     update_every: int
@@ -66,7 +69,7 @@ class Update:
         Clusters left.
     factor : int
         Pixels of the image along a side of each that was trained on.
-    labels : ndarray of uint8 or uint16, shape (Y, X), or None
+    labels : ndarray of uint8 or uint16, shape (..., Y, X), or None
         Labels, at every N-th iteration and after the last one.
     is_over : bool
         Whether the training is, and segments are being made.
@@ -146,7 +149,8 @@ def run(request: Request, stop: threading.Event) -> Generator[Update, None, Outc
         step = None
         iteration = 0
         history = LabelHistory(request.history_bytes)
-        for step in segmenter.steps(request.image, channel_axis=request.channel_axis):
+        steps = segmenter.steps(request.image, axes=request.axes, spatial_ndim=request.spatial_ndim)
+        for step in steps:
             is_over = step.iteration == iteration  # training is: only labels change now
             iteration = step.iteration
             shown = is_over or iteration == 1 or iteration % request.update_every == 0

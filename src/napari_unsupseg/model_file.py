@@ -1,0 +1,160 @@
+"""A trained network in a file: its weights, what it was trained with, and nothing that runs."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+import napari_unsupseg
+from napari_unsupseg.errors import FileError, SettingError
+from napari_unsupseg.files import replacing
+from napari_unsupseg.network import Components, Network, PixelNorm, build_network
+from napari_unsupseg.settings import Settings
+
+__all__ = ["Model", "read_model", "write_model"]
+
+FORMAT = "napari-unsupseg network"
+VERSION = 1  # of the format; a reader knows those up to its own
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network, and what its labels depend on beside it.
+
+    Attributes
+    ----------
+    network : Network
+        Its greatest response at a pixel is the label's, minus 1.
+    settings : Settings
+        Those of its run.
+    is_rgb : bool
+        Whether it was trained on red, green and blue.
+    """
+
+    network: Network
+    settings: Settings
+    is_rgb: bool
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the images it takes."""
+        return int(next(self.network.parameters()).shape[1])
+
+    @property
+    def spatial_ndim(self) -> int:
+        """Axes of a frame, 2 or 3."""
+        return self.network.classifier.weight.ndim - 2
+
+
+def write_model(path: Path, model: Model) -> None:
+    """Write a trained network.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write or replace; usually it ends in ``.unsupseg``.
+    model : Model
+        What to write.
+
+    Raises
+    ------
+    SettingError
+        If a caller's module is part of the network: a file could not say how to build it.
+    FileError
+        If the file cannot be written.
+    """
+    if not isinstance(model.network.features, Components):
+        raise SettingError("a network with features of your own cannot be saved: save your module")
+    tensors = _tensors(model.network)
+    header = {
+        "version": napari_unsupseg.__version__,
+        "settings": model.settings.to_dict(),
+        "channels": model.n_channels,
+        "rgb": model.is_rgb,
+        "spatial_ndim": model.spatial_ndim,
+        "sha256": _digest(tensors),
+    }
+    metadata = {"format": FORMAT, "format_version": str(VERSION), "header": json.dumps(header)}
+    with replacing(path) as partial:
+        partial.write_bytes(save(tensors, metadata))
+
+
+def read_model(path: Path) -> Model:
+    """Read a trained network.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `write_model` wrote.
+
+    Returns
+    -------
+    Model
+        On the CPU.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, of another kind, damaged, changed, or of a newer version.
+    """
+    if not path.is_file():
+        raise FileError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise FileError(
+            f"{path}: is no network of napari-unsupseg, or damaged ({error})"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise FileError(f"{path}: is no network of napari-unsupseg; save one with Segmenter.save")
+    try:
+        version = int(metadata["format_version"])
+        if version > VERSION:
+            raise FileError(
+                f"{path}: was written by a newer napari-unsupseg (format {version}, this one knows "
+                f"{VERSION}); update napari-unsupseg"
+            )
+        header = json.loads(metadata["header"])
+        if header["sha256"] != _digest(tensors):
+            raise ValueError("its weights are not those that were written")
+        settings = Settings.from_dict(header["settings"])
+        return Model(_network(header, settings, tensors), settings, bool(header["rgb"]))
+    except FileError:
+        raise
+    # a header that is not as it was written can be wrong in any way
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise FileError(f"{path}: is damaged or was changed ({reason})") from error
+
+
+def _network(
+    header: dict[str, Any], settings: Settings, tensors: dict[str, torch.Tensor]
+) -> Network:
+    """Build the network of a header, with given tensors."""
+    # any frame will do: it tells the network its channels and axes
+    frame = torch.zeros(1, header["channels"], *[1] * header["spatial_ndim"])
+    network = build_network(frame, settings)
+    network.load_state_dict(tensors)
+    for part in network.modules():
+        if isinstance(part, PixelNorm):
+            part.take(part.mean.clone(), part.variance.clone())
+    return network
+
+
+def _tensors(network: Network) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+
+
+def _digest(tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()

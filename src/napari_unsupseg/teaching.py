@@ -1,0 +1,68 @@
+"""A network learns the clusters that a run has kept, so that it finds them in other images too."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import torch
+
+from napari_unsupseg.images import PreparedImage
+from napari_unsupseg.network import Network
+from napari_unsupseg.settings import Settings
+from napari_unsupseg.training import Labels, SelfTraining
+from napari_unsupseg.views import make_view
+
+__all__ = ["teach"]
+
+PIXELS = 2**14  # to learn from, in tiles at full size from all over the image
+ITERATIONS = 60
+BALANCE = 0.3  # the rarer a cluster the more its pixels count
+
+
+def teach(
+    network: Network,
+    image: PreparedImage,
+    labels: Labels,
+    settings: Settings,
+    precision: torch.dtype,
+) -> Network:
+    """Train a copy of a network on labels as they are, in place of the vote of its own.
+
+    Parameters
+    ----------
+    network : Network
+        As self-training has left it.
+    image : PreparedImage
+        The image.
+    labels : ndarray of unsigned integers, shape (..., Y, X)
+        Its labels, at most q of them; 0 at pixels that take no part.
+    settings : Settings
+        Those of the run.
+    precision : torch.dtype
+        Of the features.
+
+    Returns
+    -------
+    Network
+        Its greatest response at a pixel is the label's, minus 1.
+    """
+    # as one more channel the labels go where the pixels go
+    both = np.concatenate([image.values, labels[np.newaxis].astype(np.float32)])
+    view = make_view(
+        dataclasses.replace(image, values=both),
+        factor=1,
+        max_pixels=PIXELS,
+        superpixels=0,
+        compactness=settings.compactness,
+        seed=settings.seed,
+    )
+    target = torch.from_numpy(view.image.values[-1].astype(np.int64)).sub_(1).clamp_(min=0)
+    seen = dataclasses.replace(view.image, values=np.ascontiguousarray(view.image.values[:-1]))
+    taught = copy.deepcopy(network)
+    learning = dataclasses.replace(settings, balance=BALANCE, continuity=0, min_clusters=0)
+    training = SelfTraining(taught, learning, precision)
+    view = dataclasses.replace(view, image=seen)
+    for _ in training.run(view, ITERATIONS, target=target.to(network.device)):
+        pass
+    training.take_statistics(view)
+    return taught
