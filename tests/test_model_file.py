@@ -122,13 +122,9 @@ def test_images_of_another_kind(fitted, image, sentence):
 
 
 def test_volumes_do_not_go_with_planes(path):
+    volume = np.random.default_rng(0).random((4, 20, 20))
     with pytest.raises(ImageError, match="spatial_ndim is 3 and the network was trained with 2"):
-        Segmenter.load(path).fit(
-            np.random.default_rng(0).random((4, 20, 20)),
-            axes="zyx",
-            spatial_ndim=3,
-            warm_start=True,
-        )
+        Segmenter.load(path).fit(volume, axes="zyx", spatial_ndim=3, warm_start=True)
 
 
 def rewritten(path, change_header=None, change_tensors=None, **metadata):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.axes import CHANNELS, SAMPLES, resolve_axes
 from napari_unsupseg.errors import ImageDtypeError, ImageError
+from napari_unsupseg.lazy import is_lazy
 from napari_unsupseg.settings import IntensityRule
 
 __all__ = ["ImageChannels", "PreparedImage", "prepare", "split_channels"]
@@ -24,7 +25,7 @@ class ImageChannels:
 
     Attributes
     ----------
-    values : ndarray, shape (C, Y, X) or (C, ..., Y, X)
+    values : ndarray or dask array, shape (C, Y, X) or (C, ..., Y, X)
         A view of the caller's array; axes between channels and pixels run over planes.
     is_rgb : bool
         Whether the channels are red, green and blue, rather than stains or detectors.
@@ -53,12 +54,15 @@ class PreparedImage:
         Whether the channels are red, green and blue.
     spatial_ndim : int
         Axes of a frame, 2 or 3, the last ones; those between channels and frame run over frames.
+    limits : ndarray of float64, shape (C, 2)
+        Intensities of each channel that have become 0 and 1.
     """
 
     values: NDArray[np.float32]
     valid: NDArray[np.bool_]
     is_rgb: bool
     spatial_ndim: int = 2
+    limits: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros((0, 2)))
 
     @property
     def is_constant(self) -> bool:
@@ -141,6 +145,7 @@ def prepare(
     mask: ArrayLike | None = None,
     intensity: IntensityRule = "auto",
     spatial_ndim: int = 2,
+    limits: NDArray[np.float64] | None = None,
 ) -> PreparedImage:
     """Bring the intensities of an image to [0, 1] and find the pixels that take part.
 
@@ -158,6 +163,8 @@ def prepare(
         one image have them in common.
     spatial_ndim : int
         2 if frames are planes, 3 if they are volumes.
+    limits : ndarray of float64, shape (C, 2), optional
+        Intensities of each channel that become 0 and 1; by default as `intensity` says.
 
     Returns
     -------
@@ -179,21 +186,35 @@ def prepare(
             f": beside channels it has {image.axes!r}; name its axes with axes"
         )
     valid = _valid_pixels(raw, mask)
-    if intensity == "auto":
-        intensity = "range" if image.is_rgb and raw.dtype == np.uint8 else "percentile"
-    scale = _scale_by_range if intensity == "range" else _scale_by_percentiles
-    data = np.ma.getdata(raw)
+    is_range = _is_range(image, intensity)
+    if limits is None:
+        find = _range_of_dtype if is_range else _percentiles
+        limits = np.array([find(channel, valid) for channel in np.ma.getdata(raw)])
     values = np.empty(raw.shape, dtype=np.float32)
-    for channel, scaled in zip(data, values, strict=True):
-        scaled[...] = scale(channel, valid)
+    # single precision holds every integer of 16 bits
+    exact = np.float32 if is_range and raw.dtype.itemsize <= 2 else np.float64
+    for channel, scaled, (low, high) in zip(np.ma.getdata(raw), values, limits, strict=True):
+        if low == high:
+            scaled[...] = 0
+        else:
+            scaled[...] = ((channel.astype(exact) - low) / (high - low)).clip(0, 1)
     if not valid.all():
         values[:, ~valid] = 0
-    return PreparedImage(values, valid, image.is_rgb, spatial_ndim)
+    return PreparedImage(values, valid, image.is_rgb, spatial_ndim, limits)
+
+
+def _is_range(image: ImageChannels, intensity: IntensityRule) -> bool:
+    """Tell whether intensities are brought to 0…1 by the range of their data type."""
+    if intensity == "auto":
+        return bool(image.is_rgb and image.values.dtype == np.uint8)
+    return intensity == "range"
 
 
 def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
+    array: Any
     try:
-        array = image if isinstance(image, np.ma.MaskedArray) else np.asarray(image)
+        is_kept = isinstance(image, np.ma.MaskedArray) or is_lazy(image)
+        array = image if is_kept else np.asarray(image)
     except ValueError as error:
         raise ImageError(f"image is not an array of one shape ({error})") from error
     if array.dtype.kind not in "buif":
@@ -201,7 +222,8 @@ def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
             f"image has dtype {array.dtype}; expected bool, integers or floats"
             + (", for example its magnitude np.abs(image)" if array.dtype.kind == "c" else "")
         )
-    return array
+    numbers: NDArray[np.generic] = array
+    return numbers
 
 
 def _require_pixels(array: NDArray[np.generic]) -> None:
@@ -241,31 +263,24 @@ def _valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArray[n
     return valid
 
 
-def _scale_by_percentiles(
-    channel: NDArray[np.generic], valid: NDArray[np.bool_]
-) -> NDArray[np.float32]:
+def _percentiles(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the intensities that become 0 and 1; alike if all are."""
     inside = channel[valid].astype(np.float64)
     low, high = np.percentile(inside, PERCENTILES)
     if low == high:  # fewer bright pixels than the percentiles see
         low, high = inside.min(), inside.max()
-    if low == high:
-        return np.zeros(channel.shape, dtype=np.float32)
-    scaled: NDArray[np.float64] = (channel.astype(np.float64) - low) / (high - low)
-    return scaled.clip(0, 1).astype(np.float32)
+    return float(low), float(high)
 
 
-def _scale_by_range(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _range_of_dtype(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the intensities that become 0 and 1, by the data type alone."""
     if channel.dtype.kind in "ui":
         info = np.iinfo(channel.dtype.str)
-        # single precision holds every integer of 16 bits
-        exact = np.float32 if channel.dtype.itemsize <= 2 else np.float64
-        numbers: NDArray[Any] = channel.astype(exact)
-        scaled: NDArray[Any] = (numbers - info.min) / (float(info.max) - info.min)
-        return scaled.astype(np.float32, copy=False)
+        return float(info.min), float(info.max)
     inside = channel[valid].astype(np.float64)
     if inside.min() < 0 or inside.max() > 1:
         raise ImageError(
             f"image has floats from {inside.min():g} to {inside.max():g}, and intensity 'range' "
             "expects them in 0…1; use intensity='percentile' or rescale the image"
         )
-    return channel.astype(np.float32)
+    return 0.0, 1.0

@@ -50,6 +50,13 @@ class Model:
         """Axes of a frame, 2 or 3."""
         return self.network.classifier.weight.ndim - 2
 
+    @property
+    def halo(self) -> int:
+        """Pixels around a pixel that its label depends on, along each axis."""
+        if not isinstance(self.network.features, Components):
+            raise SettingError("nobody knows how far features of your own see: use a NumPy array")
+        return len(self.network.features)
+
 
 def write_model(path: Path, model: Model) -> None:
     """Write a trained network.

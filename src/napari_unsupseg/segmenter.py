@@ -24,10 +24,12 @@ from napari_unsupseg.devices import (
 )
 from napari_unsupseg.errors import ImageError, SettingError
 from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, check_cut, without_small
-from napari_unsupseg.images import PreparedImage, prepare, split_channels
+from napari_unsupseg.images import ImageChannels, PreparedImage, prepare, split_channels
+from napari_unsupseg.lazy import draw_crops, is_large, is_lazy, map_tiles
 from napari_unsupseg.model_file import Model, read_model, write_model
 from napari_unsupseg.network import Network, build_network
 from napari_unsupseg.prediction import predict
+from napari_unsupseg.segments import label_dtype
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.stages import required_bytes, train
 from napari_unsupseg.teaching import teach
@@ -56,7 +58,8 @@ def segment(
     Parameters
     ----------
     image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or of more axes
-        Bool, integers or floats.
+        Bool, integers or floats. Of a dask array of more than 2²⁵ values crops are trained on,
+        and labels are a dask array too, computed chunk by chunk when they are asked for.
     axes : str, optional
         What each axis is, one letter an axis: ``y`` and ``x``, ``c`` for channels, ``s`` for the
         samples of RGB; any other, such as ``z`` or ``t``, runs over planes. By default two axes
@@ -225,6 +228,8 @@ class Segmenter:
         ):
             pass
         self.labels_, self.n_iterations_ = step.labels, step.iteration
+        if is_large(image):
+            self.labels_ = self.predict(image, axes=axes, channel_axis=channel_axis)
         return self
 
     def steps(
@@ -263,6 +268,8 @@ class Segmenter:
         """
         known = self._model if warm_start else None
         channels = split_channels(image, axes, channel_axis)
+        if is_lazy(channels.values):
+            channels, mask = self._loaded(channels, spatial_ndim, mask)
         n_channels, *size = channels.values.shape
         n_bytes = required_bytes(n_channels, math.prod(size), self.settings)
         require_memory(n_bytes, self.device)
@@ -280,6 +287,22 @@ class Segmenter:
         with naming_out_of_memory(self.device):
             self._network = self._first_network(known)
         yield from self._train()
+
+    def _loaded(
+        self, channels: ImageChannels, spatial_ndim: int, mask: ArrayLike | None
+    ) -> tuple[ImageChannels, ArrayLike | None]:
+        """Return a lazy image computed whole, or crops of it if it is large."""
+        values: Any = channels.values
+        if not is_large(values):
+            return dataclasses.replace(channels, values=values.compute()), mask
+        if mask is not None:
+            raise ImageError(
+                "a mask cannot go with an image that is too large to load; set what it leaves out "
+                "to NaN"
+            )
+        crops = draw_crops(values, spatial_ndim, self.settings.seed)
+        axes = "n" + channels.axes[-spatial_ndim:]
+        return dataclasses.replace(channels, values=crops, axes=axes), None
 
     def _first_network(self, known: Model | None) -> Network:
         """Return the network that a run begins with."""
@@ -353,7 +376,8 @@ class Segmenter:
         Parameters
         ----------
         image : array_like
-            An image of any size, of the same channels, or a series of them.
+            An image of any size, of the same channels, or a series of them. Labels of a dask
+            array are a dask array.
         axes : str, optional
             As in `segment`.
         channel_axis : int, optional
@@ -386,17 +410,60 @@ class Segmenter:
         (50, 60)
         """
         check_cut(n_segments, granularity)
+        is_cut = granularity is not None or n_segments is not None
         model = self._model
         channels = split_channels(image, axes, channel_axis)
+        if is_lazy(channels.values):
+            return self._predict_lazily(channels, mask, is_cut)
         prepared = prepare(channels, mask, self.settings.intensity, model.spatial_ndim)
         _require_same_kind(model, prepared)
         labels = predict(model.network, prepared, precision=self.precision)
-        if granularity is None and n_segments is None:
+        if not is_cut:
             if self.settings.min_size > 1:
                 labels = without_small(labels, prepared, self.settings.min_size)
             return labels
         hierarchy = build_hierarchy(prepared, [labels], min_size=self.settings.min_size)
         return hierarchy.cut(n_segments=n_segments, level=granularity)
+
+    def _predict_lazily(
+        self, channels: ImageChannels, mask: ArrayLike | None, is_cut: bool
+    ) -> Labels:
+        """Return labels of a lazy image as a dask array, by intensities of crops of it."""
+        if mask is not None or is_cut or self.settings.min_size > 1:
+            raise ImageError(
+                "of a dask array only clusters can be predicted, without mask, granularity, "
+                "n_segments or min_size; compute a part of it for these"
+            )
+        model, values = self._model, channels.values
+        crops = draw_crops(values, model.spatial_ndim, self.settings.seed)
+        of_crops = dataclasses.replace(
+            channels, values=crops, axes="n" + channels.axes[-model.spatial_ndim :]
+        )
+        prepared = prepare(of_crops, None, self.settings.intensity, model.spatial_ndim)
+        _require_same_kind(model, prepared)
+
+        dtype = label_dtype(self.settings.max_clusters)
+
+        def label(part: NDArray[np.generic]) -> Labels:
+            if part.dtype.kind == "f" and np.isnan(part).any(axis=0).all():
+                return np.zeros(part.shape[1:], dtype=dtype)
+            found = prepare(
+                dataclasses.replace(channels, values=part),
+                None,
+                self.settings.intensity,
+                model.spatial_ndim,
+                prepared.limits,
+            )
+            return predict(model.network, found, precision=self.precision)
+
+        labels: Labels = map_tiles(
+            values,
+            label,
+            halo=model.halo,
+            spatial_ndim=model.spatial_ndim,
+            dtype=dtype,
+        )
+        return labels
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network of a run, to be used on other images.

@@ -1,0 +1,131 @@
+"""Images that are larger than memory: dask arrays, of which only parts are ever computed."""
+
+import itertools
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["draw_crops", "is_large", "is_lazy", "map_tiles"]
+
+LOADED_VALUES = 2**25  # an image of no more is computed whole
+CROPS_PIXELS = 2**21  # of all crops together
+CROP = {2: (512, 512), 3: (32, 256, 256)}
+
+
+def is_lazy(image: Any) -> bool:
+    """Tell whether an image is a dask array.
+
+    Parameters
+    ----------
+    image : object
+        What a caller gave.
+
+    Returns
+    -------
+    bool
+        False also if dask is not there.
+    """
+    dask = sys.modules.get("dask.array")  # who has such an array has loaded it
+    return dask is not None and isinstance(image, dask.Array)
+
+
+def is_large(image: Any) -> bool:
+    """Tell whether an image is a dask array that is not computed whole.
+
+    Parameters
+    ----------
+    image : object
+        What a caller gave.
+
+    Returns
+    -------
+    bool
+        Whether it has more than 2²⁵ values.
+    """
+    return is_lazy(image) and image.size > LOADED_VALUES
+
+
+def draw_crops(values: Any, spatial_ndim: int, seed: int) -> NDArray[np.generic]:
+    """Compute parts of an image, evenly from all over it.
+
+    Parameters
+    ----------
+    values : dask array, shape (C, ..., Y, X)
+        The image.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+    seed : int
+        Decides which parts.
+
+    Returns
+    -------
+    ndarray, shape (C, crops, y, x) or (C, crops, z, y, x)
+        Crops; two megapixels in all, or one crop if it has more.
+    """
+    from dask.base import compute
+
+    frame = values.shape[-spatial_ndim:]
+    lengths = [min(n, side) for n, side in zip(frame, CROP[spatial_ndim], strict=True)]
+    steps: list[Sequence[int]] = [range(n) for n in values.shape[1:-spatial_ndim]]
+    steps += [range(0, n - length + 1, length) for n, length in zip(frame, lengths, strict=True)]
+    n_places = math.prod(map(len, steps))
+    n_crops = min(n_places, max(1, CROPS_PIXELS // math.prod(lengths)))
+    # one of each equal share of the places, in the order of the file
+    bounds = np.linspace(0, n_places, n_crops + 1).astype(int)
+    random = np.random.default_rng(seed)
+    crops = []
+    for low, high in itertools.pairwise(bounds):
+        place = np.unravel_index(random.integers(low, high), [len(step) for step in steps])
+        corner = [step[index] for step, index in zip(steps, place, strict=True)]
+        leading = tuple(int(index) for index in corner[:-spatial_ndim])
+        within = tuple(
+            slice(int(at), int(at) + n)
+            for at, n in zip(corner[-spatial_ndim:], lengths, strict=True)
+        )
+        crops.append(values[:, *leading, *within])
+    return np.stack(compute(*crops), axis=1)
+
+
+def map_tiles(
+    values: Any,
+    label: Callable[[NDArray[np.generic]], NDArray[np.unsignedinteger]],
+    *,
+    halo: int,
+    spatial_ndim: int,
+    dtype: type[np.unsignedinteger],
+) -> Any:
+    """Label an image chunk by chunk, each with what the network sees around it.
+
+    Parameters
+    ----------
+    values : dask array, shape (C, ..., Y, X)
+        The image.
+    label : callable
+        Labels (..., y, x) of a part (C, ..., y, x).
+    halo : int
+        Pixels around a chunk that its labels depend on.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+    dtype : type
+        Of the labels.
+
+    Returns
+    -------
+    dask array, shape (..., Y, X)
+        The labels, not computed yet.
+    """
+    import dask.array as da
+
+    values = values.rechunk({0: -1})
+    n_leading = values.ndim - 1 - spatial_ndim
+    depth = {axis: 0 if axis <= n_leading else halo for axis in range(values.ndim)}
+    around = da.overlap.overlap(values, depth, boundary="none")
+    labels = around.map_blocks(
+        label, drop_axis=0, dtype=dtype, meta=np.empty((0,) * (values.ndim - 1), dtype)
+    )
+    inner = {axis - 1: extent for axis, extent in depth.items() if axis}
+    return da.overlap.trim_internal(labels, inner, boundary="none")
