@@ -1,5 +1,6 @@
 import time
 
+import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Labels
@@ -314,6 +315,14 @@ def test_a_stack_is_segmented_whole(viewer, panel, qtbot, volumes):
     assert {"centroid_z", "centroid_y", "area"} <= set(labels.features)
     panel.granularity.value = 0.4
     assert viewer.layers["stack segments"].data.shape == stack.shape
+
+
+def test_an_image_that_cannot_be_loaded_is_not(viewer, panel, qtbot, notes):
+    viewer.add_image(da.zeros((30_000, 30_000), dtype=np.uint8), contrast_limits=(0, 255))
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    assert "too large to be loaded into the panel" in notes[-1].message
+    assert len(viewer.layers) == 1
 
 
 def test_volumes_need_three_axes(viewer, panel):

@@ -1,0 +1,181 @@
+"""How far it reaches: a volume, a slide larger than memory, a folder.
+
+python -m benchmarks.scale volume --image stack.tif
+python -m benchmarks.scale slide --image tissue.png --side 20000
+python -m benchmarks.scale folder --image photograph.jpg --count 50
+"""
+
+import enum
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import dask
+import dask.array as da
+import numpy as np
+import typer
+import zarr
+from imageio.v3 import imwrite
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.options import SetOption, settings_from
+from benchmarks.speed import peak_memory
+from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg.batch import Job, Options
+from napari_unsupseg.cluster import run_side_by_side
+from napari_unsupseg.files import read_image
+
+VOLUME = (64, 512, 512)
+CHUNK = 1024  # pixels, side of the slide's chunks
+
+What = enum.StrEnum("What", ["volume", "slide", "folder"])
+
+
+def main(
+    what: What,
+    image: Annotated[Path, typer.Option(help="Image file, continued in mirrors.")],
+    side: Annotated[int, typer.Option(help="Pixels along a side of the slide.")] = 20_000,
+    count: Annotated[int, typer.Option(help="Images in the folder.")] = 50,
+    set_: SetOption = [],  # noqa: B006
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+) -> None:
+    """Print seconds and the most memory that this process has had."""
+    settings = settings_from("standard", set_)
+    pixels = read_image(image)
+    if what is What.volume:
+        report = measure_volume(pixels, settings)
+    elif what is What.slide:
+        report = measure_slide(pixels, side, settings)
+    else:
+        report = measure_folder(pixels, count, settings)
+    report["most memory, GB"] = peak_memory() / 1e9
+    table = Table(title=f"{what}, {os.cpu_count()} cores", show_header=False)
+    for name, value in report.items():
+        table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else str(value))
+    Console().print(table)
+    if json_:
+        json_.write_text(json.dumps(report, indent=1))
+
+
+def measure_volume(stack: NDArray[np.generic], settings: Settings) -> dict[str, Any]:
+    """Segment a volume of 64 × 512 × 512.
+
+    Parameters
+    ----------
+    stack : ndarray, shape (Z, Y, X)
+        Mirrored to that size.
+    settings : Settings
+        Of the run.
+
+    Returns
+    -------
+    dict
+        Seconds and iterations.
+    """
+    beyond = [(0, max(0, n - have)) for n, have in zip(VOLUME, stack.shape, strict=True)]
+    volume = np.pad(stack, beyond, mode="symmetric")[tuple(map(slice, VOLUME))]
+    start = time.perf_counter()
+    segmenter = Segmenter(settings).fit(volume, axes="zyx", spatial_ndim=3)
+    return {
+        "voxels": " × ".join(map(str, volume.shape)),
+        "settled, s": time.perf_counter() - start,
+        "iterations": segmenter.n_iterations_,
+        "clusters": len(np.unique(segmenter.labels_)),
+    }
+
+
+def measure_slide(tile: NDArray[np.uint8], side: int, settings: Settings) -> dict[str, Any]:
+    """Segment a slide on disk, and write its labels.
+
+    Parameters
+    ----------
+    tile : ndarray of uint8, shape (y, x, 3)
+        The slide is made of it and its mirrors.
+    side : int
+        Pixels along a side of the slide.
+    settings : Settings
+        Of the run.
+
+    Returns
+    -------
+    dict
+        Seconds and megapixels a second.
+    """
+    pair = np.concatenate([tile, tile[::-1]])
+    period = np.concatenate([pair, pair[:, ::-1]], axis=1)
+    with tempfile.TemporaryDirectory() as folder:
+        slide = zarr.create_array(
+            f"{folder}/slide.zarr", shape=(side, side, 3), chunks=(CHUNK, CHUNK, 3), dtype="uint8"
+        )
+        for top in range(0, side, CHUNK):
+            rows = np.arange(top, min(top + CHUNK, side)) % len(period)
+            slide[top : top + CHUNK] = period[
+                rows[:, np.newaxis], np.arange(side) % period.shape[1]
+            ]
+        lazy = da.from_zarr(slide)
+        start = time.perf_counter()
+        segmenter = Segmenter(settings)
+        for _ in segmenter.steps(lazy):
+            pass
+        trained = time.perf_counter()
+        labels = segmenter.predict(lazy)
+        taught = time.perf_counter()
+        with dask.config.set(scheduler="sync"):
+            labels.to_zarr(f"{folder}/labels.zarr")
+        written = time.perf_counter()
+    return {
+        "pixels": f"{side} × {side}",
+        "trained, s": trained - start,
+        "taught, s": taught - trained,
+        "predicted and written, s": written - taught,
+        "megapixels a second": side**2 / 1e6 / (written - taught),
+    }
+
+
+def measure_folder(pixels: NDArray[np.generic], count: int, settings: Settings) -> dict[str, Any]:
+    """Segment as many images as asked for by one worker and by two.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (Y, X) or (Y, X, 3)
+        The images are parts of it, a quarter of its size.
+    count : int
+        How many.
+    settings : Settings
+        Of the runs.
+
+    Returns
+    -------
+    dict
+        Seconds, and their ratio.
+    """
+    height, width = (n // 2 for n in pixels.shape[:2])
+    random = np.random.default_rng(0)
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = []
+        for index in range(count):
+            top, left = random.integers(height), random.integers(width)
+            path = Path(folder) / f"{index}.png"
+            imwrite(path, pixels[top : top + height, left : left + width])
+            jobs.append(Job(path, Path(folder) / f"{index}.tif"))
+        options = Options(settings=settings, device="cpu", overwrite=True)
+        for workers in (1, 2):
+            start = time.perf_counter()
+            list(run_side_by_side(jobs, options, workers))
+            seconds.append(time.perf_counter() - start)
+    return {
+        "images": f"{count} of {height} × {width}",
+        "one worker, s": seconds[0],
+        "two workers, s": seconds[1],
+        "times as fast": seconds[0] / seconds[1],
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)
