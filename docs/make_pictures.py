@@ -1,8 +1,9 @@
 """Take the documentation's pictures: a napari window before, during and after a run, and its cuts.
 
-    python docs/make_pictures.py [--image FILE --channel-axis 0] [--out FOLDER]
+    python docs/make_pictures.py [--image FILE --axes zyx] [--volumes] [--out FOLDER]
 
-Writes the window at each moment, and the canvases side by side. Without a display it needs
+Writes the window at each moment, and the canvases side by side; of a stack or movie also at other
+planes, and in 3D. Without a display it needs
 Xvfb: ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_pictures.py``.
 """
 
@@ -14,7 +15,7 @@ import numpy as np
 from imageio.v3 import imwrite
 from qtpy.QtTest import QTest
 
-from napari_unsupseg.files import read_image
+from napari_unsupseg.files import read_axes, read_image
 from napari_unsupseg.samples import tissue
 
 PLUGIN = "napari-unsupseg"
@@ -22,6 +23,7 @@ WINDOW = (1200, 800)
 SCALE = 1.5
 UPDATES = {"early": 5, "late": 20}
 LEVELS = (0.2, 0.35, 0.5)
+PLANES = (0.3, 0.5, 0.7)  # of all
 TICK_MS = 20
 REDRAW_MS = 300
 
@@ -30,7 +32,8 @@ def main() -> None:
     """Run the panel on an image as a user would, and keep what is seen."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--image", type=Path, help="image file; by default the tissue sample")
-    parser.add_argument("--channel-axis", type=int)
+    parser.add_argument("--axes", help="one letter an axis; by default as the file says")
+    parser.add_argument("--volumes", action="store_true", help="segment volumes, not planes")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -41,8 +44,10 @@ def main() -> None:
     viewer.window.resize(*WINDOW)
     viewer.add_image(image, name=name)
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN)
-    if options.channel_axis is not None:
-        panel.channels.value = options.channel_axis
+    axes = options.axes or (options.image and read_axes(options.image))
+    if axes:
+        panel.axes.value = axes
+    panel.volumes.value = options.volumes
     canvases = []
 
     def shoot(moment: str) -> None:
@@ -71,6 +76,15 @@ def main() -> None:
         panel.granularity.value = level
         shoot(f"granularity_{level}")
     imwrite(options.out / f"{name}_segments.png", np.hstack(canvases))
+    if viewer.dims.ndim > 2:
+        viewer.layers[-1].visible, labels.visible = False, True
+        canvases.clear()
+        for share in PLANES:
+            viewer.dims.set_current_step(0, int(share * viewer.dims.nsteps[0]))
+            shoot(f"plane_{share}")
+        viewer.dims.ndisplay = 3
+        shoot("3d")
+        imwrite(options.out / f"{name}_planes.png", np.hstack(canvases))
     viewer.close()
     if np.array_equal(*seen):
         raise SystemExit("the labels did not change from one update to the next")
