@@ -161,7 +161,7 @@ def test_the_images_of_a_dead_worker_are_done_by_another(folder, tmp_path):
         Job(path, tmp_path / "out" / f"{path.stem}.tif") for path in sorted(folder.glob("*.png"))
     ]
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=2, threads_per_worker=1, dashboard_address=":0"
     ) as cluster:
         done = run_side_by_side(jobs, options, scheduler=cluster.scheduler_address)
         reports = [next(done)]

@@ -51,7 +51,7 @@ def run_side_by_side(
         try:
             where = scheduler or stack.enter_context(
                 distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, dashboard_address=None
+                    n_workers=workers, threads_per_worker=1, dashboard_address=":0"
                 )
             )
             client = stack.enter_context(distributed.Client(where, timeout="10s"))
