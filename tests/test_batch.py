@@ -192,3 +192,23 @@ def test_the_command_line_and_the_library_agree_on_a_stack(tmp_path):
     result = call("segment", tmp_path / "a.tif", "-o", out, *QUICK, "--axes", "zyx")
     assert result.exit_code == 0, result.stderr
     np.testing.assert_array_equal(tifffile.imread(out), segment(stack, axes="zyx", **SMALL))
+
+
+@pytest.mark.parametrize(
+    ("options", "spacing"),
+    [
+        pytest.param([], (2.5, 0.5, 0.5), id="as the file says"),
+        pytest.param(["--z-spacing", 4], (4, 1, 1), id="as the user says"),
+    ],
+)
+def test_volumes_follow_their_spacing(tmp_path, options, spacing):
+    volume = np.random.default_rng(0).integers(0, 4000, (6, 30, 40), np.uint16)
+    tifffile.imwrite(
+        tmp_path / "v.tif", volume, imagej=True, resolution=(2, 2),
+        metadata={"axes": "ZYX", "unit": "um", "spacing": 2.5},
+    )  # fmt: skip
+    out = tmp_path / "o.tif"
+    result = call("segment", tmp_path / "v.tif", "-o", out, *QUICK, "--spatial-ndim", 3, *options)
+    assert result.exit_code == 0, result.stderr
+    expected = segment(volume, axes="zyx", spatial_ndim=3, spacing=spacing, **SMALL)
+    np.testing.assert_array_equal(tifffile.imread(out), expected)

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.backprop import Backpropagation
+from napari_unsupseg.errors import ImageError
 from napari_unsupseg.hierarchy import build_hierarchy
 from napari_unsupseg.images import prepare, split_channels
 from napari_unsupseg.network import build_network
 from napari_unsupseg.outlines import refine_outlines
 from napari_unsupseg.prediction import predict
 from napari_unsupseg.segments import connected_components
-from napari_unsupseg.views import Montage, make_view
+from napari_unsupseg.superpixels import compute_superpixels
+from napari_unsupseg.views import Montage, enlarge, make_view, shrink
 
 from .conftest import SMALL
 
@@ -162,3 +164,41 @@ def test_outlines_do_not_reach_from_frame_to_frame():
     together = refine_outlines(segments, colours, means)
     for one, *of_frame in zip(together, segments, colours, strict=True):
         np.testing.assert_array_equal(one, refine_outlines(*of_frame, means))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "factor", "expected"),
+    [
+        pytest.param(None, 3, (3, 3, 3), id="alike"),
+        pytest.param((3, 1, 1), 3, (1, 3, 3), id="slices far apart"),
+        pytest.param((0.5, 0.25, 0.25), 2, (1, 2, 2), id="in a unit"),
+        pytest.param((9, 1, 1), 2, (1, 2, 2), id="never less than one"),
+    ],
+)
+def test_axes_on_which_voxels_lie_apart_are_reduced_less(spacing, factor, expected):
+    volume = np.random.default_rng(0).random((7, 20, 22))
+    image = prepare(split_channels(volume, "zyx"), spatial_ndim=3, spacing=spacing)
+    smaller = shrink(image, factor)
+    assert smaller.frame_shape == tuple(
+        -(-n // by) for n, by in zip(volume.shape, expected, strict=True)
+    )
+    labels = np.arange(1, smaller.valid.size + 1).reshape(smaller.valid.shape)
+    assert enlarge(labels, factor, image).shape == volume.shape
+
+
+def test_superpixels_keep_to_a_slice_where_slices_lie_apart():
+    bright = np.zeros((12, 24, 24), bool)
+    bright[:, 12:] = bright[6:] = True  # an edge along z and one across it
+    image = np.where(bright, 0.6, 0.4) + np.random.default_rng(0).normal(0, 0.1, bright.shape)
+    depths = []
+    for spacing in ((1, 1, 1), (8, 1, 1)):
+        prepared = prepare(split_channels(image, "zyx"), spatial_ndim=3, spacing=spacing)
+        patches = compute_superpixels(prepared, 60, 1.0)
+        depths.append(np.mean([np.ptp(np.nonzero(patches == k)[0]) for k in np.unique(patches)]))
+    assert depths[1] < depths[0]
+
+
+@pytest.mark.parametrize("spacing", [(1, 1), (0, 1, 1), (np.inf, 1, 1), (-1, 1, 1)])
+def test_spacings_that_cannot_be(spacing):
+    with pytest.raises(ImageError, match="spacing must be 3 numbers above 0"):
+        segment(np.ones((9, 40, 40)), axes="zyx", spatial_ndim=3, spacing=spacing)

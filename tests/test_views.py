@@ -44,7 +44,7 @@ def test_enlarging_labels_every_pixel_that_takes_part(height, width, factor):
     image = some_image(height, width, share=0.5)
     smaller = shrink(image, factor).valid
     labels = (np.arange(1, smaller.size + 1).reshape(smaller.shape) * smaller).astype(np.uint16)
-    larger = enlarge(labels, factor, image.valid)
+    larger = enlarge(labels, factor, image)
     np.testing.assert_array_equal(larger > 0, image.valid)
     rows, columns = np.nonzero(image.valid)
     np.testing.assert_array_equal(larger[image.valid], labels[rows // factor, columns // factor])

@@ -78,6 +78,8 @@ class Options:
     device : str
         As in `napari_unsupseg.segment`, like `axes`, `channel_axis`, `spatial_ndim`,
         `granularity` and `n_segments`.
+    z_spacing : float or None
+        Distance of slices over that of pixels, in place of what a file says.
     known : Path or None
         File of a trained network.
     is_applied : bool
@@ -99,6 +101,7 @@ class Options:
     axes: str | None = None
     channel_axis: int | None = None
     spatial_ndim: int = 2
+    z_spacing: float | None = None
     known: Path | None = None
     is_applied: bool = False
     connected: bool = False
@@ -117,8 +120,8 @@ class Options:
     def to_dict(self) -> dict[str, Any]:
         """Return what decides the labels, beside settings and image, fit for JSON."""
         names = (
-            "axes", "channel_axis", "spatial_ndim", "connected", "segments", "granularity",
-            "n_segments", "min_area", "pixel_size",
+            "axes", "channel_axis", "spatial_ndim", "z_spacing", "connected", "segments",
+            "granularity", "n_segments", "min_area", "pixel_size",
         )  # fmt: skip
         known = {"network": self.known.name if self.known else None, "applied": self.is_applied}
         return {name: getattr(self, name) for name in names} | known
@@ -160,7 +163,11 @@ def run_job(job: Job, options: Options, watch: Watch | None = None) -> Report:
         record = segmenter.record() | {"clusters": len(np.unique(labels[labels > 0]))}
     else:
         steps = segmenter.steps(
-            image, axes=axes, spatial_ndim=options.spatial_ndim, warm_start=bool(options.known)
+            image,
+            axes=axes,
+            spatial_ndim=options.spatial_ndim,
+            spacing=_spacing(pixel_size, options),
+            warm_start=bool(options.known),
         )
         step, interrupted = (watch or _unwatched)(steps, job.image.name)
         labels, record = _labels(segmenter, step, options), segmenter.record(step)
@@ -268,6 +275,17 @@ def _pixel_size(image: Path, options: Options) -> PixelSize | None:
     if options.pixel_size:
         return PixelSize(options.pixel_size, options.pixel_size, "um")
     return read_pixel_size(image)
+
+
+def _spacing(pixel_size: PixelSize | None, options: Options) -> tuple[float, ...] | None:
+    """Return how far apart voxels are, if anybody says it."""
+    if options.spatial_ndim == 2:
+        return None
+    if options.z_spacing:
+        return options.z_spacing, 1, 1
+    if pixel_size is None or pixel_size.depth is None:
+        return None
+    return pixel_size.depth, pixel_size.height, pixel_size.width
 
 
 def _with_min_area(options: Options, pixel_size: PixelSize | None, image: Path) -> Settings:

@@ -214,6 +214,13 @@ def segment(
             "3 for one that sees volumes.",
         ),
     ] = 2,
+    z_spacing: Annotated[
+        float | None,
+        typer.Option(
+            help="Distance of slices over that of pixels, for --spatial-ndim 3; by default what "
+            "the file says."
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 1,
     scheduler: SchedulerOption = None,
@@ -239,6 +246,7 @@ def segment(
         axes=axes,
         channel_axis=channel_axis,
         spatial_ndim=spatial_ndim,
+        z_spacing=z_spacing,
         known=start_from,
         connected=connected,
         segments=segments,
@@ -374,7 +382,7 @@ def _check_labelling(options: "Options") -> None:
 
     both = options.connected and options.is_cut
     _refuse(both, "--connected and --segments are two kinds of labels: choose one")
-    for name in ("pixel_size", "min_area"):
+    for name in ("pixel_size", "min_area", "z_spacing"):
         value = getattr(options, name)
         option = "--" + name.replace("_", "-")
         _refuse(value is not None and not value > 0, f"{option} {value}: must be above 0")

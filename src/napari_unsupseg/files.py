@@ -40,11 +40,12 @@ UNITS = {
 
 
 class PixelSize(NamedTuple):
-    """Height and width of a pixel, and their unit in ASCII."""
+    """Height and width of a pixel, their unit in ASCII, and the distance of slices."""
 
     height: float
     width: float
     unit: str
+    depth: float | None = None
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -162,18 +163,23 @@ def read_pixel_size(path: Path) -> PixelSize | None:
         )
         if not y_pixels or not x_pixels:
             return None
-        return PixelSize(y_units / y_pixels, x_units / x_pixels, unit)
+        depth = (tiff.imagej_metadata or {}).get("spacing")
+        return PixelSize(y_units / y_pixels, x_units / x_pixels, unit, depth)
 
 
 def _pixel_size_of_ome(metadata: str) -> PixelSize | None:
     images = tifffile.xml2dict(metadata)["OME"].get("Image", {})
     pixels = (images[0] if isinstance(images, list) else images).get("Pixels", {})
     height, width = pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")
-    units = {UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "YX"}
+    depth = pixels.get("PhysicalSizeZ")
+    units = {
+        UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        for axis in ("ZYX" if depth else "YX")
+    }
     unit = units.pop()
     if not height or not width or unit is None or units:
         return None
-    return PixelSize(float(height), float(width), unit)
+    return PixelSize(float(height), float(width), unit, float(depth) if depth else None)
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,8 @@ class PreparedImage:
         Axes of a frame, 2 or 3, the last ones; those between channels and frame run over frames.
     limits : ndarray of float64, shape (C, 2)
         Intensities of each channel that have become 0 and 1.
+    spacing : tuple of float
+        Distance of neighbours along each axis of a frame, in any unit; empty if alike.
     """
 
     values: NDArray[np.float32]
@@ -63,6 +65,7 @@ class PreparedImage:
     is_rgb: bool
     spatial_ndim: int = 2
     limits: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros((0, 2)))
+    spacing: tuple[float, ...] = ()
 
     @property
     def is_constant(self) -> bool:
@@ -80,6 +83,11 @@ class PreparedImage:
     def n_frames(self) -> int:
         """Number of frames; 1 if the image is one."""
         return math.prod(self.valid.shape[: -self.spatial_ndim])
+
+    def factors(self, factor: int) -> tuple[int, ...]:
+        """Return how many pixels to average along each axis, `factor` along the finest."""
+        spacing = self.spacing or (1.0,) * self.spatial_ndim
+        return tuple(max(1, round(factor * min(spacing) / step)) for step in spacing)
 
     def frames(self) -> Iterator["PreparedImage"]:
         """Yield each frame as an image of its own."""
@@ -146,6 +154,7 @@ def prepare(
     intensity: IntensityRule = "auto",
     spatial_ndim: int = 2,
     limits: NDArray[np.float64] | None = None,
+    spacing: Sequence[float] | None = None,
 ) -> PreparedImage:
     """Bring the intensities of an image to [0, 1] and find the pixels that take part.
 
@@ -165,6 +174,8 @@ def prepare(
         2 if frames are planes, 3 if they are volumes.
     limits : ndarray of float64, shape (C, 2), optional
         Intensities of each channel that become 0 and 1; by default as `intensity` says.
+    spacing : sequence of float, optional
+        Distance of neighbours along each axis of a frame; by default alike.
 
     Returns
     -------
@@ -174,8 +185,8 @@ def prepare(
     Raises
     ------
     ImageError
-        If there are no volumes, the mask does not fit, no pixel is left, a value is infinite, or
-        floats lie outside [0, 1] under ``'range'``.
+        If there are no volumes, mask or spacing do not fit, no pixel is left, a value is infinite,
+        or floats lie outside [0, 1] under ``'range'``.
     """
     raw = image.values
     if spatial_ndim not in (2, 3):
@@ -185,6 +196,9 @@ def prepare(
             "spatial_ndim is 3 but the image has no axis z before y and x"
             f": beside channels it has {image.axes!r}; name its axes with axes"
         )
+    spacing = (1.0,) * spatial_ndim if spacing is None else tuple(map(float, spacing))
+    if len(spacing) != spatial_ndim or not all(0 < step < math.inf for step in spacing):
+        raise ImageError(f"spacing must be {spatial_ndim} numbers above 0, got {spacing}")
     valid = _valid_pixels(raw, mask)
     is_range = _is_range(image, intensity)
     if limits is None:
@@ -200,7 +214,7 @@ def prepare(
             scaled[...] = ((channel.astype(exact) - low) / (high - low)).clip(0, 1)
     if not valid.all():
         values[:, ~valid] = 0
-    return PreparedImage(values, valid, image.is_rgb, spatial_ndim, limits)
+    return PreparedImage(values, valid, image.is_rgb, spatial_ndim, limits, spacing)
 
 
 def _is_range(image: ImageChannels, intensity: IntensityRule) -> bool:

@@ -6,7 +6,7 @@ import functools
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,6 +46,7 @@ def segment(
     axes: str | None = None,
     channel_axis: int | None = None,
     spatial_ndim: int = 2,
+    spacing: Sequence[float] | None = None,
     mask: ArrayLike | None = None,
     granularity: float | None = None,
     n_segments: int | None = None,
@@ -70,6 +71,10 @@ def segment(
     spatial_ndim : int
         2 for a network that sees planes, and is trained on all of a series together, so that a
         cluster has the same number in each; 3 for one that sees volumes (axes z, y and x).
+    spacing : sequence of float, optional
+        Distance of neighbours along each axis of a frame, such as ``(3, 1, 1)`` for slices three
+        times as far apart as pixels: superpixels, and the reduced size that a run begins at,
+        follow it. By default all are alike.
     mask : array_like of bool, shape (..., Y, X), optional
         True where a pixel takes part; by default all that are not NaN.
     granularity : float, optional
@@ -123,7 +128,14 @@ def segment(
     """
     check_cut(n_segments, granularity)
     segmenter = Segmenter(Settings.from_preset(preset, settings), device=device)
-    segmenter.fit(image, axes=axes, channel_axis=channel_axis, spatial_ndim=spatial_ndim, mask=mask)
+    segmenter.fit(
+        image,
+        axes=axes,
+        channel_axis=channel_axis,
+        spatial_ndim=spatial_ndim,
+        spacing=spacing,
+        mask=mask,
+    )
     if granularity is None and n_segments is None:
         return segmenter.labels_
     return segmenter.hierarchy_.cut(n_segments=n_segments, level=granularity)
@@ -192,6 +204,7 @@ class Segmenter:
         axes: str | None = None,
         channel_axis: int | None = None,
         spatial_ndim: int = 2,
+        spacing: Sequence[float] | None = None,
         mask: ArrayLike | None = None,
         warm_start: bool = False,
     ) -> Self:
@@ -206,6 +219,8 @@ class Segmenter:
         channel_axis : int, optional
             As in `segment`.
         spatial_ndim : int
+            As in `segment`.
+        spacing : sequence of float, optional
             As in `segment`.
         mask : array_like of bool, shape (..., Y, X), optional
             As in `segment`.
@@ -223,6 +238,7 @@ class Segmenter:
             axes=axes,
             channel_axis=channel_axis,
             spatial_ndim=spatial_ndim,
+            spacing=spacing,
             mask=mask,
             warm_start=warm_start,
         ):
@@ -239,6 +255,7 @@ class Segmenter:
         axes: str | None = None,
         channel_axis: int | None = None,
         spatial_ndim: int = 2,
+        spacing: Sequence[float] | None = None,
         mask: ArrayLike | None = None,
         warm_start: bool = False,
     ) -> Iterator[Step]:
@@ -253,6 +270,8 @@ class Segmenter:
         channel_axis : int, optional
             As in `segment`.
         spatial_ndim : int
+            As in `segment`.
+        spacing : sequence of float, optional
             As in `segment`.
         mask : array_like of bool, shape (..., Y, X), optional
             As in `segment`.
@@ -274,7 +293,9 @@ class Segmenter:
         n_bytes = required_bytes(n_channels, math.prod(size), self.settings)
         require_memory(n_bytes, self.device)
         self._history: dict[int, Labels] = {}
-        self.image_ = prepare(channels, mask, self.settings.intensity, spatial_ndim)
+        self.image_ = prepare(
+            channels, mask, self.settings.intensity, spatial_ndim, spacing=spacing
+        )
         if self.image_.is_constant:
             warnings.warn("image is constant: all of it is one cluster", stacklevel=2)
         n_pixels = math.prod(self.image_.frame_shape)

@@ -209,4 +209,4 @@ class _Spread:
     def _enlarge(self, labels: Labels, factor: int) -> Labels:
         if labels.shape == self._image.valid.shape:
             return labels
-        return enlarge(labels, factor, self._image.valid, self._image.spatial_ndim)
+        return enlarge(labels, factor, self._image)

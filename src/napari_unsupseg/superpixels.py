@@ -45,6 +45,7 @@ def compute_superpixels(
         compactness=compactness,
         convert2lab=image.is_rgb,
         channel_axis=-1,
+        spacing=image.spacing or None,
         start_label=0,
     )
     return patches

@@ -150,14 +150,15 @@ def make_view(
 
 
 def shrink(image: PreparedImage, factor: int) -> PreparedImage:
-    """Average an image over squares.
+    """Average an image over squares, or over cubes.
 
     Parameters
     ----------
     image : PreparedImage
         The image.
     factor : int
-        Side of the squares; those at the end of rows and columns may be smaller.
+        Side of the squares; those at the end of rows and columns may be smaller. Along axes on
+        which pixels lie further apart fewer of them are averaged.
 
     Returns
     -------
@@ -167,10 +168,10 @@ def shrink(image: PreparedImage, factor: int) -> PreparedImage:
     if factor == 1:
         return image
     # channels and frames alike are a batch to the pooling
-    frames = image.frame_shape
+    frames, factors = image.frame_shape, image.factors(factor)
     valid = torch.from_numpy(image.valid).to(torch.float32)
-    weights = _pool(valid.reshape(-1, *frames), factor)
-    sums = _pool((torch.from_numpy(image.values) * valid).reshape(-1, *frames), factor)
+    weights = _pool(valid.reshape(-1, *frames), factors)
+    sums = _pool((torch.from_numpy(image.values) * valid).reshape(-1, *frames), factors)
     smaller = weights.shape[1:]
     values = sums.view(len(image.values), -1, *smaller) / weights.clamp(min=1e-6)
     others = image.valid.shape[: -image.spatial_ndim]
@@ -181,39 +182,35 @@ def shrink(image: PreparedImage, factor: int) -> PreparedImage:
     )
 
 
-def _pool(maps: torch.Tensor, factor: int) -> torch.Tensor:
+def _pool(maps: torch.Tensor, factors: tuple[int, ...]) -> torch.Tensor:
     pool = F.avg_pool2d if maps.ndim == 3 else F.avg_pool3d
-    pooled: torch.Tensor = pool(maps[:, None], factor, ceil_mode=True)[:, 0]
+    pooled: torch.Tensor = pool(maps[:, None], factors, ceil_mode=True)[:, 0]
     return pooled
 
 
 def enlarge(
-    labels: NDArray[np.unsignedinteger],
-    factor: int,
-    valid: NDArray[np.bool_],
-    spatial_ndim: int = 2,
+    labels: NDArray[np.unsignedinteger], factor: int, image: PreparedImage
 ) -> NDArray[np.unsignedinteger]:
     """Give every pixel of an image the label of its square in the smaller one.
 
     Parameters
     ----------
     labels : ndarray of unsigned integers, shape (..., y, x)
-        Labels from 1 of an image that `shrink` made.
+        Labels from 1 of what `shrink` made of the image.
     factor : int
         As given to `shrink`.
-    valid : ndarray of bool, shape (..., Y, X)
-        Pixels of the whole image that take part.
-    spatial_ndim : int
-        Axes that were made smaller, the last ones.
+    image : PreparedImage
+        The whole image.
 
     Returns
     -------
     ndarray of unsigned integers, shape (..., Y, X)
         Labels, 0 at pixels that take no part.
     """
-    leading = valid.shape[:-spatial_ndim]
-    labels = labels.reshape(*leading, *labels.shape[-spatial_ndim:])
-    factors = [1] * len(leading) + [factor] * spatial_ndim
+    valid = image.valid
+    leading = valid.shape[: -image.spatial_ndim]
+    labels = labels.reshape(*leading, *labels.shape[-image.spatial_ndim :])
+    factors = [1] * len(leading) + list(image.factors(factor))
     places = (np.arange(n) // by for n, by in zip(valid.shape, factors, strict=True))
     larger: NDArray[np.unsignedinteger] = labels[np.ix_(*places)] * valid.astype(labels.dtype)
     return larger

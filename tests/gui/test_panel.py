@@ -308,7 +308,8 @@ def test_a_stack_is_segmented_whole(viewer, panel, qtbot, volumes):
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
     labels = labels_of(viewer)
-    expected = segment(stack, axes="zyx", spatial_ndim=3 if volumes else 2, **SMALL)
+    how = {"spatial_ndim": 3, "spacing": (3, 1, 1)} if volumes else {}
+    expected = segment(stack, axes="zyx", **how, **SMALL)
     np.testing.assert_array_equal(labels.data, expected)
     np.testing.assert_array_equal(labels.scale, layer.scale)
     qtbot.waitUntil(lambda: len(labels.features) > 0, timeout=WAIT)

@@ -20,6 +20,7 @@ __all__ = [
     "layer_array",
     "region_features",
     "spread",
+    "voxel_spacing",
 ]
 
 Labels = NDArray[np.unsignedinteger]
@@ -96,6 +97,24 @@ def _named_axes(layer: "Image") -> str | None:
 
 def _choice(shape: tuple[int, ...], axes: str) -> tuple[str, str]:
     return describe_axes(shape, axes), axes
+
+
+def voxel_spacing(layer: "Image", axes: str) -> tuple[float, ...]:
+    """Return the distance of a layer's voxels along z, y and x.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The image.
+    axes : str
+        One letter for each of its axes.
+
+    Returns
+    -------
+    tuple of float
+        From its scale.
+    """
+    return tuple(abs(float(layer.scale[axes.index(axis)])) for axis in "zyx")
 
 
 def labels_keywords(layer: "Image", axes: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from napari_unsupseg.plugin.layers import (
     layer_array,
     region_features,
     spread,
+    voxel_spacing,
 )
 from napari_unsupseg.plugin.worker import Outcome, Request, Update, preload, run
 from napari_unsupseg.presets import PRESETS
@@ -235,10 +236,12 @@ class SegmentationPanel(Container[Widget]):
 
     def _resolve(self, image: napari.layers.Image) -> Request:
         """Freeze what the widgets say, before the run leaves this thread."""
+        volumes = self.volumes.visible and self.volumes.value
         return Request(
             image=layer_array(image),
             axes=self.axes.value,
-            spatial_ndim=3 if self.volumes.visible and self.volumes.value else 2,
+            spatial_ndim=3 if volumes else 2,
+            spacing=voxel_spacing(image, self.axes.value) if volumes else None,
             settings=self._chosen_settings(),
             device=self.device.value,
             update_every=self.update_every.value,

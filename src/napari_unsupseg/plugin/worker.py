@@ -38,6 +38,8 @@ class Request:
         As in `napari_unsupseg.segment`.
     spatial_ndim : int
         As in `napari_unsupseg.segment`.
+    spacing : tuple of float or None
+        As in `napari_unsupseg.segment`.
     settings : Settings
         The settings.
     device : str
@@ -51,6 +53,7 @@ class Request:
     image: ArrayLike
     axes: str
     spatial_ndim: int
+    spacing: tuple[float, ...] | None
     settings: Settings
     device: str
     update_every: int
@@ -155,7 +158,12 @@ def run(request: Request, stop: threading.Event) -> Generator[Update, None, Outc
         step = None
         iteration = 0
         history = LabelHistory(request.history_bytes)
-        steps = segmenter.steps(request.image, axes=request.axes, spatial_ndim=request.spatial_ndim)
+        steps = segmenter.steps(
+            request.image,
+            axes=request.axes,
+            spatial_ndim=request.spatial_ndim,
+            spacing=request.spacing,
+        )
         for step in steps:
             is_over = step.iteration == iteration  # training is: only labels change now
             iteration = step.iteration
