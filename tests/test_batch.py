@@ -65,7 +65,7 @@ def test_what_is_done_is_not_done_again(folder, tmp_path):
 def test_labels_made_otherwise_are_not_taken_for_done(folder, tmp_path):
     out = tmp_path / "out"
     assert call("segment", folder, "-o", out, *QUICK).exit_code == 0
-    for changed in (["--seed", 5], ["--connected"]):
+    for changed in (["--seed", 5], ["--connected"], ["--min-size", 9]):
         result = call("segment", folder, "-o", out, *QUICK, *changed)
         assert result.exit_code == 1
         assert "exists already; choose another name or pass --overwrite" in result.stderr
@@ -212,3 +212,15 @@ def test_volumes_follow_their_spacing(tmp_path, options, spacing):
     assert result.exit_code == 0, result.stderr
     expected = segment(volume, axes="zyx", spatial_ndim=3, spacing=spacing, **SMALL)
     np.testing.assert_array_equal(tifffile.imread(out), expected)
+
+
+def test_a_network_of_volumes_is_applied_to_volumes(tmp_path):
+    volume = np.random.default_rng(0).integers(0, 4000, (6, 30, 40), np.uint16)
+    path, network, out = (tmp_path / name for name in ("v.tif", "net.unsupseg", "o.tif"))
+    tifffile.imwrite(path, volume, imagej=True, metadata={"axes": "ZYX"})
+    arguments = [path, "-o", out, *QUICK, "--spatial-ndim", 3, "--save", network]
+    assert call("segment", *arguments).exit_code == 0
+    result = call("apply", network, path, "-o", out, "--connected", "--overwrite")
+    assert result.exit_code == 0, result.stderr
+    of_volume = tifffile.imread(out)
+    assert any(set(np.unique(of_volume[0])) & set(np.unique(of_volume[1])) - {0})

@@ -24,7 +24,7 @@ from napari_unsupseg.files import (
     write_table,
 )
 from napari_unsupseg.hierarchy import Hierarchy
-from napari_unsupseg.images import prepare, split_channels
+from napari_unsupseg.images import ImageChannels, prepare, split_channels
 from napari_unsupseg.preview import overlay
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.segments import connected_components, region_table
@@ -180,21 +180,15 @@ def run_job(job: Job, options: Options, watch: Watch | None = None) -> Report:
     if job.model:
         segmenter.save(job.model)
     if job.table:
-        spacing, unit = (pixel_size[:2], pixel_size.unit) if pixel_size else ((1, 1), "")
-        table = region_table(
-            labels, channels.values, axes=channels.axes, spacing=spacing, unit=unit
-        )
-        write_table(job.table, table)
+        write_table(job.table, _table(labels, channels, pixel_size))
     if job.preview:
         write_picture(job.preview, overlay(prepare(channels, None, settings.intensity), labels))
     write_labels(job.labels, labels, channels.axes, record)  # last: they say that all is done
+    files = {"labels": job.labels, "preview": job.preview, "table": job.table, "network": job.model}
     return {
         "image": str(job.image),
         "axes": describe_axes(image.shape, axes),
-        "labels": str(job.labels),
-        "preview": str(job.preview) if job.preview else None,
-        "table": str(job.table) if job.table else None,
-        "network": str(job.model) if job.model else None,
+        **{kind: str(path) if path else None for kind, path in files.items()},
         "clusters": record["clusters"],
         "segments": record.get("segments"),
         "iterations": record.get("iterations"),
@@ -225,9 +219,10 @@ def is_done(job: Job, options: Options) -> bool:
     record = read_record(job.labels)
     if record is None or "interrupted" in record:
         return False
-    # the smallest segment may have come from a physical size
-    same = dict(record["settings"], min_size=0) == dict(options.settings.to_dict(), min_size=0)
-    return same and record.get("options") == options.to_dict()
+    settings = options.settings.to_dict()
+    if options.min_area is not None:  # the file has it in pixels, the options in physical units
+        settings["min_size"] = record["settings"]["min_size"]
+    return bool(record["settings"] == settings and record.get("options") == options.to_dict())
 
 
 def attempt(job: Job, options: Options, watch: Watch | None = None) -> Report:
@@ -256,7 +251,17 @@ def attempt(job: Job, options: Options, watch: Watch | None = None) -> Report:
 
 
 def _unwatched(steps: Iterator[Step], _name: str) -> tuple[Step, bool]:
-    return list(steps)[-1], False
+    for step in steps:  # noqa: B007
+        pass
+    return step, False
+
+
+def _table(
+    labels: Labels, channels: ImageChannels, pixel_size: PixelSize | None
+) -> dict[str, NDArray[np.number]]:
+    """Measure the labels' regions, in physical units where they are known."""
+    spacing, unit = (pixel_size[:2], pixel_size.unit) if pixel_size else ((1, 1), "")
+    return region_table(labels, channels.values, axes=channels.axes, spacing=spacing, unit=unit)
 
 
 def _axes(path: Path, shape: tuple[int, ...], options: Options) -> str:

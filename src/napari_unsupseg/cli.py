@@ -23,6 +23,7 @@ from napari_unsupseg.settings import Knob, Settings, knobs
 
 if TYPE_CHECKING:
     from napari_unsupseg.batch import Job, Options, Report
+    from napari_unsupseg.model_file import Model
     from napari_unsupseg.training import Step
 
 __all__ = ["app"]
@@ -237,7 +238,7 @@ def segment(
     from napari_unsupseg.batch import Options
 
     if start_from:
-        known = _known_settings(start_from)
+        known = _known(start_from).settings
         fixed = {name: getattr(known, name) for name in ("components", "filters", "max_clusters")}
         settings = dataclasses.replace(settings, **fixed)
     options = Options(
@@ -247,7 +248,7 @@ def segment(
         channel_axis=channel_axis,
         spatial_ndim=spatial_ndim,
         z_spacing=z_spacing,
-        known=start_from,
+        known=start_from.absolute() if start_from else None,
         connected=connected,
         segments=segments,
         granularity=granularity,
@@ -284,12 +285,14 @@ def apply(
     """Find the clusters of a trained network in other images, with the same numbers."""
     from napari_unsupseg.batch import Options
 
+    model = _known(network)
     options = Options(
-        settings=dataclasses.replace(_known_settings(network), min_size=min_size),
+        settings=dataclasses.replace(model.settings, min_size=min_size),
         device=_checked_device(device),
         axes=axes,
         channel_axis=channel_axis,
-        known=network,
+        spatial_ndim=model.spatial_ndim,
+        known=network.absolute(),
         is_applied=True,
         connected=connected,
         segments=segments,
@@ -302,11 +305,12 @@ def apply(
     _work(images, options, (output, preview, table, None), summary, workers, scheduler)
 
 
-def _known_settings(network: Path) -> Settings:
+def _known(network: Path) -> "Model":
+    """Return a trained network from its file."""
     from napari_unsupseg.model_file import read_model
 
     with _failing():
-        return read_model(network).settings
+        return read_model(network)
 
 
 def _work(
