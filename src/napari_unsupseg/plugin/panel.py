@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from superqt.utils import QSignalDebouncer
 
 from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.lazy import is_large
 from napari_unsupseg.plugin.layers import (
     axes_choices,
     blank_labels,
@@ -203,6 +204,12 @@ class SegmentationPanel(Container[Widget]):
         image = self.image.value
         if self.axes.value is None:
             show_error(f"{image.name} has {image.ndim} axes: choose what they are under axes")
+            return
+        if is_large(layer_array(image)):
+            show_error(
+                f"{image.name} is too large to be loaded: crop it or take a smaller level; in "
+                "Python napari_unsupseg.segment takes it as it is"
+            )
             return
         request = self._resolve(image)
         labels = self._viewer.add_labels(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_unsupseg.errors import ImageError, UnsupsegError
+from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.plugin.history import LabelHistory
 from napari_unsupseg.settings import Settings
 
@@ -146,14 +146,8 @@ def run(request: Request, stop: threading.Event) -> Generator[Update, None, Outc
     """
     try:
         # here, not above: torch takes seconds to load and the window must not wait
-        from napari_unsupseg.lazy import is_large
         from napari_unsupseg.segmenter import Segmenter
 
-        if is_large(request.image):
-            raise ImageError(
-                "the image is too large to be loaded into the panel: crop it, or choose a smaller "
-                "level; in Python napari_unsupseg.segment takes it as it is"
-            )
         segmenter = Segmenter(request.settings, device=request.device)
         step = None
         iteration = 0
