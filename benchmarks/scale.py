@@ -26,9 +26,9 @@ from rich.table import Table
 from benchmarks.options import SetOption, settings_from
 from benchmarks.speed import peak_memory
 from napari_unsupseg import Segmenter, Settings
-from napari_unsupseg.batch import Job, Options
 from napari_unsupseg.cluster import run_side_by_side
 from napari_unsupseg.files import read_image
+from napari_unsupseg.jobs import Job, Options
 
 VOLUME = (64, 512, 512)
 CHUNK = 1024  # pixels, side of the slide's chunks

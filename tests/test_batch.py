@@ -13,9 +13,9 @@ import tifffile
 from imageio.v3 import imwrite
 
 from napari_unsupseg import Settings, segment
-from napari_unsupseg.batch import Job, Options
 from napari_unsupseg.cluster import run_side_by_side
 from napari_unsupseg.files import read_record
+from napari_unsupseg.jobs import Job, Options
 
 from .conftest import SMALL
 from .test_cli import QUICK, call

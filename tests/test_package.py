@@ -63,7 +63,7 @@ def pins(name: str) -> dict[str, str]:
 
 def test_lowest_constraints_are_the_lower_bounds():
     extras = PROJECT["optional-dependencies"]
-    groups = [PROJECT["dependencies"], extras["cluster"], extras["napari"]]
+    groups = [PROJECT["dependencies"], extras["cluster"], extras["large"], extras["napari"]]
     lowest = pins("constraints-lowest.txt")
     for requirement in map(Requirement, itertools.chain(*groups)):
         [bound] = requirement.specifier

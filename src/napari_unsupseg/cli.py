@@ -8,13 +8,20 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    track,
+)
 
 from napari_unsupseg import __version__
 from napari_unsupseg.errors import DeviceError, SettingError, UnsupsegError
@@ -22,9 +29,11 @@ from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import Knob, Settings, knobs
 
 if TYPE_CHECKING:
-    from napari_unsupseg.batch import Job, Options, Report
+    from napari_unsupseg.batch import Report
+    from napari_unsupseg.jobs import Job, Options
     from napari_unsupseg.model_file import Model
     from napari_unsupseg.training import Step
+    from napari_unsupseg.zarr_files import Place
 
 __all__ = ["app"]
 
@@ -101,7 +110,9 @@ ImagesArgument = Annotated[
 OutputOption = Annotated[
     Path,
     typer.Option(
-        "--output", "-o", help="TIFF file for the labels; a folder for those of several images."
+        "--output",
+        "-o",
+        help="TIFF or OME-Zarr (.ome.zarr) for the labels; a folder for those of several images.",
     ),
 ]
 PreviewOption = Annotated[
@@ -235,7 +246,7 @@ def segment(
     Images that a call with the same options has done already are skipped. Ctrl-C ends a run early
     and keeps the labels so far.
     """
-    from napari_unsupseg.batch import Options
+    from napari_unsupseg.jobs import Options
 
     if start_from:
         known = _known(start_from).settings
@@ -283,7 +294,7 @@ def apply(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Find the clusters of a trained network in other images, with the same numbers."""
-    from napari_unsupseg.batch import Options
+    from napari_unsupseg.jobs import Options
 
     model = _known(network)
     options = Options(
@@ -324,7 +335,7 @@ def _work(
     """Do what a command asks for, and exit with an error if any of it failed."""
     from napari_unsupseg.files import require_writable
 
-    many = len(images) > 1 or images[0].is_dir()
+    many = len(images) > 1 or _is_folder(images[0])
     with _failing():
         images = _files(images)
     jobs = _plan(images, many, *outputs, summary)
@@ -361,8 +372,8 @@ def demo(
     ] = False,
 ) -> None:
     """Segment a stained tissue section that comes with scikit-image."""
-    from napari_unsupseg.batch import Job, Options
     from napari_unsupseg.files import require_writable, write_picture
+    from napari_unsupseg.jobs import Job, Options
     from napari_unsupseg.samples import tissue
 
     job = Job(output / "tissue.png", output / "labels.tif", output / "preview.png")
@@ -402,7 +413,14 @@ def _files(images: list[Path]) -> list[Path]:
     """Return image files, those in folders too."""
     from napari_unsupseg.files import list_images
 
-    return [file for path in images for file in (list_images(path) if path.is_dir() else [path])]
+    return [file for path in images for file in (list_images(path) if _is_folder(path) else [path])]
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell a folder of images from one that is an image."""
+    from napari_unsupseg.files import is_zarr
+
+    return path.is_dir() and not is_zarr(path)
 
 
 def _plan(
@@ -415,14 +433,14 @@ def _plan(
     summary: Path | None,
 ) -> "list[Job]":
     """Name every file to be written, and refuse names that clash."""
-    from napari_unsupseg.batch import Job
+    from napari_unsupseg.jobs import Job
 
     _refuse(many and output.suffix != "", f"--output {output}: name a folder for several images")
     kinds = [
-        ("--output", output, "_labels.tif", (".tif", ".tiff")),
-        ("--preview", preview, "_preview.png", (".png",)),
-        ("--table", table, "_table.csv", (".csv",)),
-        ("--save", network, ".unsupseg", (".unsupseg",)),
+        ("--output", output, _labels_ending, (".tif", ".tiff", ".zarr")),
+        ("--preview", preview, lambda _: "_preview.png", (".png",)),
+        ("--table", table, lambda _: "_table.csv", (".csv",)),
+        ("--save", network, lambda _: ".unsupseg", (".unsupseg",)),
     ]
     named = [
         _named(images, many, option, out, ending, suffixes) if out else [None] * len(images)
@@ -437,12 +455,24 @@ def _plan(
     return jobs
 
 
+def _labels_ending(image: Path) -> str:
+    from napari_unsupseg.sources import is_by_chunks
+
+    return "_labels.ome.zarr" if is_by_chunks(image) else "_labels.tif"
+
+
 def _named(
-    images: list[Path], many: bool, option: str, out: Path, ending: str, suffixes: tuple[str, ...]
+    images: list[Path],
+    many: bool,
+    option: str,
+    out: Path,
+    ending: Callable[[Path], str],
+    suffixes: tuple[str, ...],
 ) -> "Sequence[Path | None]":
     """Return the file that each image's results of one kind go to."""
-    in_folder = many or out.is_dir()
-    paths = [out / (image.stem + ending) for image in images] if in_folder else [out]
+    paths = [out]
+    if many or _is_folder(out):
+        paths = [out / (image.stem.removesuffix(".ome") + ending(image)) for image in images]
     for path in paths:
         allowed = " or ".join(suffixes)
         _refuse(path.suffix.lower() not in suffixes, f"{option} {path}: must end in {allowed}")
@@ -480,12 +510,16 @@ def _run_jobs(jobs: "list[Job]", options: "Options", console: Console) -> "list[
     def watch(steps: "Iterator[Step]", name: str) -> "tuple[Step, bool]":
         return _watch(steps, name, options.settings.iterations, console)
 
+    def track_chunks(chunks: "Sequence[Place]", name: str) -> "Iterable[Place]":
+        return track(chunks, name, console=console, transient=True)
+
     for job in jobs:
         try:
             with _plain_warnings():
-                report = attempt(job, options, watch)
+                report = attempt(job, options, watch, track_chunks)
         except KeyboardInterrupt:
-            _complain(f"{job.image}: stopped before there were labels")
+            rest = "; the same command goes on from here" if job.labels.exists() else ""
+            _complain(f"{job.image}: stopped before all labels were there{rest}")
             break
         _tell(report, console)
         reports.append(report)

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from napari_unsupseg.batch import Job, Options, Report, attempt
+from napari_unsupseg.batch import Report, attempt
 from napari_unsupseg.errors import DeviceError
+from napari_unsupseg.jobs import Job, Options
 
 __all__ = ["run_side_by_side"]
 

@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 from napari_unsupseg.errors import FileError
 
 __all__ = [
+    "UNITS",
     "PixelSize",
+    "is_tiff",
+    "is_zarr",
     "list_images",
     "read_axes",
     "read_image",
     "read_pixel_size",
     "read_record",
     "replacing",
+    "require_whole",
     "require_writable",
     "write_labels",
     "write_picture",
@@ -31,7 +35,7 @@ __all__ = [
 ]
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
+IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".png", ".jpg", ".jpeg", ".bmp")
 # as ImageJ and OME write them
 UNITS = {
     "µm": "um", "μm": "um", "\\u00B5m": "um", "um": "um", "micron": "um", "microns": "um",
@@ -48,18 +52,50 @@ class PixelSize(NamedTuple):
     depth: float | None = None
 
 
+def is_tiff(path: Path) -> bool:
+    """Tell whether a file is a TIFF, by its ending.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist.
+
+    Returns
+    -------
+    bool
+        In capitals too.
+    """
+    return path.suffix.lower() in TIFF_SUFFIXES
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell whether a path is a zarr store, or lies in one.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist.
+
+    Returns
+    -------
+    bool
+        By the endings of its parts.
+    """
+    return any(part.lower().endswith(".zarr") for part in path.parts)
+
+
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files in a folder, in the order of their names.
+    """Return the images in a folder, in the order of their names.
 
     Parameters
     ----------
     folder : Path
-        The folder; those in it are left out, as is what is hidden.
+        The folder; those in it are left out unless they are zarr stores, as is what is hidden.
 
     Returns
     -------
     list of Path
-        Files by their endings.
+        Images by their endings.
 
     Raises
     ------
@@ -100,17 +136,43 @@ def read_image(path: Path) -> NDArray[np.generic]:
     if path.is_dir():
         raise FileError(f"{path}: is a folder; name the image files in it")
     try:
-        if path.suffix.lower() in TIFF_SUFFIXES:
-            _require_whole(path)
+        if is_tiff(path):
+            require_whole(path)
             return np.asarray(tifffile.imread(path))
         # bytes, not the path: of a file it cannot read imageio leaves the handle open
         return np.asarray(imageio.v3.imread(path.read_bytes(), extension=path.suffix))
+    except FileError:
+        raise
     # what a decoder raises on a damaged file is not documented and depends on the damage
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise FileError(
             f"{path}: cannot be read as an image, it is damaged or of another kind ({reason})"
         ) from error
+
+
+def require_whole(path: Path) -> None:
+    """Raise if a TIFF file ends before the data that its pages promise.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF file.
+
+    Raises
+    ------
+    FileError
+        If it is cut short.
+    """
+    with tifffile.TiffFile(path) as tiff:
+        n_bytes = path.stat().st_size
+        for page in tiff.pages:
+            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+                if offset + count > n_bytes:
+                    raise FileError(
+                        f"{path}: cannot be read as an image, it is damaged or of another kind "
+                        f"(the file ends at byte {n_bytes}, before its pixels do)"
+                    )
 
 
 def read_axes(path: Path) -> str | None:
@@ -127,7 +189,7 @@ def read_axes(path: Path) -> str | None:
         One letter an axis, as `napari_unsupseg.segment` takes them; None if the file does not
         say, as PNG and JPEG do not need to.
     """
-    if path.suffix.lower() not in TIFF_SUFFIXES:
+    if not is_tiff(path):
         return None
     with tifffile.TiffFile(path) as tiff:
         axes = tiff.series[0].axes.lower()
@@ -147,7 +209,7 @@ def read_pixel_size(path: Path) -> PixelSize | None:
     PixelSize or None
         What an OME-TIFF or a TIFF by ImageJ says; None if neither says it in a unit of length.
     """
-    if path.suffix.lower() not in TIFF_SUFFIXES:
+    if not is_tiff(path):
         return None
     with tifffile.TiffFile(path) as tiff:
         if tiff.ome_metadata:
@@ -219,7 +281,7 @@ def require_writable(path: Path, *, overwrite: bool) -> None:
     FileError
         If the file exists, or its folder cannot be made or written to.
     """
-    if path.is_dir():
+    if path.is_dir() and not is_zarr(path):
         raise FileError(f"{path}: is a folder; name a file to write")
     if path.exists() and not overwrite:
         raise FileError(f"{path}: exists already; choose another name or pass --overwrite")
@@ -330,13 +392,3 @@ def replacing(path: Path) -> Iterator[Path]:
         raise FileError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _require_whole(path: Path) -> None:
-    """Raise if a TIFF file ends before the data that its pages promise."""
-    with tifffile.TiffFile(path) as tiff:
-        n_bytes = path.stat().st_size
-        for page in tiff.pages:
-            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-                if offset + count > n_bytes:
-                    raise ValueError(f"the file ends at byte {n_bytes}, before its pixels do")

@@ -1,0 +1,146 @@
+"""What one call is to do: images, results, and what holds for all of them."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from napari_unsupseg.files import PixelSize
+from napari_unsupseg.segmenter import Segmenter
+from napari_unsupseg.settings import Settings
+from napari_unsupseg.training import Step
+
+__all__ = ["Job", "OpenImage", "Options", "Trained"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One image to segment and where its results go.
+
+    Attributes
+    ----------
+    image : Path
+        The image file.
+    labels : Path
+        TIFF file for the labels.
+    preview : Path or None
+        PNG file for a picture of them.
+    table : Path or None
+        CSV file for what their regions measure.
+    model : Path or None
+        File for the trained network.
+    """
+
+    image: Path
+    labels: Path
+    preview: Path | None = None
+    table: Path | None = None
+    model: Path | None = None
+
+    @property
+    def results(self) -> list[Path]:
+        """Every file that is to be written."""
+        return [path for path in (self.labels, self.preview, self.table, self.model) if path]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What holds for every image of one call.
+
+    Attributes
+    ----------
+    settings : Settings
+        Of the runs.
+    device : str
+        As in `napari_unsupseg.segment`, like `axes`, `channel_axis`, `spatial_ndim`,
+        `granularity` and `n_segments`.
+    z_spacing : float or None
+        Distance of slices over that of pixels, in place of what a file says.
+    known : Path or None
+        File of a trained network.
+    is_applied : bool
+        Whether that network is applied as it is; otherwise runs go on from it.
+    connected : bool
+        Whether to label the connected components of clusters.
+    segments : bool
+        Whether to label the segments of the hierarchy.
+    pixel_size : float or None
+        Side of a pixel in µm, in place of what a file says.
+    min_area : float or None
+        Smallest segment in physical units.
+    overwrite : bool
+        Whether files that exist may be replaced.
+    """
+
+    settings: Settings
+    device: str
+    axes: str | None = None
+    channel_axis: int | None = None
+    spatial_ndim: int = 2
+    z_spacing: float | None = None
+    known: Path | None = None
+    is_applied: bool = False
+    connected: bool = False
+    segments: bool = False
+    granularity: float | None = None
+    n_segments: int | None = None
+    pixel_size: float | None = None
+    min_area: float | None = None
+    overwrite: bool = False
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether segments of the hierarchy are wanted in place of clusters."""
+        return self.segments or self.granularity is not None or self.n_segments is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what decides the labels, beside settings and image, fit for JSON."""
+        names = (
+            "axes", "channel_axis", "spatial_ndim", "z_spacing", "connected", "segments",
+            "granularity", "n_segments", "min_area", "pixel_size",
+        )  # fmt: skip
+        known = {"network": self.known.name if self.known else None, "applied": self.is_applied}
+        return {name: getattr(self, name) for name in names} | known
+
+    def segmenter(self, settings: Settings) -> Segmenter:
+        """Return a segmenter with these settings, and the known network if there is one."""
+        if self.known is None:
+            return Segmenter(settings, device=self.device)
+        segmenter = Segmenter.load(self.known, device=self.device)
+        segmenter.settings = settings
+        return segmenter
+
+
+class OpenImage(NamedTuple):
+    """An image of a job, opened and understood.
+
+    Attributes
+    ----------
+    values : ndarray or dask array
+        A dask array if it is too large to be loaded.
+    axes : str
+        One letter for each of its axes.
+    pixel_size : PixelSize or None
+        If anybody says it.
+    """
+
+    values: Any
+    axes: str
+    pixel_size: PixelSize | None
+
+
+class Trained(NamedTuple):
+    """A network for a job.
+
+    Attributes
+    ----------
+    segmenter : Segmenter
+        Has the network.
+    step : Step or None
+        The last of its run; None if it was trained before.
+    record : dict
+        How its labels are made, fit for JSON.
+    """
+
+    segmenter: Segmenter
+    step: Step | None
+    record: dict[str, Any]

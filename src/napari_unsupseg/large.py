@@ -1,0 +1,180 @@
+"""An image larger than memory: trained on by crops, labelled chunk by chunk."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_unsupseg.errors import FileError
+from napari_unsupseg.files import is_zarr, write_picture
+from napari_unsupseg.images import ImageChannels, prepare, split_channels
+from napari_unsupseg.jobs import Job, OpenImage, Options, Trained
+from napari_unsupseg.preview import overlay
+from napari_unsupseg.seams import number_regions_by_chunks
+from napari_unsupseg.segmenter import Segmenter
+from napari_unsupseg.segments import label_dtype
+from napari_unsupseg.zarr_files import CHUNK, LabelStore, Place, Track, places
+
+__all__ = ["is_resumable", "run_large"]
+
+Record = dict[str, Any]
+
+
+def run_large(
+    job: Job,
+    image: OpenImage,
+    options: Options,
+    train: Callable[[], Trained],
+    track: Track[Place],
+) -> Record:
+    """Write the labels of an image that is not computed whole.
+
+    Parameters
+    ----------
+    job : Job
+        The image.
+    image : OpenImage
+        Its values a dask array.
+    options : Options
+        How to segment it.
+    train : callable
+        Returns a network for it.
+    track : callable
+        Goes through the chunks, and shows how far.
+
+    Returns
+    -------
+    dict
+        How the labels were made.
+
+    Raises
+    ------
+    FileError
+        If more is asked for than can be had of such an image, or a file cannot be written.
+    """
+    _refuse_what_needs_the_whole(job, options)
+    channels = split_channels(image.values, image.axes)
+    values: Any = channels.values
+    spatial_ndim = options.spatial_ndim
+    leading = [1] * (values.ndim - 1 - spatial_ndim)
+    lazy = values.rechunk((len(values), *leading, *CHUNK[spatial_ndim]))
+    network = _network_file(job, options)
+    begun = _begun(job, options)
+    if begun:
+        store, segmenter = begun
+    else:
+        segmenter, _, record = train()
+        if not options.is_applied:
+            segmenter.save(network)
+        n_labels = 2**16 if options.connected else segmenter.settings.max_clusters
+        store = LabelStore.create(
+            job.labels,
+            lazy.shape[1:],
+            label_dtype(n_labels),
+            axes=channels.axes,
+            pixel_size=image.pixel_size,
+            spatial_ndim=spatial_ndim,
+            record=record | {"sha256": _digest(network)},
+        )
+    record = store.record
+    labels = segmenter.predict(lazy, axes="c" + channels.axes)
+    finest = store.level(0)
+    clusters = store.scratch(labels.dtype.type) if options.connected else finest
+    store.fill(clusters, labels, track)
+    record |= {"clusters": len(_present(clusters))}
+    if options.connected:
+        n_regions = number_regions_by_chunks(clusters, finest, spatial_ndim, track)
+        record |= {"segments": n_regions}
+    store.fill_pyramid()
+    if job.preview:
+        write_picture(job.preview, _preview(channels, store, segmenter))
+    store.finish(record)
+    if network not in (job.model, options.known):
+        network.unlink(missing_ok=True)
+    return record
+
+
+def is_resumable(job: Job, options: Options) -> bool:
+    """Tell whether a call with the same options was stopped while it wrote labels.
+
+    Parameters
+    ----------
+    job : Job
+        The image.
+    options : Options
+        How to segment it.
+
+    Returns
+    -------
+    bool
+        Whether `run_large` would go on from there.
+    """
+    return is_zarr(job.labels) and _begun(job, options) is not None
+
+
+def _refuse_what_needs_the_whole(job: Job, options: Options) -> None:
+    if not is_zarr(job.labels):
+        raise FileError(
+            f"{job.image}: is too large to be loaded, and its labels go chunk by chunk to "
+            "OME-Zarr: name an --output that ends in .ome.zarr"
+        )
+    wants = {
+        "--table": job.table,
+        "--segments, --granularity or --n-segments": options.is_cut,
+        "--min-size or --min-area": options.settings.min_size > 1 or options.min_area,
+    }
+    for option, is_wanted in wants.items():
+        if is_wanted:
+            raise FileError(
+                f"{job.image}: is too large to be loaded, which {option} needs; --connected "
+                "labels its regions, and a cropped image can have all"
+            )
+
+
+def _network_file(job: Job, options: Options) -> Path:
+    """Return where the network is that an interrupted call would go on with."""
+    if options.is_applied:
+        assert options.known is not None
+        return options.known
+    return job.model or job.labels.with_name(f".{job.labels.name}.unsupseg")
+
+
+def _begun(job: Job, options: Options) -> tuple[LabelStore, Segmenter] | None:
+    """Return the labels that a call with the same options has begun, and their network."""
+    store, network = LabelStore.of(job.labels), _network_file(job, options)
+    if store is None or not store.is_unfinished or not network.is_file():
+        return None
+    same = {"image": job.image.name, "options": options.to_dict(), "sha256": _digest(network)}
+    record = store.record
+    if any(record.get(name) != value for name, value in same.items()):
+        return None
+    segmenter = Segmenter.load(network, device=options.device)
+    if not options.is_applied and segmenter.settings != options.settings:
+        return None
+    return store, segmenter
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _present(labels: Any) -> set[int]:
+    """Return the labels there are, but 0."""
+    found: set[int] = set()
+    for place in places(labels):
+        found.update(np.unique(np.asarray(labels[place])).tolist())
+    return found - {0}
+
+
+def _preview(channels: ImageChannels, store: LabelStore, segmenter: Segmenter) -> Any:
+    """Draw the coarsest labels over the middle plane."""
+    labels = store.level(store.n_levels - 1)
+    step = 2 ** (store.n_levels - 1)
+    middle = tuple(length // 2 for length in labels.shape[:-2])
+    values: Any = channels.values
+    plane = values[:, *middle, ::step, ::step].compute(scheduler="sync")
+    found = ImageChannels(plane, channels.is_rgb, "yx")
+    image = prepare(found, None, segmenter.settings.intensity)
+    return overlay(image, np.asarray(labels[middle]))
