@@ -136,6 +136,22 @@ def test_regions_go_across_chunks(tmp_path, slide, small_limits):
     assert "scratch" not in zarr.open_group(regions)
 
 
+def test_segments_go_across_chunks(tmp_path, slide, small_limits):
+    """Cells that a border of chunks cuts are as whole as the others."""
+    out = tmp_path / "segments.ome.zarr"
+    result = call("segment", slide, "-o", out, *TWO, "--granularity", 0.6, "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    segments = labels_of(out)
+    (report,) = json.loads(result.stdout)["images"]
+    assert report["segments"] == segments.max()
+    cells = number_regions(wide()[1].astype(np.uint8))
+    whole = [np.bincount(segments[cells == cell]).max() for cell in range(1, cells.max() + 1)]
+    shares = np.array(whole) / np.bincount(cells.ravel())[1:]
+    cut_by_a_border = set(cells[[63, 64]].ravel()) | set(cells[:, 63:512:64].ravel()) - {0}
+    assert len(cut_by_a_border) > 4
+    assert np.median([shares[cell - 1] for cell in cut_by_a_border - {0}]) > 0.9
+
+
 def test_a_folder_may_hold_both_kinds(tmp_path, small_limits):
     folder, out = tmp_path / "images", tmp_path / "out"
     folder.mkdir()
@@ -208,7 +224,7 @@ def test_colours_of_a_store_are_those_of_a_picture(tmp_path, rgb):
     [
         pytest.param("o.tif", [], "name an --output that ends in .ome.zarr", id="TIFF"),
         pytest.param("o.zarr", ["--table", "t.csv"], "which --table needs", id="table"),
-        pytest.param("o.zarr", ["--n-segments", 5], "which --segments, ", id="segments"),
+        pytest.param("o.zarr", ["--n-segments", 5], "which --n-segments needs", id="segments"),
         pytest.param("o.zarr", ["--min-size", 5], "which --min-size or", id="smallest"),
     ],
 )

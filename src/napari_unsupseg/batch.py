@@ -26,14 +26,14 @@ from napari_unsupseg.hierarchy import Hierarchy
 from napari_unsupseg.images import ImageChannels, prepare, split_channels
 from napari_unsupseg.jobs import Job, OpenImage, Options, Trained
 from napari_unsupseg.large import is_resumable, run_large
-from napari_unsupseg.lazy import is_large
+from napari_unsupseg.lazy import Place, is_large
 from napari_unsupseg.preview import overlay
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.segments import connected_components, region_table
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.sources import Source, open_image
 from napari_unsupseg.training import Labels, Step
-from napari_unsupseg.zarr_files import Place, Track, read_store_record, write_store
+from napari_unsupseg.zarr_files import Track, read_store_record, write_store
 
 __all__ = ["Report", "attempt", "is_done", "run_job"]
 

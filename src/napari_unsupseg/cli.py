@@ -31,9 +31,9 @@ from napari_unsupseg.settings import Knob, Settings, knobs
 if TYPE_CHECKING:
     from napari_unsupseg.batch import Report
     from napari_unsupseg.jobs import Job, Options
+    from napari_unsupseg.lazy import Place
     from napari_unsupseg.model_file import Model
     from napari_unsupseg.training import Step
-    from napari_unsupseg.zarr_files import Place
 
 __all__ = ["app"]
 

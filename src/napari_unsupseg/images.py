@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.axes import CHANNELS, SAMPLES, resolve_axes
 from napari_unsupseg.errors import ImageDtypeError, ImageError
-from napari_unsupseg.lazy import is_lazy
+from napari_unsupseg.lazy import draw_crops, is_lazy
 from napari_unsupseg.settings import IntensityRule
 
-__all__ = ["ImageChannels", "PreparedImage", "prepare", "split_channels"]
+__all__ = ["ImageChannels", "PreparedImage", "prepare", "prepare_crops", "split_channels"]
 
 PERCENTILES = (0.1, 99.9)
 
@@ -215,6 +215,32 @@ def prepare(
     if not valid.all():
         values[:, ~valid] = 0
     return PreparedImage(values, valid, image.is_rgb, spatial_ndim, limits, spacing)
+
+
+def prepare_crops(
+    image: ImageChannels, intensity: IntensityRule, spatial_ndim: int, seed: int
+) -> PreparedImage:
+    """Prepare parts of a lazy image, drawn from all over it.
+
+    Parameters
+    ----------
+    image : ImageChannels
+        Of a dask array.
+    intensity : {'auto', 'percentile', 'range'}
+        As in `prepare`.
+    spatial_ndim : int
+        As in `prepare`.
+    seed : int
+        Decides which parts.
+
+    Returns
+    -------
+    PreparedImage
+        A frame for each part; its limits are those to prepare any other part with.
+    """
+    crops = draw_crops(image.values, spatial_ndim, seed)
+    of_crops = dataclasses.replace(image, values=crops, axes="n" + image.axes[-spatial_ndim:])
+    return prepare(of_crops, None, intensity, spatial_ndim)
 
 
 def _is_range(image: ImageChannels, intensity: IntensityRule) -> bool:

@@ -1,5 +1,6 @@
 """An image larger than memory: trained on by crops, labelled chunk by chunk."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,16 @@ import numpy as np
 
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.files import is_zarr, write_picture
-from napari_unsupseg.images import ImageChannels, prepare, split_channels
+from napari_unsupseg.hierarchy import build_hierarchy
+from napari_unsupseg.images import ImageChannels, prepare, prepare_crops, split_channels
 from napari_unsupseg.jobs import Job, OpenImage, Options, Trained
+from napari_unsupseg.lazy import Place
 from napari_unsupseg.preview import overlay
-from napari_unsupseg.seams import number_regions_by_chunks
+from napari_unsupseg.seams import number_regions_by_chunks, number_segments_by_chunks
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.segments import label_dtype
-from napari_unsupseg.zarr_files import CHUNK, LabelStore, Place, Track, places
+from napari_unsupseg.training import Labels
+from napari_unsupseg.zarr_files import CHUNK, LabelStore, Track, places
 
 __all__ = ["is_resumable", "run_large"]
 
@@ -60,6 +64,7 @@ def run_large(
     spatial_ndim = options.spatial_ndim
     leading = [1] * (values.ndim - 1 - spatial_ndim)
     lazy = values.rechunk((len(values), *leading, *CHUNK[spatial_ndim]))
+    is_numbered = options.connected or options.is_cut
     network = _network_file(job, options)
     begun = _begun(job, options)
     if begun:
@@ -68,7 +73,7 @@ def run_large(
         segmenter, _, record = train()
         if not options.is_applied:
             segmenter.save(network)
-        n_labels = 2**16 if options.connected else segmenter.settings.max_clusters
+        n_labels = 2**16 if is_numbered else segmenter.settings.max_clusters
         store = LabelStore.create(
             job.labels,
             lazy.shape[1:],
@@ -81,12 +86,16 @@ def run_large(
     record = store.record
     labels = segmenter.predict(lazy, axes="c" + channels.axes)
     finest = store.level(0)
-    clusters = store.scratch(labels.dtype.type) if options.connected else finest
+    clusters = store.scratch(labels.dtype.type) if is_numbered else finest
     store.fill(clusters, labels, track)
     record |= {"clusters": len(_present(clusters))}
     if options.connected:
         n_regions = number_regions_by_chunks(clusters, finest, spatial_ndim, track)
         record |= {"segments": n_regions}
+    elif options.is_cut:
+        cut = _cut(channels, clusters, segmenter, options)
+        n_segments = number_segments_by_chunks(cut, finest, spatial_ndim, track)
+        record |= {"segments": n_segments}
     store.fill_pyramid()
     if job.preview:
         write_picture(job.preview, _preview(channels, store, segmenter))
@@ -122,15 +131,34 @@ def _refuse_what_needs_the_whole(job: Job, options: Options) -> None:
         )
     wants = {
         "--table": job.table,
-        "--segments, --granularity or --n-segments": options.is_cut,
+        "--n-segments": options.n_segments,
         "--min-size or --min-area": options.settings.min_size > 1 or options.min_area,
     }
     for option, is_wanted in wants.items():
         if is_wanted:
             raise FileError(
-                f"{job.image}: is too large to be loaded, which {option} needs; --connected "
-                "labels its regions, and a cropped image can have all"
+                f"{job.image}: is too large to be loaded, which {option} needs; "
+                "--segments, --granularity and --connected do not, and a cropped image can have all"
             )
+
+
+def _cut(
+    channels: ImageChannels, clusters: Any, segmenter: Segmenter, options: Options
+) -> Callable[[Place], Labels]:
+    """Return what finds the segments of a part of an image, by the clusters of all of it."""
+    intensity, spatial_ndim = segmenter.settings.intensity, options.spatial_ndim
+    limits = prepare_crops(channels, intensity, spatial_ndim, segmenter.settings.seed).limits
+
+    def cut(place: Place) -> Labels:
+        labels = np.asarray(clusters[place])
+        if not labels.any():
+            return labels
+        values: Any = channels.values
+        part = dataclasses.replace(channels, values=values[:, *place].compute(scheduler="sync"))
+        prepared = prepare(part, None, intensity, spatial_ndim, limits)
+        return build_hierarchy(prepared, [labels]).cut(level=options.granularity)
+
+    return cut
 
 
 def _network_file(job: Job, options: Options) -> Path:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["draw_crops", "is_large", "is_lazy", "map_tiles"]
+__all__ = ["Place", "draw_crops", "is_large", "is_lazy", "map_tiles", "widen"]
+
+Place = tuple[slice, ...]  # part of an array, along each of its axes
 
 LOADED_VALUES = 2**25  # an image of no more is computed whole
 CROPS_PIXELS = 2**21  # of all crops together
@@ -129,3 +131,31 @@ def map_tiles(
     )
     inner = {axis - 1: extent for axis, extent in depth.items() if axis}
     return da.overlap.trim_internal(labels, inner, boundary="none")
+
+
+def widen(place: Place, halo: Sequence[int], shape: Sequence[int]) -> tuple[Place, Place]:
+    """Return a part of an array with what is around it.
+
+    Parameters
+    ----------
+    place : tuple of slice
+        The part.
+    halo : sequence of int
+        How much to add at both ends of each axis, as far as the array goes.
+    shape : sequence of int
+        Of the array.
+
+    Returns
+    -------
+    outer : tuple of slice
+        The wider part.
+    inner : tuple of slice
+        Where the part lies in it.
+    """
+    axes = list(zip(place, halo, shape, strict=True))
+    outer = tuple(slice(max(0, p.start - n), min(length, p.stop + n)) for p, n, length in axes)
+    inner = tuple(
+        slice(p.start - wide.start, p.stop - wide.start)
+        for p, wide in zip(place, outer, strict=True)
+    )
+    return outer, inner

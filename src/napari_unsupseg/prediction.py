@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_unsupseg.devices import free_bytes, naming_out_of_memory
 from napari_unsupseg.errors import OutOfMemoryError
 from napari_unsupseg.images import PreparedImage
+from napari_unsupseg.lazy import Place, widen
 from napari_unsupseg.network import Components, Network, PixelNorm
 from napari_unsupseg.segments import label_dtype
 
@@ -23,8 +24,6 @@ LARGEST_TILE = {
 }  # pixels, side in 2D; the maps of larger ones leave the processor's cache
 LARGEST_TILE_ELSEWHERE = 2048
 SMALLEST_TILE = 32
-
-Place = tuple[slice, ...]  # part of a frame, along each of its axes
 
 
 def predict(
@@ -115,7 +114,7 @@ def _label(
 ) -> NDArray[np.unsignedinteger]:
     """Return the labels of one tile."""
     halo = len(network.features) if isinstance(network.features, Components) else 0
-    outer, inner = _widen(place, halo, image.valid.shape)
+    outer, inner = widen(place, [halo] * len(place), image.valid.shape)
     valid = image.valid[outer]
     # an array of its own: the tile is a view with gaps, and the image may be read-only
     tile = torch.from_numpy(image.values[:, *outer].copy()).to(network.device)[None]
@@ -126,17 +125,6 @@ def _label(
     clusters = _normalise(maps, network.normalisation)[0].argmax(0)[inner].cpu().numpy()
     labels: NDArray[np.unsignedinteger] = (clusters + 1) * image.valid[place]
     return labels
-
-
-def _widen(place: Place, halo: int, shape: tuple[int, ...]) -> tuple[Place, Place]:
-    """Return a tile with what the network sees around it, and where it lies in that."""
-    first = [max(0, extent.start - halo) for extent in place]
-    last = [min(n, extent.stop + halo) for extent, n in zip(place, shape, strict=True)]
-    inner = tuple(
-        slice(extent.start - low, extent.stop - low)
-        for extent, low in zip(place, first, strict=True)
-    )
-    return tuple(itertools.starmap(slice, zip(first, last, strict=True))), inner
 
 
 def _features(

@@ -1,6 +1,6 @@
-"""Connected regions of labels that are larger than memory, joined where chunks meet."""
+"""Regions and segments of labels that are larger than memory, joined where chunks meet."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,13 +8,18 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from napari_unsupseg.lazy import Place, widen
 from napari_unsupseg.segments import number_regions
-from napari_unsupseg.zarr_files import Place, Track, places
+from napari_unsupseg.zarr_files import Track, places
 
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["number_regions_by_chunks"]
+__all__ = ["number_regions_by_chunks", "number_segments_by_chunks"]
+
+Edges = NDArray[np.int64]  # (2, E), pairs of numbers that are one
+
+BAND = {2: 32, 3: 8}  # pixels beyond a chunk in which its segments are held against the next's
 
 
 def number_regions_by_chunks(
@@ -47,21 +52,87 @@ def number_regions_by_chunks(
     found = 0
     for place in track(places(labels), "regions"):
         of_chunk = number_regions(np.asarray(labels[place]), spatial_ndim)
-        n_regions = int(of_chunk.max())
         regions[place] = np.where(of_chunk > 0, of_chunk + found, 0)
-        found += n_regions
-    edges = np.concatenate([np.empty((2, 0), np.int64), *_edges(labels, regions, spatial_ndim)], 1)
-    ones = np.ones(edges.shape[1], dtype=np.int8)
-    graph = coo_array((ones, (edges[0], edges[1])), shape=(found + 1, found + 1))
+        found += int(of_chunk.max())
+    return _join(regions, list(_touching(labels, regions, spatial_ndim)), found, track)
+
+
+def number_segments_by_chunks(
+    cut: Callable[[Place], NDArray[np.unsignedinteger]],
+    segments: "zarr.Array[Any]",
+    spatial_ndim: int,
+    track: Track[Place],
+) -> int:
+    """Give every segment of an image a number, each chunk's being found with what is around it.
+
+    Parameters
+    ----------
+    cut : callable
+        Segments of a part of the image, from 1; 0 at pixels that take no part.
+    segments : zarr.Array of uint32, shape (..., Y, X)
+        Where the segments go, from 1.
+    spatial_ndim : int
+        Axes of a frame, the last ones; segments do not reach from frame to frame.
+    track : callable
+        Goes through the chunks.
+
+    Returns
+    -------
+    int
+        How many there are.
+
+    Notes
+    -----
+    Each chunk's segments are found in a band of its neighbours too. A segment that reaches into
+    the band, and a segment that the neighbour found there, are one if more than half of the pixels
+    that either has in the band are in both; so each has at most one such partner.
+    """
+    found = 0
+    edges: list[Edges] = []
+    halo = [0] * (segments.ndim - spatial_ndim) + [BAND[spatial_ndim]] * spatial_ndim
+    for place in track(places(segments), "segments"):
+        outer, inner = widen(place, halo, segments.shape)
+        of_part = cut(outer)
+        numbers = np.zeros(int(of_part.max()) + 1, dtype=np.int64)  # of those in the chunk
+        ids = np.unique(of_part[inner])
+        ids = ids[ids > 0]
+        numbers[ids] = np.arange(found + 1, found + len(ids) + 1)
+        segments[place] = numbers[of_part[inner]]
+        found += len(ids)
+        for axis in range(segments.ndim - spatial_ndim, segments.ndim):
+            # no further than the next chunk, which is written already
+            depth = min(inner[axis].start, segments.chunks[axis])
+            before = slice(place[axis].start - depth, place[axis].start)
+            theirs = segments[(*place[:axis], before, *place[axis + 1 :])]
+            before = slice(inner[axis].start - depth, inner[axis].start)
+            own = (*inner[:axis], before, *inner[axis + 1 :])
+            edges.append(_matching(numbers[of_part[own]], np.asarray(theirs, dtype=np.int64)))
+    return _join(segments, edges, found, track)
+
+
+def _matching(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> Edges:
+    """Return the pairs whose overlap is more than half of their union."""
+    both = np.stack([ours, theirs])[:, (ours > 0) & (theirs > 0)]
+    pairs, overlaps = np.unique(both, axis=1, return_counts=True)
+    areas = [np.bincount(side.ravel())[of] for side, of in zip((ours, theirs), pairs, strict=True)]
+    unions = areas[0] + areas[1] - overlaps
+    matching: Edges = pairs[:, 2 * overlaps > unions]
+    return matching
+
+
+def _join(regions: "zarr.Array[Any]", edges: list[Edges], found: int, track: Track[Place]) -> int:
+    """Give regions that are joined by edges one number, without gaps; return how many are left."""
+    ends = np.concatenate([np.empty((2, 0), np.int64), *edges], axis=1)
+    graph = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(found + 1, found + 1))
     n_components, numbers = connected_components(graph, directed=False)
-    for place in track(places(labels), "joining regions"):
-        regions[place] = numbers[np.asarray(regions[place])]  # 0 touches none and stays 0
+    for place in track(places(regions), "joining chunks"):
+        regions[place] = numbers[np.asarray(regions[place])]  # 0 is no end of an edge and stays 0
     return int(n_components) - 1
 
 
-def _edges(
+def _touching(
     labels: "zarr.Array[Any]", regions: "zarr.Array[Any]", spatial_ndim: int
-) -> Iterator[NDArray[np.int64]]:
+) -> Iterator[Edges]:
     """Yield the pairs of regions of one label that touch across borders of chunks."""
     for axis in range(labels.ndim - spatial_ndim, labels.ndim):
         for border in range(labels.chunks[axis], labels.shape[axis], labels.chunks[axis]):

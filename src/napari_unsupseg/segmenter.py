@@ -24,7 +24,13 @@ from napari_unsupseg.devices import (
 )
 from napari_unsupseg.errors import ImageError, SettingError
 from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, check_cut, without_small
-from napari_unsupseg.images import ImageChannels, PreparedImage, prepare, split_channels
+from napari_unsupseg.images import (
+    ImageChannels,
+    PreparedImage,
+    prepare,
+    prepare_crops,
+    split_channels,
+)
 from napari_unsupseg.lazy import draw_crops, is_large, is_lazy, map_tiles
 from napari_unsupseg.model_file import Model, read_model, write_model
 from napari_unsupseg.network import Network, build_network
@@ -456,11 +462,9 @@ class Segmenter:
                 "n_segments or min_size; compute a part of it for these"
             )
         model, values = self._model, channels.values
-        crops = draw_crops(values, model.spatial_ndim, self.settings.seed)
-        of_crops = dataclasses.replace(
-            channels, values=crops, axes="n" + channels.axes[-model.spatial_ndim :]
+        prepared = prepare_crops(
+            channels, self.settings.intensity, model.spatial_ndim, self.settings.seed
         )
-        prepared = prepare(of_crops, None, self.settings.intensity, model.spatial_ndim)
         _require_same_kind(model, prepared)
 
         dtype = label_dtype(self.settings.max_clusters)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError, UnsupsegError
 from napari_unsupseg.files import UNITS, PixelSize
+from napari_unsupseg.lazy import Place
 
 if TYPE_CHECKING:
     import zarr
 
 __all__ = [
     "LabelStore",
-    "Place",
     "Track",
     "open_zarr",
     "places",
@@ -38,7 +38,6 @@ NEEDED = "OME-Zarr needs more packages: pip install 'napari-unsupseg[large]'"
 
 T = TypeVar("T")
 Track = Callable[[Sequence[T], str], Iterable[T]]  # goes through a sequence and shows how far
-Place = tuple[slice, ...]
 
 
 def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
