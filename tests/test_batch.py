@@ -224,3 +224,26 @@ def test_a_network_of_volumes_is_applied_to_volumes(tmp_path):
     assert result.exit_code == 0, result.stderr
     of_volume = tifffile.imread(out)
     assert any(set(np.unique(of_volume[0])) & set(np.unique(of_volume[1])) - {0})
+
+
+@pytest.mark.parametrize("options", [[], ["--connected"]], ids=["clusters", "connected"])
+def test_planes_may_be_segmented_separately(tmp_path, options):
+    stack = np.random.default_rng(0).integers(0, 255, (2, 30, 40), np.uint8)
+    path, out = tmp_path / "v.tif", tmp_path / "o.tif"
+    tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "ZYX"})
+    result = call("segment", path, "-o", out, *QUICK, "--separate", *options)
+    assert result.exit_code == 0, result.stderr
+    labels = tifffile.imread(out)
+    if options:
+        assert set(np.unique(labels)) == set(range(1, labels.max() + 1))
+        assert not set(np.unique(labels[0])) & set(np.unique(labels[1]))
+    else:
+        np.testing.assert_array_equal(labels, segment(stack, axes="zyx", joint=False, **SMALL))
+    assert "done already" in call("segment", path, "-o", out, *QUICK, "--separate", *options).stdout
+
+
+def test_separate_networks_are_not_saved(tmp_path):
+    arguments = ["-o", tmp_path / "o.tif", "--separate", "--save", tmp_path / "n.unsupseg"]
+    result = call("segment", tmp_path / "v.tif", *arguments)
+    assert result.exit_code == 2
+    assert "is one network, and --separate has many" in " ".join(result.stderr.split())

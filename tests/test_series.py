@@ -202,3 +202,21 @@ def test_superpixels_keep_to_a_slice_where_slices_lie_apart():
 def test_spacings_that_cannot_be(spacing):
     with pytest.raises(ImageError, match="spacing must be 3 numbers above 0"):
         segment(np.ones((9, 40, 40)), axes="zyx", spatial_ndim=3, spacing=spacing)
+
+
+@pytest.mark.parametrize("cut", [{}, {"n_segments": 4}], ids=["clusters", "segments"])
+def test_separate_frames_are_segmented_as_if_alone(cut):
+    stack = np.random.default_rng(0).integers(0, 255, (2, 3, 30, 40), np.uint8)
+    labels = segment(stack, axes="tcyx", joint=False, **cut, **SMALL)
+    assert labels.shape == (2, 30, 40)
+    alone = [segment(frame, axes="cyx", **cut, **SMALL) for frame in stack]
+    np.testing.assert_array_equal(labels[0], alone[0])
+    np.testing.assert_array_equal(labels[1], alone[1] + (4 if cut else 0))
+
+
+def test_separate_frames_have_their_masks():
+    stack = np.random.default_rng(0).integers(0, 255, (2, 30, 40), np.uint8)
+    mask = np.zeros(stack.shape, bool)
+    mask[0, :10], mask[1, 20:] = True, True
+    labels = segment(stack, axes="zyx", joint=False, mask=mask, **SMALL)
+    np.testing.assert_array_equal(labels > 0, mask)

@@ -23,13 +23,13 @@ from napari_unsupseg.files import (
     write_table,
 )
 from napari_unsupseg.hierarchy import Hierarchy
-from napari_unsupseg.images import ImageChannels, prepare, split_channels
+from napari_unsupseg.images import ImageChannels, prepare, split_channels, split_frames
 from napari_unsupseg.jobs import Job, OpenImage, Options, Trained
 from napari_unsupseg.large import is_resumable, run_large
 from napari_unsupseg.lazy import Place, is_large
 from napari_unsupseg.preview import overlay
 from napari_unsupseg.segmenter import Segmenter
-from napari_unsupseg.segments import connected_components, region_table
+from napari_unsupseg.segments import connected_components, region_table, stack_frames
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.sources import Source, open_image
 from napari_unsupseg.training import Labels, Step
@@ -194,20 +194,23 @@ def _train(job: Job, image: OpenImage, options: Options, watch: Watch) -> Traine
 def _run_whole(job: Job, image: OpenImage, options: Options, watch: Watch) -> Report:
     """Segment an image that is in memory and write its results; return how they were made."""
     channels = split_channels(image.values, image.axes)
-    segmenter, step, record = _train(job, image, options, watch)
-    if step is None:
-        labels = _apply(segmenter, image, options)
-        record |= {"clusters": len(np.unique(labels[labels > 0]))}
+    if options.joint:
+        segmenter, step, record = _train(job, image, options, watch)
+        if step is None:
+            labels = _apply(segmenter, image, options)
+            record |= {"clusters": len(np.unique(labels[labels > 0]))}
+        else:
+            labels = _labels(segmenter, step, options)
+        if job.model:
+            segmenter.save(job.model)
     else:
-        labels = _labels(segmenter, step, options)
-    if options.connected or options.is_cut:
+        labels, record = _label_separately(job, image, options, watch)
+    if options.is_numbered:
         record |= {"segments": int(labels.max())}
-    if job.model:
-        segmenter.save(job.model)
     if job.table:
         write_table(job.table, _table(labels, channels, image.pixel_size))
     if job.preview:
-        prepared = prepare(channels, None, segmenter.settings.intensity)
+        prepared = prepare(channels, None, options.settings.intensity)
         write_picture(job.preview, overlay(prepared, labels))
     # last: they say that all is done
     if is_zarr(job.labels):
@@ -222,6 +225,31 @@ def _run_whole(job: Job, image: OpenImage, options: Options, watch: Watch) -> Re
     else:
         write_labels(job.labels, labels, channels.axes, record)
     return record
+
+
+def _label_separately(
+    job: Job, image: OpenImage, options: Options, watch: Watch
+) -> tuple[Labels, Report]:
+    """Return the labels of each frame by a run of its own, and how they were made."""
+    channels = split_channels(image.values, image.axes)
+    frames, axes = split_frames(channels, options.spatial_ndim)
+    labels, steps = [], []
+    for frame in frames:
+        part = OpenImage(frame, axes, image.pixel_size)
+        segmenter, step, record = _train(job, part, options, watch)
+        assert step is not None
+        labels.append(_labels(segmenter, step, options))
+        steps.append(step)
+        if "interrupted" in record:
+            break
+    labels += [np.zeros_like(labels[-1])] * (len(frames) - len(labels))
+    leading = channels.values.shape[1 : -options.spatial_ndim]
+    stack = stack_frames(labels, leading, are_numbered=options.is_numbered)
+    record |= {
+        "iterations": max(step.iteration for step in steps),
+        "clusters": max(step.n_clusters for step in steps),
+    }
+    return stack, record
 
 
 def _table(

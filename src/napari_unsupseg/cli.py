@@ -222,10 +222,17 @@ def segment(
         typer.Option(
             min=2,
             max=3,
-            help="2 for a network that sees planes, trained on all of a stack or movie together; "
-            "3 for one that sees volumes.",
+            help="2 for a network that sees planes, 3 for one that sees volumes.",
         ),
     ] = 2,
+    joint: Annotated[
+        bool,
+        typer.Option(
+            "--joint/--separate",
+            help="One network for all planes of a stack or movie, with the same numbers in each, "
+            "or one for each plane.",
+        ),
+    ] = True,
     z_spacing: Annotated[
         float | None,
         typer.Option(
@@ -258,6 +265,7 @@ def segment(
         axes=axes,
         channel_axis=channel_axis,
         spatial_ndim=spatial_ndim,
+        joint=joint,
         z_spacing=z_spacing,
         known=start_from.absolute() if start_from else None,
         connected=connected,
@@ -268,6 +276,8 @@ def segment(
         min_area=min_area,
         overwrite=overwrite,
     )
+    one = save or start_from
+    _refuse(one is not None and not joint, f"{one}: is one network, and --separate has many")
     _work(images, options, (output, preview, table, save), summary, workers, scheduler)
 
 

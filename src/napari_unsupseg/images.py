@@ -14,7 +14,14 @@ from napari_unsupseg.errors import ImageDtypeError, ImageError
 from napari_unsupseg.lazy import draw_crops, is_lazy
 from napari_unsupseg.settings import IntensityRule
 
-__all__ = ["ImageChannels", "PreparedImage", "prepare", "prepare_crops", "split_channels"]
+__all__ = [
+    "ImageChannels",
+    "PreparedImage",
+    "prepare",
+    "prepare_crops",
+    "split_channels",
+    "split_frames",
+]
 
 PERCENTILES = (0.1, 99.9)
 
@@ -146,6 +153,29 @@ def split_channels(
     _require_pixels(array)
     others = letters.replace(CHANNELS, "").replace(SAMPLES, "")
     return ImageChannels(array, is_rgb, others)
+
+
+def split_frames(image: ImageChannels, spatial_ndim: int) -> tuple[list[NDArray[np.generic]], str]:
+    """Take a series apart.
+
+    Parameters
+    ----------
+    image : ImageChannels
+        The series.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+
+    Returns
+    -------
+    frames : list of ndarray, shape (C, [Z,] Y, X)
+        Every frame, in the order of the series.
+    axes : str
+        One letter for each of their axes, as `napari_unsupseg.segment` takes them.
+    """
+    leading = image.values.shape[1:-spatial_ndim]
+    frames = [image.values[:, *index] for index in np.ndindex(*leading)]
+    letter = SAMPLES if image.is_rgb else CHANNELS
+    return frames, letter + image.axes[-spatial_ndim:]
 
 
 def prepare(

@@ -51,7 +51,7 @@ class Options:
     settings : Settings
         Of the runs.
     device : str
-        As in `napari_unsupseg.segment`, like `axes`, `channel_axis`, `spatial_ndim`,
+        As in `napari_unsupseg.segment`, like `axes`, `channel_axis`, `spatial_ndim`, `joint`,
         `granularity` and `n_segments`.
     z_spacing : float or None
         Distance of slices over that of pixels, in place of what a file says.
@@ -76,6 +76,7 @@ class Options:
     axes: str | None = None
     channel_axis: int | None = None
     spatial_ndim: int = 2
+    joint: bool = True
     z_spacing: float | None = None
     known: Path | None = None
     is_applied: bool = False
@@ -92,10 +93,15 @@ class Options:
         """Whether segments of the hierarchy are wanted in place of clusters."""
         return self.segments or self.granularity is not None or self.n_segments is not None
 
+    @property
+    def is_numbered(self) -> bool:
+        """Whether each label is a region by itself."""
+        return self.connected or self.is_cut
+
     def to_dict(self) -> dict[str, Any]:
         """Return what decides the labels, beside settings and image, fit for JSON."""
         names = (
-            "axes", "channel_axis", "spatial_ndim", "z_spacing", "connected", "segments",
+            "axes", "channel_axis", "spatial_ndim", "joint", "z_spacing", "connected", "segments",
             "granularity", "n_segments", "min_area", "pixel_size",
         )  # fmt: skip
         known = {"network": self.known.name if self.known else None, "applied": self.is_applied}

@@ -64,7 +64,6 @@ def run_large(
     spatial_ndim = options.spatial_ndim
     leading = [1] * (values.ndim - 1 - spatial_ndim)
     lazy = values.rechunk((len(values), *leading, *CHUNK[spatial_ndim]))
-    is_numbered = options.connected or options.is_cut
     network = _network_file(job, options)
     begun = _begun(job, options)
     if begun:
@@ -73,7 +72,7 @@ def run_large(
         segmenter, _, record = train()
         if not options.is_applied:
             segmenter.save(network)
-        n_labels = 2**16 if is_numbered else segmenter.settings.max_clusters
+        n_labels = 2**16 if options.is_numbered else segmenter.settings.max_clusters
         store = LabelStore.create(
             job.labels,
             lazy.shape[1:],
@@ -86,7 +85,7 @@ def run_large(
     record = store.record
     labels = segmenter.predict(lazy, axes="c" + channels.axes)
     finest = store.level(0)
-    clusters = store.scratch(labels.dtype.type) if is_numbered else finest
+    clusters = store.scratch(labels.dtype.type) if options.is_numbered else finest
     store.fill(clusters, labels, track)
     record |= {"clusters": len(_present(clusters))}
     if options.connected:
@@ -132,6 +131,7 @@ def _refuse_what_needs_the_whole(job: Job, options: Options) -> None:
     wants = {
         "--table": job.table,
         "--n-segments": options.n_segments,
+        "--separate": not options.joint,
         "--min-size or --min-area": options.settings.min_size > 1 or options.min_area,
     }
     for option, is_wanted in wants.items():

@@ -30,12 +30,13 @@ from napari_unsupseg.images import (
     prepare,
     prepare_crops,
     split_channels,
+    split_frames,
 )
 from napari_unsupseg.lazy import draw_crops, is_large, is_lazy, map_tiles
 from napari_unsupseg.model_file import Model, read_model, write_model
 from napari_unsupseg.network import Network, build_network
 from napari_unsupseg.prediction import predict
-from napari_unsupseg.segments import label_dtype
+from napari_unsupseg.segments import label_dtype, stack_frames
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.stages import required_bytes, train
 from napari_unsupseg.teaching import teach
@@ -52,6 +53,7 @@ def segment(
     axes: str | None = None,
     channel_axis: int | None = None,
     spatial_ndim: int = 2,
+    joint: bool = True,
     spacing: Sequence[float] | None = None,
     mask: ArrayLike | None = None,
     granularity: float | None = None,
@@ -75,8 +77,10 @@ def segment(
     channel_axis : int, optional
         In place of `axes`: the axis that holds the channels.
     spatial_ndim : int
-        2 for a network that sees planes, and is trained on all of a series together, so that a
-        cluster has the same number in each; 3 for one that sees volumes (axes z, y and x).
+        2 for a network that sees planes; 3 for one that sees volumes (axes z, y and x).
+    joint : bool
+        Train one network on all planes of a series, or all its volumes, together, so that a
+        cluster has the same number in each; False trains one on each by itself.
     spacing : sequence of float, optional
         Distance of neighbours along each axis of a frame, such as ``(3, 1, 1)`` for slices three
         times as far apart as pixels: superpixels, and the reduced size that a run begins at,
@@ -134,6 +138,19 @@ def segment(
     """
     check_cut(n_segments, granularity)
     segmenter = Segmenter(Settings.from_preset(preset, settings), device=device)
+    if not joint:
+        channels = split_channels(image, axes, channel_axis)
+        return _segment_separately(
+            channels,
+            mask,
+            spatial_ndim=spatial_ndim,
+            spacing=spacing,
+            granularity=granularity,
+            n_segments=n_segments,
+            device=device,
+            preset=preset,
+            **settings,
+        )
     segmenter.fit(
         image,
         axes=axes,
@@ -145,6 +162,23 @@ def segment(
     if granularity is None and n_segments is None:
         return segmenter.labels_
     return segmenter.hierarchy_.cut(n_segments=n_segments, level=granularity)
+
+
+def _segment_separately(
+    channels: ImageChannels, mask: ArrayLike | None, *, spatial_ndim: int, **how: Any
+) -> Labels:
+    """Segment each frame of a series by a run of its own."""
+    frames, axes = split_frames(channels, spatial_ndim)
+    leading = channels.values.shape[1:-spatial_ndim]
+    masks: Any = [None] * len(frames)
+    if mask is not None:
+        masks = np.asarray(mask).reshape(len(frames), *channels.values.shape[-spatial_ndim:])
+    labels = [
+        segment(frame, axes=axes, mask=of_frame, spatial_ndim=spatial_ndim, **how)
+        for frame, of_frame in zip(frames, masks, strict=True)
+    ]
+    is_cut = how["granularity"] is not None or how["n_segments"] is not None
+    return stack_frames(labels, leading, are_numbered=is_cut)
 
 
 class Segmenter:

@@ -1,10 +1,18 @@
 """Clusters to segments: the connected regions of an image's labels, and what they measure."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import skimage.measure
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["connected_components", "label_dtype", "number_regions", "region_table"]
+__all__ = [
+    "connected_components",
+    "label_dtype",
+    "number_regions",
+    "region_table",
+    "stack_frames",
+]
 
 
 def label_dtype(n_labels: int) -> type[np.unsignedinteger]:
@@ -77,6 +85,41 @@ def number_regions(labels: NDArray[np.integer], spatial_ndim: int = 2) -> NDArra
         numbered[...] = np.where(found > 0, found + n_regions, 0)
         n_regions += n_found
     return regions
+
+
+def stack_frames(
+    frames: Sequence[NDArray[np.unsignedinteger]], leading: Sequence[int], *, are_numbered: bool
+) -> NDArray[np.unsignedinteger]:
+    """Put the labels of frames that were segmented one by one together.
+
+    Parameters
+    ----------
+    frames : sequence of ndarray of unsigned integers, shape ([Z,] Y, X)
+        Labels of each frame.
+    leading : sequence of int
+        Lengths of the axes that the frames lie along.
+    are_numbered : bool
+        Whether a label is a segment, whose number no segment of another frame may have.
+
+    Returns
+    -------
+    ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+        The labels.
+
+    Examples
+    --------
+    >>> frames = np.array([[[1, 2]], [[1, 1]]], dtype=np.uint8)
+    >>> stack_frames(frames, [2], are_numbered=True).tolist()
+    [[[1, 2]], [[3, 3]]]
+    """
+    stack = np.stack([frame.astype(np.int64) for frame in frames])
+    if are_numbered:
+        found = 0
+        for frame in stack:
+            n_segments = int(frame.max())
+            frame[frame > 0] += found
+            found += n_segments
+    return stack.reshape(*leading, *stack.shape[1:]).astype(label_dtype(int(stack.max())))
 
 
 def region_table(
