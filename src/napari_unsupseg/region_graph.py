@@ -216,15 +216,27 @@ class RegionGraph:
             neighbours[one][other] = neighbours[other][one] = border
         areas = regions.areas
         waits = np.minimum(*areas[self.pairs].T) < smaller_than
-        queue = list(
-            zip(self.weights()[waits].tolist(), *self.pairs[waits].T.tolist(), strict=True)
-        )
+        # each pair waits with one of the two, and only a region's first pair in the queue: most
+        # pairs of a region with many neighbours are gone before their turn comes
+        waiting: list[list[tuple[float, int]]] = [[] for _ in range(2 * n_regions - 1)]
+        for weight, (one, other) in zip(
+            self.weights()[waits].tolist(), self.pairs[waits].tolist(), strict=True
+        ):
+            waiting[one].append((weight, other))
+        for pairs in waiting:
+            heapq.heapify(pairs)
+        queue = [(pairs[0][0], one, pairs[0][1]) for one, pairs in enumerate(waiting) if pairs]
         heapq.heapify(queue)
         merges: list[tuple[int, int]] = []
         dissimilarities = []
         while queue:
             dissimilarity, one, other = heapq.heappop(queue)
             if other not in neighbours[one]:  # one of them has merged since
+                pairs = waiting[one] if neighbours[one] else []
+                while pairs and pairs[0][1] not in neighbours[one]:
+                    heapq.heappop(pairs)
+                if pairs:
+                    heapq.heappush(queue, (pairs[0][0], one, pairs[0][1]))
                 continue
             if np.isinf(dissimilarity) and np.isfinite(smaller_than):
                 break
@@ -239,12 +251,13 @@ class RegionGraph:
                 along = np.stack(list(borders.values()))
                 found = self._dissimilarity(regions, new, beyond, along)
                 waits = np.minimum(areas[new], areas[beyond]) < smaller_than
-                for far, weight, wait in zip(
-                    beyond.tolist(), found.tolist(), waits.tolist(), strict=True
-                ):
-                    neighbours[far][new] = borders[far]
-                    if wait:
-                        heapq.heappush(queue, (weight, new, far))
+                for far, border in borders.items():
+                    neighbours[far][new] = border
+                pairs = list(zip(found[waits].tolist(), beyond[waits].tolist(), strict=True))
+                if pairs:
+                    heapq.heapify(pairs)
+                    waiting[new] = pairs
+                    heapq.heappush(queue, (pairs[0][0], new, pairs[0][1]))
         return np.array(merges, dtype=np.int64).reshape(-1, 2), np.array(dissimilarities)
 
     def alike(self, n_clusters: int) -> NDArray[np.int64]:
