@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 import warnings
@@ -240,3 +241,45 @@ def test_dim_nuclei_are_not_lost_in_the_background():
     assert labels.max() <= 12
     found, true = ~background, nuclei > 0
     assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.9
+
+
+@pytest.mark.parametrize("left_at", [1, 3, 7])
+def test_a_run_that_was_left_goes_on_as_if_it_had_not_been(rgb, small, left_at):
+    *_, expected = Segmenter(small).steps(rgb)
+    segmenter = Segmenter(small)
+    for step in segmenter.steps(rgb):
+        if step.iteration == left_at:
+            break
+    assert segmenter.iterations_left_ == small.iterations - left_at
+    *_, last = segmenter.resume()
+    assert last.iteration == small.iterations
+    np.testing.assert_array_equal(last.labels, expected.labels)
+    assert segmenter.iterations_left_ == 0
+
+
+def test_a_run_goes_on_from_reduced_to_full_size(rgb):
+    image = np.tile(rgb, (4, 4, 1))
+    settings = Settings.from_dict(SMALL | {"settle": 1e-6, "iterations": 12})
+    expected = Segmenter(settings).fit(image)
+    segmenter = Segmenter(settings)
+    steps = iter(segmenter.steps(image))
+    assert next(steps).factor == 2
+    # one at full size takes as long as four at half size
+    assert segmenter.iterations_left_ == 8 + 4 * 3
+    steps.close()
+    factors = [step.factor for step in segmenter.resume()]
+    assert (factors[0], factors[-1]) == (2, 1)
+    np.testing.assert_array_equal(segmenter.predict(image), expected.predict(image))
+
+
+def test_a_run_that_has_ended_trains_as_long_again(rgb, small):
+    segmenter = Segmenter(small).fit(rgb)
+    long = dataclasses.replace(small, iterations=2 * small.iterations)
+    *_, last = segmenter.resume()
+    assert last.iteration == long.iterations
+    np.testing.assert_array_equal(last.labels, Segmenter(long).fit(rgb).labels_)
+
+
+def test_there_must_be_a_run_to_go_on_with(small):
+    with pytest.raises(SettingError, match="no run to go on with"):
+        next(Segmenter(small).resume())

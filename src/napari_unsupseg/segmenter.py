@@ -38,7 +38,7 @@ from napari_unsupseg.network import Network, build_network
 from napari_unsupseg.prediction import predict
 from napari_unsupseg.segments import label_dtype, stack_frames
 from napari_unsupseg.settings import Settings
-from napari_unsupseg.stages import required_bytes, train
+from napari_unsupseg.stages import Standing, required_bytes, train
 from napari_unsupseg.teaching import teach
 from napari_unsupseg.training import Labels, Step
 
@@ -347,7 +347,40 @@ class Segmenter:
             )
         with naming_out_of_memory(self.device):
             self._network = self._first_network(known)
+        self._standing = Standing()
         yield from self._train()
+
+    def resume(self) -> Iterator[Step]:
+        """Go on with a run where it was left, with its network, momentum and count of iterations.
+
+        Yields
+        ------
+        Step
+            As `steps` does. A run that was left does what is left of it; one that had come to its
+            end trains as long again at most.
+
+        Raises
+        ------
+        SettingError
+            If there is no run to go on with.
+
+        Examples
+        --------
+        >>> from skimage.data import coins
+        >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500))
+        >>> first = next(segmenter.steps(coins()[::4, ::4]))
+        >>> *_, last = segmenter.resume()
+        >>> first.iteration, last.iteration
+        (1, 5)
+        """
+        if not hasattr(self, "_standing"):
+            raise SettingError("there is no run to go on with: take steps on an image, or fit it")
+        yield from self._train()
+
+    @property
+    def iterations_left_(self) -> float:
+        """Iterations left of a run at most, counted in such as take as long as the present ones."""
+        return self._standing.iterations_left(self.image_.valid.size, self.image_.spatial_ndim)
 
     def _loaded(
         self, channels: ImageChannels, spatial_ndim: int, mask: ArrayLike | None
@@ -381,7 +414,9 @@ class Segmenter:
             self._remember(step)
             yield step
             return
-        for step in train(self._network, self.image_, self.settings, self.precision):
+        for step in train(
+            self._network, self.image_, self.settings, self.precision, self._standing
+        ):
             self._remember(step)
             yield step
         n_clusters = min(self.settings.final_clusters, self.settings.max_clusters)

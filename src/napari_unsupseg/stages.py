@@ -16,7 +16,7 @@ from napari_unsupseg.settings import Settings
 from napari_unsupseg.training import Labels, SelfTraining, Spread, Step
 from napari_unsupseg.views import View, enlarge, make_view, shrink
 
-__all__ = ["Stage", "plan", "required_bytes", "train"]
+__all__ = ["Stage", "Standing", "plan", "required_bytes", "train"]
 
 REDUCED_PIXELS = 20_000  # about what an image is reduced to, and a montage at reduced size has
 GREATEST_FACTOR = 3  # beyond it small things would be lost
@@ -49,6 +49,30 @@ class Stage:
     max_pixels: int
     iterations: int
     settle: float
+
+
+@dataclasses.dataclass(eq=False)
+class Standing:
+    """Where a run stands, so that it can be left and gone on with.
+
+    Attributes
+    ----------
+    training : SelfTraining or None
+        The training, with its momentum and number of iterations; None before the first.
+    stages : list of Stage
+        Those that are left, the first with the iterations that are left of it.
+    """
+
+    training: SelfTraining | None = None
+    stages: list[Stage] = dataclasses.field(default_factory=list)
+
+    def iterations_left(self, n_pixels: int, spatial_ndim: int) -> float:
+        """Return how many are left of an image, at most, in such as take as long as the present."""
+        sizes = [
+            min(stage.max_pixels, n_pixels / stage.factor**spatial_ndim) for stage in self.stages
+        ]
+        work = sum(n * stage.iterations for n, stage in zip(sizes, self.stages, strict=True))
+        return work / sizes[0] if sizes else 0.0
 
 
 def plan(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> list[Stage]:
@@ -94,7 +118,11 @@ def _pixels_to_train_on(n_pixels: float, whole: int, montage: int) -> int:
 
 
 def train(
-    network: Network, image: PreparedImage, settings: Settings, precision: torch.dtype
+    network: Network,
+    image: PreparedImage,
+    settings: Settings,
+    precision: torch.dtype,
+    standing: Standing | None = None,
 ) -> Iterator[Step]:
     """Train a network on an image, stage by stage.
 
@@ -109,6 +137,8 @@ def train(
         The settings.
     precision : torch.dtype
         Of the features.
+    standing : Standing, optional
+        Where the run stands, kept up to date. Stages that are left in it are done, or else all.
 
     Yields
     ------
@@ -118,11 +148,10 @@ def train(
         if they are small, which takes away crumbs (unless `settle` is 0: the paper has no such
         vote).
     """
-    if isinstance(network.features, Components):
-        stages = plan(image.frame_shape, image.n_frames, settings)
-    else:
-        stages = [Stage(1, image.valid.size, settings.iterations, settings.settle)]
-    training = SelfTraining(network, settings, precision)
+    standing = standing or Standing()
+    standing.stages = standing.stages or _stages(network, image, settings)
+    stages = tuple(standing.stages)
+    training = standing.training = standing.training or SelfTraining(network, settings, precision)
     with ThreadPoolExecutor(max_workers=1) as background:
         # the superpixels of one stage are made while the stage before it trains
         views = [background.submit(_view, image, stage, settings) for stage in stages]
@@ -133,7 +162,10 @@ def train(
                 for step in training.run(
                     view, stage.iterations, settle=stage.settle, spread=spread.by
                 ):
+                    rest = standing.stages[0].iterations - 1
+                    standing.stages[0] = dataclasses.replace(stage, iterations=rest)
                     yield step
+                standing.stages.pop(0)
         finally:
             background.shutdown(cancel_futures=True)
     if spread.network is not None:
@@ -160,6 +192,12 @@ def required_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
     """
     view = min(n_pixels, MAX_FULL_PIXELS)
     return 12 * n_channels * n_pixels + activation_bytes(n_channels, view, settings)
+
+
+def _stages(network: Network, image: PreparedImage, settings: Settings) -> list[Stage]:
+    if isinstance(network.features, Components):
+        return plan(image.frame_shape, image.n_frames, settings)
+    return [Stage(1, image.valid.size, settings.iterations, settings.settle)]
 
 
 def _view(image: PreparedImage, stage: Stage, settings: Settings) -> View:
