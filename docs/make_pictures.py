@@ -73,7 +73,7 @@ def main() -> None:
     labels.visible = False
     canvases.clear()
     for level in LEVELS:
-        panel.granularity.value = level
+        panel.results.granularity.value = level
         shoot(f"granularity_{level}")
     imwrite(options.out / f"{name}_segments.png", np.hstack(canvases))
     if viewer.dims.ndim > 2:

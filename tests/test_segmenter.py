@@ -264,8 +264,9 @@ def test_a_run_goes_on_from_reduced_to_full_size(rgb):
     segmenter = Segmenter(settings)
     steps = iter(segmenter.steps(image))
     assert next(steps).factor == 2
+    assert segmenter.iterations_left_ == 11
     # one at full size takes as long as four at half size
-    assert segmenter.iterations_left_ == 8 + 4 * 3
+    assert segmenter.seconds_left(0.5) == (8 + 4 * 3) / 2
     steps.close()
     factors = [step.factor for step in segmenter.resume()]
     assert (factors[0], factors[-1]) == (2, 1)

@@ -6,7 +6,7 @@ import functools
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -298,7 +298,7 @@ class Segmenter:
         spacing: Sequence[float] | None = None,
         mask: ArrayLike | None = None,
         warm_start: bool = False,
-    ) -> Iterator[Step]:
+    ) -> Generator[Step, None, None]:
         """Train on an image, one iteration at a time.
 
         Parameters
@@ -350,7 +350,7 @@ class Segmenter:
         self._standing = Standing()
         yield from self._train()
 
-    def resume(self) -> Iterator[Step]:
+    def resume(self) -> Generator[Step, None, None]:
         """Go on with a run where it was left, with its network, momentum and count of iterations.
 
         Yields
@@ -378,9 +378,24 @@ class Segmenter:
         yield from self._train()
 
     @property
-    def iterations_left_(self) -> float:
-        """Iterations left of a run at most, counted in such as take as long as the present ones."""
-        return self._standing.iterations_left(self.image_.valid.size, self.image_.spatial_ndim)
+    def iterations_left_(self) -> int:
+        """Iterations left of the run at most."""
+        return self._standing.iterations_left
+
+    def seconds_left(self, seconds: float) -> float:
+        """Estimate how long the rest of the run may take.
+
+        Parameters
+        ----------
+        seconds : float
+            What an iteration takes now; those at another size take longer or shorter.
+
+        Returns
+        -------
+        float
+            Seconds at most, without what comes after the last iteration.
+        """
+        return self._standing.seconds_left(seconds, self.image_)
 
     def _loaded(
         self, channels: ImageChannels, spatial_ndim: int, mask: ArrayLike | None

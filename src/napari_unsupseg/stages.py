@@ -66,13 +66,17 @@ class Standing:
     training: SelfTraining | None = None
     stages: list[Stage] = dataclasses.field(default_factory=list)
 
-    def iterations_left(self, n_pixels: int, spatial_ndim: int) -> float:
-        """Return how many are left of an image, at most, in such as take as long as the present."""
-        sizes = [
-            min(stage.max_pixels, n_pixels / stage.factor**spatial_ndim) for stage in self.stages
-        ]
+    @property
+    def iterations_left(self) -> int:
+        """Iterations left at most."""
+        return sum(stage.iterations for stage in self.stages)
+
+    def seconds_left(self, seconds: float, image: PreparedImage) -> float:
+        """Estimate how long the rest of a run may take, if an iteration takes so long now."""
+        n_pixels, axes = image.valid.size, image.spatial_ndim
+        sizes = [min(stage.max_pixels, n_pixels / stage.factor**axes) for stage in self.stages]
         work = sum(n * stage.iterations for n, stage in zip(sizes, self.stages, strict=True))
-        return work / sizes[0] if sizes else 0.0
+        return seconds * work / sizes[0] if sizes else 0.0
 
 
 def plan(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> list[Stage]:

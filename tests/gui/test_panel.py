@@ -1,3 +1,4 @@
+import re
 import time
 
 import dask.array as da
@@ -6,6 +7,7 @@ import pytest
 from napari.layers import Labels
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt, QThreadPool
+from qtpy.QtWidgets import QScrollArea
 
 from napari_unsupseg import Settings, segment
 from napari_unsupseg.axes import axes_from_channel
@@ -61,14 +63,14 @@ def test_the_labels_are_those_of_the_library(viewer, panel, qtbot, rgb):
 
 def test_granularity_cuts_the_last_run_at_once(viewer, panel, qtbot, rgb):
     viewer.add_image(rgb, name="tissue")
-    assert not panel.granularity.enabled
+    assert not panel.results.granularity.enabled
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
     clusters = labels_of(viewer).data.copy()
-    assert panel.granularity.enabled
+    assert panel.results.granularity.enabled
     numbers = []
     for level in (0.2, 0.6, 1.0):
-        panel.granularity.value = level
+        panel.results.granularity.value = level
         segments = viewer.layers["tissue segments"]
         np.testing.assert_array_equal(segments.data, segment(rgb, granularity=level, **SMALL))
         assert segments.metadata["napari-unsupseg"]["granularity"] == level
@@ -94,21 +96,23 @@ def test_a_preset_sets_the_settings(viewer, panel):
 
 def test_history_shows_an_earlier_iteration(viewer, panel, qtbot, rgb):
     viewer.add_image(rgb, name="tissue")
-    assert not panel.history.enabled
+    assert not panel.results.history.enabled
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
     labels = labels_of(viewer)
     last = labels.data.copy()
-    assert panel.history.enabled
-    assert panel.history.value == panel.history.max == 4  # of the iterations 1, 2, 4, 6, 8
-    panel.history.value = 2
+    assert panel.results.history.enabled
+    assert (
+        panel.results.history.value == panel.results.history.max == 4
+    )  # of the iterations 1, 2, 4, 6, 8
+    panel.results.history.value = 2
     np.testing.assert_array_equal(labels.data, segment(rgb, **SMALL | {"iterations": 4}))
     assert panel.status.value == f"{len(np.unique(labels.data))} clusters at iteration 4"
     assert labels.metadata["napari-unsupseg"]["iterations"] == 4
-    panel.history.value = 4
+    panel.results.history.value = 4
     np.testing.assert_array_equal(labels.data, last)
     labels.paint((10, 10), 77)
-    panel.history.value = 0
+    panel.results.history.value = 0
     assert labels.data[10, 10] == 77
     new = viewer.layers["tissue segmentation [1]"]
     np.testing.assert_array_equal(new.data, segment(rgb, **SMALL | {"iterations": 1}))
@@ -119,8 +123,8 @@ def test_history_keeps_to_its_memory(viewer, panel, qtbot, rgb):
     panel.history_memory.value = 0
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
-    assert panel.history.max == 1
-    panel.history.value = 0
+    assert panel.results.history.max == 1
+    panel.results.history.value = 0
     assert panel.status.value.endswith("at iteration 1")
 
 
@@ -149,7 +153,7 @@ def test_layers_have_a_table_of_their_regions(
     wait_until_ready(qtbot, panel)
     for level in (None, 0.2, 0.6):
         if level is not None:
-            panel.granularity.value = level
+            panel.results.granularity.value = level
         layer = viewer.layers["tissue segments" if level else "tissue segmentation"]
         qtbot.waitUntil(lambda layer=layer: len(layer.features) > 0, timeout=WAIT)
         labels = layer.data.take(0, channel_axis) if channel_axis == 2 else layer.data
@@ -167,16 +171,16 @@ def test_segments_that_were_painted_on_are_kept(viewer, panel, qtbot, rgb):
     viewer.add_image(rgb, name="tissue")
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
-    panel.granularity.value = 0.4
+    panel.results.granularity.value = 0.4
     painted = viewer.layers["tissue segments"]
     painted.paint((10, 10), 77)
     kept = painted.data.copy()
-    panel.granularity.value = 0.6
+    panel.results.granularity.value = 0.6
     np.testing.assert_array_equal(painted.data, kept)
     new = viewer.layers["tissue segments [1]"]
     assert not (new.data == 77).any()
     viewer.layers.remove(new)  # and a layer that is gone is made again
-    panel.granularity.value = 0.7
+    panel.results.granularity.value = 0.7
     assert viewer.layers["tissue segments [1]"].data.max() >= 1
 
 
@@ -216,7 +220,7 @@ def test_labels_appear_at_once_and_change_every_n_iterations(viewer, panel, qtbo
 
     labels.events.data.connect(remember)
     wait_until_ready(qtbot, panel)
-    assert iterations == [0, 1, 3, 5, 7, 8]  # shown at 1, 2, 4, 6, 8 and the end
+    assert iterations == [1, 2, 4, 6, 8, 8]  # the last ones once more at the end
     assert len({id(picture) for picture in pictures}) >= 5
     assert (pictures[1] != pictures[-1]).any()
 
@@ -314,7 +318,7 @@ def test_a_stack_is_segmented_whole(viewer, panel, qtbot, volumes):
     np.testing.assert_array_equal(labels.scale, layer.scale)
     qtbot.waitUntil(lambda: len(labels.features) > 0, timeout=WAIT)
     assert {"centroid_z", "centroid_y", "area"} <= set(labels.features)
-    panel.granularity.value = 0.4
+    panel.results.granularity.value = 0.4
     assert viewer.layers["stack segments"].data.shape == stack.shape
 
 
@@ -347,6 +351,156 @@ def test_stop_keeps_the_labels(viewer, panel, qtbot, rgb):
     assert 5 <= iterations < ENDLESS
     np.testing.assert_array_equal(labels.data, segment(rgb, **SMALL | {"iterations": iterations}))
     assert not panel.stop_button.enabled
+
+
+def test_a_paused_run_waits_and_goes_on(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    panel.settings["iterations"].value = 60
+    assert not panel.pause_button.enabled
+    click(qtbot, panel.run_button)
+    wait_for_iteration(qtbot, panel, 3)
+    click(qtbot, panel.pause_button)
+    assert panel.pause_button.text == "Resume"
+    qtbot.waitUntil(lambda: panel.status.value.startswith("paused at"), timeout=WAIT)
+    at = panel.progress.value
+    qtbot.wait(500)
+    assert panel.progress.value == at < 60
+    click(qtbot, panel.pause_button)
+    assert panel.pause_button.text == "Pause"
+    wait_until_ready(qtbot, panel)
+    assert not panel.pause_button.enabled
+    expected = segment(rgb, **SMALL | {"iterations": 60})
+    np.testing.assert_array_equal(labels_of(viewer).data, expected)
+
+
+def test_a_paused_run_can_be_stopped(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    panel.settings["iterations"].value = ENDLESS
+    click(qtbot, panel.run_button)
+    click(qtbot, panel.pause_button)
+    qtbot.waitUntil(lambda: panel.status.value.startswith("paused at"), timeout=WAIT)
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+    assert labels_of(viewer).data.all()
+
+
+def test_continue_trains_on_where_the_run_stopped(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    panel.settings["iterations"].value = 40
+    assert not panel.continue_button.enabled
+    click(qtbot, panel.run_button)
+    wait_for_iteration(qtbot, panel, 3)
+    assert not panel.continue_button.enabled
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+    layer = labels_of(viewer)
+    assert layer.metadata["napari-unsupseg"]["iterations"] < 40
+    click(qtbot, panel.continue_button)
+    wait_until_ready(qtbot, panel)
+    assert labels_of(viewer) is layer
+    assert layer.metadata["napari-unsupseg"]["iterations"] == 40
+    np.testing.assert_array_equal(layer.data, segment(rgb, **SMALL | {"iterations": 40}))
+    iterations = panel.results.ended.outcome.history.iterations
+    assert iterations == sorted(iterations)
+    assert (iterations[0], iterations[-1]) == (1, 40)
+    click(qtbot, panel.continue_button)  # a run that has ended trains as long again
+    wait_until_ready(qtbot, panel)
+    np.testing.assert_array_equal(layer.data, segment(rgb, **SMALL | {"iterations": 80}))
+
+
+def test_start_over_begins_anew_in_the_same_layer(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    panel.settings["iterations"].value = ENDLESS
+    assert not panel.start_over_button.enabled
+    click(qtbot, panel.run_button)
+    wait_for_iteration(qtbot, panel, 3)
+    for name, value in {"iterations": 6, "seed": 1}.items():
+        panel.settings[name].value = value
+    click(qtbot, panel.start_over_button)  # in the middle of a run
+    wait_until_ready(qtbot, panel)
+    layer = labels_of(viewer)
+    np.testing.assert_array_equal(layer.data, segment(rgb, **SMALL | {"iterations": 6, "seed": 1}))
+    panel.settings["seed"].value = 2
+    click(qtbot, panel.start_over_button)  # and behind its end
+    wait_until_ready(qtbot, panel)
+    assert labels_of(viewer) is layer
+    np.testing.assert_array_equal(layer.data, segment(rgb, **SMALL | {"iterations": 6, "seed": 2}))
+
+
+@pytest.mark.parametrize("button", ["continue_button", "start_over_button"])
+def test_labels_painted_on_are_not_overwritten(viewer, panel, qtbot, rgb, button):
+    viewer.add_image(rgb, name="tissue")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    painted = labels_of(viewer)
+    painted.paint((10, 10), 77)
+    kept = painted.data.copy()
+    click(qtbot, getattr(panel, button))
+    wait_until_ready(qtbot, panel)
+    np.testing.assert_array_equal(painted.data, kept)
+    assert not (viewer.layers["tissue segmentation [1]"].data == 77).any()
+
+
+def test_an_error_when_starting_over_keeps_the_labels(
+    viewer, panel, qtbot, rgb, notes, monkeypatch
+):
+    def fail(*_):
+        raise RuntimeError("the loop broke")
+
+    viewer.add_image(rgb)
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    kept = labels_of(viewer).data.copy()
+    monkeypatch.setattr(Backpropagation, "forward", fail)
+    for button in (panel.start_over_button, panel.continue_button):
+        click(qtbot, button)
+        wait_until_ready(qtbot, panel)
+        assert panel.status.value.endswith("the loop broke")
+        np.testing.assert_array_equal(labels_of(viewer).data, kept)
+    assert panel.results.granularity.enabled
+
+
+def test_a_run_says_how_fast_it_is_and_where(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    panel.settings["iterations"].value = ENDLESS
+    panel.device.value = "cpu"
+    click(qtbot, panel.run_button)
+    wait_for_iteration(qtbot, panel, 30)
+    where, speed = panel.status.value.split("\n")
+    assert re.fullmatch(r"iteration \d+ of at most 100000, \d+ clusters", where)
+    pattern = r"[\d.e+]+ iterations/s, at most [\d.]+ (s|min|h) left, cpu, (float32|bfloat16)"
+    assert re.fullmatch(pattern, speed)
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+
+
+def test_pictures_come_by_time_not_faster_than_five_a_second(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    panel.update_every.value = 0
+    panel.settings["iterations"].value = ENDLESS
+    click(qtbot, panel.run_button)
+    times = []
+    labels_of(viewer).events.data.connect(lambda: times.append(time.perf_counter()))
+    qtbot.waitUntil(lambda: len(times) == 8, timeout=WAIT)
+    assert panel.progress.value > 8  # most iterations are not shown
+    assert np.median(np.diff(times)) > 0.15
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+
+
+def test_a_slow_run_is_announced_with_what_to_do(viewer, panel, qtbot, rgb):
+    panel.preset.value = "standard"
+    panel.device.value = "cpu"
+    viewer.add_image(rgb, name="small")
+    large = np.zeros((6000, 6000), np.uint8)
+    panel.image.value = viewer.add_image(large, contrast_limits=(0, 1), name="large")
+    qtbot.waitUntil(lambda: "min: take a smaller image" in panel.notice.value, timeout=WAIT)
+    assert panel.notice.native.isVisible()
+    panel.preset.value = "paper-2018"
+    assert "set settle to 0.02" in panel.notice.value
+    panel.image.value = viewer.layers["small"]
+    panel.preset.value = "standard"
+    assert not panel.notice.native.isVisible()
 
 
 def test_a_second_run_has_a_layer_of_its_own(viewer, panel, qtbot, rgb):
@@ -505,10 +659,27 @@ def test_the_panel_starts_with_the_defaults(viewer):
     assert Settings.from_dict(values) == Settings()
 
 
-def test_more_settings_unfold(viewer, panel, qtbot):
-    assert not panel.settings["momentum"].native.isVisible()
-    panel.more.value = True
-    assert panel.settings["momentum"].native.isVisible()
+def test_all_settings_lie_under_a_heading_that_unfolds(viewer, panel, qtbot):
+    visible = {name: control.native.isVisible for name, control in panel.settings.items()}
+    assert not any(is_visible() for is_visible in visible.values())
+    for fold in panel.folds.values():
+        click(qtbot, fold.heading)
+    assert all(is_visible() for is_visible in visible.values())
+    for fold in panel.folds.values():
+        click(qtbot, fold.heading)
+    assert not any(is_visible() for is_visible in visible.values())
+
+
+def test_the_panel_fits_a_narrow_dock_and_scrolls(viewer, qtbot):
+    viewer.window.resize(1000, 500)
+    dock, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    dock.setFixedWidth(300)
+    panel.status.value = "a sentence of many words, " * 10
+    for fold in panel.folds.values():
+        click(qtbot, fold.heading)
+    area = dock.findChild(QScrollArea)
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0, timeout=WAIT)
+    assert area.widget().width() <= area.viewport().width() <= 300
 
 
 def test_nothing_to_run_on(panel):

@@ -1,5 +1,6 @@
 """Image layers in, Labels layers out: axes and transforms."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "axes_choices",
     "blank_labels",
+    "frames_of",
     "labels_keywords",
     "layer_array",
     "region_features",
@@ -97,6 +99,28 @@ def _named_axes(layer: "Image") -> str | None:
 
 def _choice(shape: tuple[int, ...], axes: str) -> tuple[str, str]:
     return describe_axes(shape, axes), axes
+
+
+def frames_of(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple[int, ...], int]:
+    """Return the size and number of the frames that a layer's image has.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The image.
+    axes : str
+        One letter for each of its axes.
+    spatial_ndim : int
+        Axes of a frame.
+
+    Returns
+    -------
+    tuple of int, int
+        Pixels along each axis of a frame, and how many frames there are.
+    """
+    lengths = zip(axes, layer_array(layer).shape, strict=True)
+    shape = tuple(length for axis, length in lengths if axis not in CHANNELS + SAMPLES)
+    return shape[-spatial_ndim:], math.prod(shape[:-spatial_ndim])
 
 
 def voxel_spacing(layer: "Image", axes: str) -> tuple[float, ...]:

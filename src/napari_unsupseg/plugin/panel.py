@@ -1,10 +1,8 @@
-"""The panel: an Image layer, the settings, Run and Stop."""
+"""The panel: an Image layer, a preset, Run; all else is folded away."""
 
 import dataclasses
-import decimal
 import logging
-import threading
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import napari.layers
 import numpy as np
@@ -12,35 +10,43 @@ from magicgui.widgets import (
     CheckBox,
     ComboBox,
     Container,
-    FloatSlider,
     Label,
     ProgressBar,
     PushButton,
-    Slider,
     SpinBox,
     Widget,
-    create_widget,
 )
 from magicgui.widgets.bases import ValueWidget
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_warning
 from numpy.typing import NDArray
-from superqt.utils import QSignalDebouncer
+from qtpy.QtCore import QTimer
 
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.lazy import is_large
+from napari_unsupseg.plugin.controls import (
+    HEADINGS,
+    Fold,
+    make_scrollable,
+    row,
+    setting_control,
+    under,
+    value_widget,
+)
 from napari_unsupseg.plugin.layers import (
     axes_choices,
     blank_labels,
+    frames_of,
     labels_keywords,
     layer_array,
-    region_features,
     spread,
     voxel_spacing,
 )
-from napari_unsupseg.plugin.worker import Outcome, Request, Update, preload, run
+from napari_unsupseg.plugin.progress import progress_text, slow_notice
+from napari_unsupseg.plugin.results import EndedRun, Results, Shown
+from napari_unsupseg.plugin.worker import Control, Outcome, Request, Update, preload, run
 from napari_unsupseg.presets import PRESETS
-from napari_unsupseg.settings import Knob, Settings, knobs
+from napari_unsupseg.settings import Settings, knobs
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -51,43 +57,19 @@ logger = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 CUSTOM = "custom"
-UPDATE_EVERY = 5
 HISTORY_MEGABYTES = 200
-MEASURED_AFTER = 300  # milliseconds after a slider has come to rest
+LOADED_MS = 100  # from one look whether PyTorch is loaded to the next
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(eq=False)
 class ActiveRun:
     """A run from its start to its end."""
 
     request: Request
     image: napari.layers.Image
     labels: napari.layers.Labels
-    stop: threading.Event
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Shown:
-    """A layer, and what was put into it."""
-
-    layer: napari.layers.Labels
-    data: NDArray[np.unsignedinteger]
-
-    @property
-    def was_edited(self) -> bool:
-        """Whether somebody has painted on the layer since."""
-        return not np.array_equal(self.layer.data, self.data)
-
-
-@dataclasses.dataclass(eq=False)
-class EndedRun:
-    """A run that has ended, and the layers that show what it has left behind."""
-
-    image: napari.layers.Image
-    axes: str
-    outcome: Outcome
-    clusters: Shown
-    segments: Shown | None = None
+    control: Control
+    starts_over: bool = False
 
 
 class SegmentationPanel(Container[Widget]):
@@ -100,12 +82,10 @@ class SegmentationPanel(Container[Widget]):
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
-        super().__init__()
+        super().__init__(labels=False)
         self._viewer = viewer
         self._active: ActiveRun | None = None
-        self._ended: EndedRun | None = None
-        self._to_measure: tuple[napari.layers.Labels, NDArray[np.unsignedinteger]] | None = None
-        self.image = _value_widget(annotation=napari.layers.Image, name="image", label="image")
+        self.image = value_widget(annotation=napari.layers.Image, name="image", label="image")
         self.axes = ComboBox(
             label="axes",
             choices=self._axes_choices,
@@ -120,13 +100,13 @@ class SegmentationPanel(Container[Widget]):
             choices=[*((name.replace("-", " "), name) for name in PRESETS), (CUSTOM, CUSTOM)],
             tooltip="\n".join(f"{name}: {preset.sentence}" for name, preset in PRESETS.items()),
         )
-        self.settings = {name: _control(name, knob) for name, knob in knobs().items()}
+        self.settings = {name: setting_control(name, knob) for name, knob in knobs().items()}
         self.update_every = SpinBox(
             label="update every",
-            value=UPDATE_EVERY,
-            min=1,
+            value=0,
+            min=0,
             max=1_000_000,
-            tooltip="Iterations from one update of the Labels layer to the next (N).",
+            tooltip="Iterations from one picture to the next; 0 shows about five each second.",
         )
         self.device = ComboBox(
             label="device",
@@ -140,61 +120,75 @@ class SegmentationPanel(Container[Widget]):
             max=1_000_000,
             tooltip="Megabytes for the labels shown on the way; beyond it every second is dropped.",
         )
-        self.more = CheckBox(text="more settings", value=False)
-        self.run_button = PushButton(text="Run")
+        self.run_button = PushButton(text="Run", tooltip="Segment the image, into a new layer.")
+        self.pause_button = PushButton(text="Pause", tooltip="Wait, or go on after a pause.")
         self.stop_button = PushButton(text="Stop", tooltip="End the run and keep its labels.")
-        self.granularity = FloatSlider(
-            label="granularity",
-            value=0.5,
-            min=0,
-            max=1,
-            step=0.01,
-            enabled=False,
-            tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one).",
+        self.continue_button = PushButton(
+            text="Continue", tooltip="Go on training where the last run stopped, in its layer."
         )
-        self.history = Slider(
-            label="history",
-            min=0,
-            max=1,
-            readout=False,
-            enabled=False,
-            tooltip="Labels that the last run showed on its way; the last ones at the right end.",
+        self.start_over_button = PushButton(
+            text="Start over",
+            tooltip="Begin anew in the same layer, with the settings as they are now.",
         )
-        self.progress = ProgressBar(label="progress", visible=False)
-        self.status = Label(value="")
-        self.status.native.setWordWrap(True)  # a long sentence must not widen the dock
+        self.progress = ProgressBar(visible=False)
+        self.status = _sentence()
+        self.notice = _sentence()
+        self.notice.visible = False
+        self.results = Results(viewer, self._say)
         self._lay_out()
         self._loading = preload()
-        self._resting = QSignalDebouncer(parent=self.native)
-        self._resting.setTimeout(MEASURED_AFTER)
+        self._awaiting = QTimer(self.native)
+        self._awaiting.start(LOADED_MS)
         self._connect()
         self._on_image_changed()
 
     def _lay_out(self) -> None:
-        shown = [self.settings[name] for name, knob in knobs().items() if knob.main]
-        folded = [self.settings[name] for name, knob in knobs().items() if not knob.main]
-        self._folded = Container(widgets=[*folded, self.device, self.history_memory], visible=False)
-        self._folded.margins = (0, 0, 0, 0)
-        buttons = Container(
-            widgets=[self.run_button, self.stop_button], layout="horizontal", labels=False
+        top = Container[Widget]()
+        top.extend([self.image, self.axes, self.volumes, self.preset])
+        top.margins = (0, 0, 0, 0)
+        beside: dict[str, list[Widget]] = {
+            "Device": [self.device],
+            "Output": [self.update_every, self.history_memory],
+        }
+        self.folds = {
+            heading: Fold(
+                heading,
+                [*(self.settings[name] for name in under(heading)), *beside.get(heading, [])],
+            )
+            for heading in HEADINGS
+        }
+        body = Container[Widget](
+            widgets=[
+                top,
+                row([self.run_button, self.pause_button, self.stop_button]),
+                row([self.continue_button, self.start_over_button]),
+                self.progress,
+                self.status,
+                self.notice,
+                self.results,
+                *self.folds.values(),
+            ],
+            labels=False,
         )
-        buttons.margins = (0, 0, 0, 0)
-        self.extend([self.image, self.axes, self.volumes, self.preset, *shown, self.update_every])
-        self.extend([self.more, self._folded, buttons, self.progress])
-        self.extend([self.granularity, self.history, self.status])
+        self.append(body)
+        self.margins = (0, 0, 0, 0)
+        body.native.layout().addStretch()
+        make_scrollable(self, body)
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_image_changed)
         self.axes.changed.connect(self._on_axes_changed)
+        self.volumes.changed.connect(self._show_notice)
+        self.device.changed.connect(self._show_notice)
         self.preset.changed.connect(self._on_preset_changed)
         for control in self.settings.values():
             control.changed.connect(self._on_setting_changed)
-        self.more.changed.connect(self._on_more_changed)
         self.run_button.changed.connect(self.start)
+        self.pause_button.changed.connect(self.pause)
         self.stop_button.changed.connect(self.stop)
-        self.granularity.changed.connect(self._on_granularity_changed)
-        self.history.changed.connect(self._on_history_changed)
-        self._resting.triggered.connect(self._measure)
+        self.continue_button.changed.connect(self.go_on)
+        self.start_over_button.changed.connect(self.start_over)
+        self._awaiting.timeout.connect(self._on_awaiting)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
         self.native_parent_changed.connect(self._on_parent_changed)
         self.native.destroyed.connect(self._abandon)
@@ -202,30 +196,62 @@ class SegmentationPanel(Container[Widget]):
     def start(self) -> None:
         """Begin a run on the chosen layer, with the settings as they stand."""
         image = self.image.value
-        if self.axes.value is None:
-            show_error(f"{image.name} has {image.ndim} axes: choose what they are under axes")
-            return
-        if is_large(layer_array(image)):
-            show_error(
-                f"{image.name} is too large to be loaded: crop it or take a smaller level; in "
-                "Python napari_unsupseg.segment takes it as it is"
-            )
-            return
         request = self._resolve(image)
-        labels = self._viewer.add_labels(
-            blank_labels(image, request.axes, request.settings.max_clusters),
-            name=f"{image.name} segmentation",
-            **labels_keywords(image, request.axes),
-        )
+        if request is not None:
+            blank = blank_labels(image, request.axes, request.settings.max_clusters)
+            self._begin(request, image, self._add_layer(image, request.axes, blank))
+
+    def pause(self) -> None:
+        """Have the run wait after the iteration under way, or go on."""
+        if self._active is None:
+            return
+        control = self._active.control
+        if control.is_paused:
+            control.resume()
+        else:
+            control.pause()
+        self._show_buttons()
+
+    def stop(self) -> None:
+        """End the run after the iteration under way; its labels stay."""
+        if self._active:
+            self._active.control.stop()
+            self.status.value = "stopping…"
+            self._show_buttons()
+
+    def go_on(self) -> None:
+        """Train on where the last run stopped, in the layer it has left."""
+        ended = self.results.ended
+        if ended is not None:
+            request = dataclasses.replace(ended.request, earlier=ended.outcome)
+            self._begin(request, ended.image, self._layer_of(ended))
+
+    def start_over(self) -> None:
+        """Begin anew in the layer of the run, or of the last one."""
+        if self._active is not None:
+            self._active.starts_over = True
+            self.stop()
+            return
+        ended = self.results.ended
+        request = self._resolve(self.image.value)
+        if ended is not None and request is not None:
+            self._begin(request, ended.image, self._layer_of(ended))
+
+    def _begin(
+        self, request: Request, image: napari.layers.Image, labels: napari.layers.Labels
+    ) -> None:
+        """Run, and show it in a layer."""
         labels.editable = False  # strokes would be lost at the next update
         self._viewer.layers.selection.active = image
-        stop = threading.Event()
-        self._active = ActiveRun(request, image, labels, stop)
-        self._show_running()
+        self._active = ActiveRun(request, image, labels, Control())
+        self.progress.value = 0
+        self.progress.visible = True
+        self.status.value = "loading PyTorch…" if self._loading.is_alive() else "starting…"
+        self._show_buttons()
         create_worker(
             run,
             request,
-            stop,
+            self._active.control,
             _connect={
                 "yielded": self._on_update,
                 "returned": self._on_returned,
@@ -234,26 +260,46 @@ class SegmentationPanel(Container[Widget]):
             },
         )
 
-    def stop(self) -> None:
-        """End the run after the iteration under way; its labels stay."""
-        if self._active:
-            self._active.stop.set()
-            self.stop_button.enabled = False
-            self.status.value = "stopping…"
+    def _add_layer(
+        self, image: napari.layers.Image, axes: str, labels: NDArray[np.unsignedinteger]
+    ) -> napari.layers.Labels:
+        return self._viewer.add_labels(
+            labels, name=f"{image.name} segmentation", **labels_keywords(image, axes)
+        )
 
-    def _resolve(self, image: napari.layers.Image) -> Request:
-        """Freeze what the widgets say, before the run leaves this thread."""
-        volumes = self.volumes.visible and self.volumes.value
+    def _layer_of(self, ended: EndedRun) -> napari.layers.Labels:
+        """Return the layer of a run, or a new one if it is gone or was painted on."""
+        shown = ended.clusters
+        if shown.layer in self._viewer.layers and not shown.was_edited:
+            return shown.layer
+        return self._add_layer(ended.image, ended.request.axes, shown.data)
+
+    def _resolve(self, image: napari.layers.Image) -> Request | None:
+        """Freeze what the widgets say, before the run leaves this thread; None if it cannot be."""
+        if self.axes.value is None:
+            show_error(f"{image.name} has {image.ndim} axes: choose what they are under axes")
+            return None
+        if is_large(layer_array(image)):
+            show_error(
+                f"{image.name} is too large to be loaded: crop it or take a smaller level; in "
+                "Python napari_unsupseg.segment takes it as it is"
+            )
+            return None
         return Request(
             image=layer_array(image),
             axes=self.axes.value,
-            spatial_ndim=3 if volumes else 2,
-            spacing=voxel_spacing(image, self.axes.value) if volumes else None,
+            spatial_ndim=self._spatial_ndim,
+            spacing=voxel_spacing(image, self.axes.value) if self._spatial_ndim == 3 else None,
             settings=self._chosen_settings(),
             device=self.device.value,
             update_every=self.update_every.value,
             history_bytes=self.history_memory.value * 10**6,
         )
+
+    @property
+    def _spatial_ndim(self) -> int:
+        has_volumes = "zyx" in (self.axes.value or "").replace("c", "")
+        return 3 if has_volumes and self.volumes.value else 2
 
     def _chosen_settings(self) -> Settings:
         return Settings.from_dict({name: control.value for name, control in self.settings.items()})
@@ -269,131 +315,59 @@ class SegmentationPanel(Container[Widget]):
         names = (name for name in PRESETS if Settings.from_preset(name, {}) == chosen)
         with self.preset.changed.blocked():
             self.preset.value = next(names, CUSTOM)
+        self._show_notice()
 
     def _on_update(self, update: Update) -> None:
         active = self._active
         if active is None:
             return
-        if update.labels is not None:
-            self._show_labels(active, update.labels)
+        self.progress.max = update.n_iterations
         self.progress.value = update.iteration
+        if update.labels is not None:
+            active.labels.data = spread(update.labels, active.image, active.request.axes)
+            # behind what napari has just been asked to draw
+            QTimer.singleShot(0, active.control.showed)
         if update.is_over:
             self.status.value = "making segments…"
-        elif not active.stop.is_set():
-            total = active.request.settings.iterations
-            size = f" at 1/{update.factor} size" if update.factor > 1 else ""
-            self.status.value = (
-                f"iteration {update.iteration} of at most {total}{size}, "
-                f"{update.n_clusters} clusters"
-            )
-
-    def _show_labels(self, active: ActiveRun, labels: NDArray[np.unsignedinteger]) -> None:
-        active.labels.data = spread(labels, active.image, active.request.axes)
+        elif not active.control.is_stopped:
+            self.status.value = progress_text(update)
 
     def _on_returned(self, outcome: Outcome | None) -> None:
         active = self._finish()
         if active is None:
             return
-        if outcome is None:
+        if outcome is not None:
+            self._keep(active, outcome)
+        elif not active.labels.data.any():
             self._remove(active.labels)
             self.status.value = "stopped before there were labels"
-            return
+        self._show_buttons()
+        if active.starts_over:
+            self._start_again(active)
+
+    def _keep(self, active: ActiveRun, outcome: Outcome) -> None:
+        """Offer what a run has left behind."""
         record = outcome.record
         active.labels.metadata["napari-unsupseg"] = record
-        self._ended = EndedRun(
-            active.image,
-            active.request.axes,
-            outcome,
-            Shown(active.labels, active.labels.data.copy()),
-        )
-        self._measure_soon(active.labels, outcome.history.labels(-1))
-        self.granularity.enabled = True
-        self._show_history(outcome.history.iterations)
+        shown = Shown(active.labels, active.labels.data.copy())
+        earlier = self.results.ended if active.request.earlier else None
+        segments = earlier.segments if earlier else None
+        self.results.show_run(EndedRun(active.image, active.request, outcome, shown, segments))
         self.status.value = (
             f"{record['clusters']} clusters after {record['iterations']} iterations "
             f"in {record['precision']}"
         )
 
-    def _show_history(self, iterations: list[int]) -> None:
-        """Give the slider a place for each iteration kept, and put it at the last."""
-        last = len(iterations) - 1
-        with self.history.changed.blocked():
-            self.history.max = max(1, last)
-            self.history.value = last
-        self.history.enabled = last > 0
-
-    def _on_granularity_changed(self, level: float) -> None:
-        """Show the segments of the last run."""
-        ended = self._ended
-        if ended is None:
+    def _start_again(self, active: ActiveRun) -> None:
+        """Begin anew in the layer of a run that was stopped for it."""
+        request = self._resolve(active.image)
+        if request is None:
             return
-        # one data type for all cuts, so that napari need not build the layer anew
-        cut = ended.outcome.hierarchy.cut(level=level).astype(np.uint16)
-        ended.segments = self._put(ended, ended.segments, cut, "segments", {"granularity": level})
-        n_segments = int(cut.max())
-        self.status.value = "1 segment" if n_segments == 1 else f"{n_segments} segments"
-
-    def _on_history_changed(self, index: int) -> None:
-        """Show the clusters of an earlier iteration of the last run."""
-        ended = self._ended
-        if ended is None:
-            return
-        history = ended.outcome.history
-        labels, iteration = history.labels(index), history.iterations[index]
-        n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
-        how = {"iterations": iteration, "clusters": n_clusters}
-        ended.clusters = self._put(ended, ended.clusters, labels, "segmentation", how)
-        self.status.value = f"{n_clusters} clusters at iteration {iteration}"
-
-    def _put(
-        self,
-        ended: EndedRun,
-        shown: Shown | None,
-        labels: NDArray[np.unsignedinteger],
-        kind: str,
-        how: dict[str, Any],
-    ) -> Shown:
-        """Put labels into the layer that shows their kind, or a new one if it was painted on."""
-        data = spread(labels, ended.image, ended.axes)
-        if shown is None or shown.layer not in self._viewer.layers or shown.was_edited:
-            layer = self._viewer.add_labels(
-                data,
-                name=f"{ended.image.name} {kind}",
-                **labels_keywords(ended.image, ended.axes),
-            )
-        else:
-            layer = shown.layer
-            layer.data = data
-        layer.metadata["napari-unsupseg"] = ended.outcome.record | how
-        self._measure_soon(layer, labels)
-        return Shown(layer, data.copy())
-
-    def _measure_soon(
-        self, layer: napari.layers.Labels, labels: NDArray[np.unsignedinteger]
-    ) -> None:
-        """Have a layer's regions measured, as soon as no other labels follow at once."""
-        layer.features = None  # those of what it showed before
-        self._to_measure = layer, labels
-        self._resting.throttle()
-
-    def _measure(self) -> None:
-        """Measure regions out of the window's way."""
-        ended, measured = self._ended, self._to_measure
-        if ended is None or measured is None:
-            return
-        layer, labels = measured
-
-        def set_features(features: dict[str, NDArray[np.number]]) -> None:
-            if measured is self._to_measure:
-                layer.features = features
-
-        create_worker(
-            region_features,
-            labels,
-            ended.image,
-            ended.axes,
-            _connect={"returned": set_features},
-        )
+        labels = active.labels
+        if labels not in self._viewer.layers:
+            blank = blank_labels(active.image, request.axes, request.settings.max_clusters)
+            labels = self._add_layer(active.image, request.axes, blank)
+        self._begin(request, active.image, labels)
 
     def _on_warned(self, warning: tuple[Any, ...]) -> None:
         show_warning(str(warning[0]))
@@ -408,14 +382,14 @@ class SegmentationPanel(Container[Widget]):
         if not active.labels.data.any():
             self._remove(active.labels)
         self.status.value = str(error)
+        self._show_buttons()
 
     def _finish(self) -> ActiveRun | None:
-        """Return the run that has come to its end, and make the panel ready for the next."""
+        """Return the run that has come to its end, if anybody still waits for it."""
         active, self._active = self._active, None
         if active is not None:
             active.labels.editable = True
             self.progress.visible = False
-            self._show_buttons()
         return active
 
     def _remove(self, layer: napari.layers.Labels) -> None:
@@ -424,7 +398,9 @@ class SegmentationPanel(Container[Widget]):
 
     def _on_layer_removed(self, event: Any) -> None:
         if self._active and event.value in (self._active.labels, self._active.image):
+            self._active.starts_over = False
             self.stop()
+        self._show_buttons()
 
     def _on_parent_changed(self) -> None:
         if self.native.parent() is None:  # napari takes the panel out of a dock that is closed
@@ -435,7 +411,7 @@ class SegmentationPanel(Container[Widget]):
         self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
         active, self._active = self._active, None
         if active is not None:
-            active.stop.set()
+            active.control.stop()
             active.labels.editable = True
 
     def _axes_choices(self, _widget: object) -> list[tuple[str, str | None]]:
@@ -451,47 +427,49 @@ class SegmentationPanel(Container[Widget]):
 
     def _on_axes_changed(self) -> None:
         self.volumes.visible = "zyx" in (self.axes.value or "").replace("c", "")
+        self._show_notice()
 
-    def _on_more_changed(self, more: bool) -> None:
-        self._folded.visible = more
+    def _on_awaiting(self) -> None:
+        if not self._loading.is_alive():
+            self._awaiting.stop()
+            self._show_notice()
+
+    def _show_notice(self) -> None:
+        """Say beforehand if a run would be slow; PyTorch knows where it would run."""
+        self.notice.value = "" if self._loading.is_alive() else self._slow_notice()
+        self.notice.visible = bool(self.notice.value)
+
+    def _slow_notice(self) -> str:
+        import torch
+
+        from napari_unsupseg.devices import available_devices
+
+        has_accelerator = available_devices()[0] != "cpu"
+        if self.axes.value is None or (self.device.value != "cpu" and has_accelerator):
+            return ""
+        frame_shape, n_frames = frames_of(self.image.value, self.axes.value, self._spatial_ndim)
+        return slow_notice(frame_shape, n_frames, self._chosen_settings(), torch.get_num_threads())
+
+    def _say(self, sentence: str) -> None:
+        self.status.value = sentence
 
     def _show_buttons(self) -> None:
-        self.run_button.enabled = self._active is None and self.image.value is not None
-        self.stop_button.enabled = self._active is not None
-
-    def _show_running(self) -> None:
-        assert self._active is not None
-        self.progress.max = self._active.request.settings.iterations
-        self.progress.value = 0
-        self.progress.visible = True
-        self.status.value = "loading PyTorch…" if self._loading.is_alive() else "starting…"
-        self._show_buttons()
-
-
-def _control(name: str, knob: Knob) -> ValueWidget[Any]:
-    """Return the control of a setting: its range, its default, the paper's symbol."""
-    options: dict[str, Any] = {
-        "tooltip": f"{knob.sentence} ({knob.symbol} in the paper)" if knob.symbol else knob.sentence
-    }
-    if knob.choices:
-        options["choices"] = knob.choices
-    else:
-        options |= {"min": knob.minimum, "max": knob.maximum}
-    if knob.kind is float:
-        options["step"] = _resolution(knob)
-    return _value_widget(
-        value=knob.default,
-        annotation=str if knob.choices else knob.kind,
-        label=name.replace("_", " "),
-        options=options,
-    )
+        """Switch on what makes sense now, and off what does not."""
+        active = self._active
+        is_running = active is not None and not active.control.is_stopped
+        ended = self.results.ended
+        has_ended = active is None and ended is not None and ended.image in self._viewer.layers
+        self.run_button.enabled = active is None and self.image.value is not None
+        self.pause_button.enabled = self.stop_button.enabled = is_running
+        self.continue_button.enabled = has_ended
+        self.start_over_button.enabled = is_running or has_ended
+        self.pause_button.text = "Resume" if active and active.control.is_paused else "Pause"
+        self.results.allow(active is None)
 
 
-def _resolution(knob: Knob) -> float:
-    """Return the power of ten that both ends of a range are multiples of."""
-    ends = (decimal.Decimal(str(end)).normalize() for end in (knob.minimum, knob.maximum))
-    return 10.0 ** min(0, *(int(end.as_tuple().exponent) for end in ends))
-
-
-def _value_widget(**arguments: Any) -> ValueWidget[Any]:
-    return cast(ValueWidget[Any], create_widget(**arguments))
+def _sentence() -> ValueWidget[Any]:
+    """Return a place for a sentence, however long."""
+    label = Label(value="")
+    label.native.setWordWrap(True)
+    label.native.setMinimumWidth(1)  # it must not widen the dock
+    return label

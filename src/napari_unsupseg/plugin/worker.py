@@ -1,5 +1,6 @@
 """A run in napari's thread worker: steps of the library in, small updates out."""
 
+import contextlib
 import dataclasses
 import importlib
 import threading
@@ -11,12 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.plugin.history import LabelHistory
+from napari_unsupseg.plugin.pace import Pace, Pictures
 from napari_unsupseg.settings import Settings
 
 if TYPE_CHECKING:
     from napari_unsupseg.hierarchy import Hierarchy
+    from napari_unsupseg.segmenter import Segmenter
+    from napari_unsupseg.training import Step
 
-__all__ = ["Outcome", "Request", "RunError", "Update", "preload", "run"]
+__all__ = ["Control", "Outcome", "Request", "RunError", "Update", "preload", "run"]
+
+PAUSE = 0.1  # seconds from one look at a paused run to the next
+SCREEN = 1.0  # seconds that a picture may take to be shown, before a run goes on without
 
 
 class RunError(Exception):
@@ -24,6 +31,85 @@ class RunError(Exception):
 
     Not a `RuntimeError`, since superqt takes those for deleted Qt objects and drops them.
     """
+
+
+class Control:
+    """What the panel tells a run while it goes on, from any thread."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._going = threading.Event()
+        self._shown = threading.Event()
+        self._going.set()
+        self._shown.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run is to end."""
+        return self._stopped.is_set()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the run is to wait."""
+        return not self._going.is_set()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the last picture is on the screen."""
+        return self._shown.is_set()
+
+    def stop(self) -> None:
+        """End the run after the iteration under way, if it waits or not."""
+        self._stopped.set()
+        self._going.set()
+        self._shown.set()
+
+    def pause(self) -> None:
+        """Have the run wait after the iteration under way."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Have the run go on."""
+        self._going.set()
+
+    def wait_while_paused(self) -> None:
+        """Wait a moment, or until the run is to go on."""
+        self._going.wait(PAUSE)
+
+    def showing(self) -> None:
+        """Say that a picture is on its way to the screen."""
+        if not self.is_stopped:
+            self._shown.clear()
+
+    def showed(self) -> None:
+        """Say that the screen has taken the last picture."""
+        self._shown.set()
+
+    def wait_until_shown(self) -> None:
+        """Wait until the screen has taken the last picture, but not for ever."""
+        self._shown.wait(SCREEN)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a run leaves behind.
+
+    Attributes
+    ----------
+    record : dict
+        How the last labels were made.
+    hierarchy : Hierarchy
+        Segments at every granularity.
+    history : LabelHistory
+        The labels that were shown, and the last ones.
+    segmenter : Segmenter
+        Its network, which can be trained on.
+    """
+
+    record: dict[str, Any]
+    hierarchy: "Hierarchy"
+    history: LabelHistory
+    segmenter: "Segmenter"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,9 +131,11 @@ class Request:
     device : str
         As in `napari_unsupseg.segment`.
     update_every : int
-        Iterations from one update of the labels to the next.
+        Iterations from one update of the labels to the next; 0 for some each second.
     history_bytes : int
         Memory that labels shown on the way may take.
+    earlier : Outcome or None
+        A run to go on with.
     """
 
     image: ArrayLike
@@ -58,6 +146,7 @@ class Request:
     device: str
     update_every: int
     history_bytes: int
+    earlier: Outcome | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,40 +157,36 @@ class Update:
     ----------
     iteration : int
         Number of the iteration.
+    n_iterations : int
+        What it may become at most.
     n_clusters : int
         Clusters left.
     factor : int
         Pixels of the image along a side of each that was trained on.
     labels : ndarray of uint8 or uint16, shape (..., Y, X), or None
-        Labels, at every N-th iteration and after the last one.
+        Labels, if it is time for a picture, and after the last iteration.
+    seconds : float or None
+        What an iteration takes; None while nobody knows.
+    seconds_left : float or None
+        What the training may still take at most.
+    where : str
+        Device and precision.
+    is_paused : bool
+        Whether the run waits.
     is_over : bool
         Whether the training is, and segments are being made.
     """
 
     iteration: int
+    n_iterations: int
     n_clusters: int
     factor: int
     labels: NDArray[np.unsignedinteger] | None
-    is_over: bool
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a run leaves behind.
-
-    Attributes
-    ----------
-    record : dict
-        How the last labels were made.
-    hierarchy : Hierarchy
-        Segments at every granularity.
-    history : LabelHistory
-        The labels that were shown, and the last ones.
-    """
-
-    record: dict[str, Any]
-    hierarchy: "Hierarchy"
-    history: LabelHistory
+    seconds: float | None
+    seconds_left: float | None
+    where: str
+    is_paused: bool = False
+    is_over: bool = False
 
 
 def preload() -> threading.Thread:
@@ -117,20 +202,20 @@ def preload() -> threading.Thread:
     return thread
 
 
-def run(request: Request, stop: threading.Event) -> Generator[Update, None, Outcome | None]:
-    """Train on an image, and yield after each iteration.
+def run(request: Request, control: Control) -> Generator[Update, None, Outcome | None]:
+    """Train on an image, and yield as often as there is something to show.
 
     Parameters
     ----------
     request : Request
         What to run.
-    stop : threading.Event
-        Set from any thread to end the run after the iteration under way.
+    control : Control
+        Has it pause, go on and end, after the iteration under way.
 
     Yields
     ------
     Update
-        After each iteration.
+        After an iteration, and from time to time while it is paused.
 
     Returns
     -------
@@ -145,36 +230,82 @@ def run(request: Request, stop: threading.Event) -> Generator[Update, None, Outc
         If anything else goes wrong.
     """
     try:
-        # here, not above: torch takes seconds to load and the window must not wait
-        from napari_unsupseg.segmenter import Segmenter
-
-        segmenter = Segmenter(request.settings, device=request.device)
+        segmenter, history, steps = _begin(request)
+        pace, pictures = Pace(), Pictures(request.update_every)
         step = None
         iteration = 0
-        history = LabelHistory(request.history_bytes)
-        steps = segmenter.steps(
-            request.image,
-            axes=request.axes,
-            spatial_ndim=request.spatial_ndim,
-            spacing=request.spacing,
-        )
-        for step in steps:
-            is_over = step.iteration == iteration  # training is: only labels change now
-            iteration = step.iteration
-            shown = is_over or iteration == 1 or iteration % request.update_every == 0
-            labels = step.labels if shown else None
-            if labels is not None:
-                history.add(iteration, labels)
-            yield Update(iteration, step.n_clusters, step.factor, labels, is_over)
-            if stop.is_set():
-                break
+        # closed, and its memory given back, before segments are made
+        with contextlib.closing(steps):
+            for step in steps:
+                pace.count(step.factor)
+                is_over = step.iteration == iteration  # training is: only labels change now
+                iteration = step.iteration
+                labels = None
+                if request.update_every and pictures.is_due(iteration):
+                    control.wait_until_shown()
+                if is_over or (pictures.is_due(iteration) and control.is_shown):
+                    with pictures.taken():
+                        labels = step.labels
+                        history.add(iteration, labels)
+                    control.showing()
+                if labels is not None or pictures.words_are_due():
+                    pictures.told()
+                    yield _update(segmenter, step, pace, labels=labels, is_over=is_over)
+                while control.is_paused:
+                    yield _update(segmenter, step, pace, is_paused=True)
+                    control.wait_while_paused()
+                    pace.forget()
+                if control.is_stopped:
+                    break
         if step is None:
             return None
         history.add(iteration, step.labels)
         # the labels are ready; their hierarchy may take a moment
-        yield Update(iteration, step.n_clusters, step.factor, step.labels, is_over=True)
-        return Outcome(segmenter.record(step), segmenter.hierarchy_, history)
+        yield _update(segmenter, step, pace, labels=step.labels, is_over=True)
+        return Outcome(segmenter.record(step), segmenter.hierarchy_, history, segmenter)
     except UnsupsegError:
         raise
     except Exception as error:
         raise RunError(f"the run failed: {error}") from error
+
+
+def _begin(request: Request) -> tuple["Segmenter", LabelHistory, Generator["Step", None, None]]:
+    """Return what a run needs to begin, or to go on."""
+    # here, not above: torch takes seconds to load and the window must not wait
+    from napari_unsupseg.segmenter import Segmenter
+
+    earlier = request.earlier
+    if earlier is not None:
+        return earlier.segmenter, earlier.history, earlier.segmenter.resume()
+    segmenter = Segmenter(request.settings, device=request.device)
+    steps = segmenter.steps(
+        request.image,
+        axes=request.axes,
+        spatial_ndim=request.spatial_ndim,
+        spacing=request.spacing,
+    )
+    return segmenter, LabelHistory(request.history_bytes), steps
+
+
+def _update(
+    segmenter: "Segmenter",
+    step: "Step",
+    pace: Pace,
+    *,
+    labels: NDArray[np.unsignedinteger] | None = None,
+    is_paused: bool = False,
+    is_over: bool = False,
+) -> Update:
+    seconds = pace.seconds
+    return Update(
+        iteration=step.iteration,
+        n_iterations=step.iteration + segmenter.iterations_left_,
+        n_clusters=step.n_clusters,
+        factor=step.factor,
+        labels=labels,
+        seconds=seconds,
+        seconds_left=None if seconds is None else segmenter.seconds_left(seconds),
+        where=f"{segmenter.device}, {segmenter.record()['precision']}",
+        is_paused=is_paused,
+        is_over=is_over,
+    )

@@ -1,0 +1,163 @@
+"""The panel's controls: one for each setting, folded away under plain headings."""
+
+import decimal
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from magicgui.widgets import Container, PushButton, Widget, create_widget
+from magicgui.widgets.bases import ValueWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QScrollArea
+
+from napari_unsupseg.settings import Knob, knobs
+
+__all__ = ["HEADINGS", "Fold", "make_scrollable", "row", "setting_control", "under", "value_widget"]
+
+# settings by the heading they lie under; those of no other are the network's
+HEADINGS = {
+    "Network": (),
+    "Superpixels and continuity": ("superpixels", "compactness", "continuity"),
+    "Stopping": ("iterations", "settle", "min_clusters"),
+    "Device": ("precision",),
+    "Output": ("final_clusters", "min_size"),
+}
+CLOSED, OPEN = "▸", "▾"
+
+
+class Fold(Container[Widget]):
+    """Widgets under a heading that shows and hides them; hidden at first.
+
+    Parameters
+    ----------
+    heading : str
+        A word or two.
+    widgets : sequence of Widget
+        What lies under it.
+    """
+
+    def __init__(self, heading: str, widgets: Sequence[Widget]) -> None:
+        super().__init__(labels=False)
+        self._text = heading
+        self.heading = PushButton(text=f"{CLOSED} {heading}")
+        self.heading.native.setFlat(True)
+        self.heading.native.setStyleSheet("text-align: left")
+        self.content = Container[Widget](visible=False)
+        self.content.extend(widgets)  # given at once their labels would differ in width
+        self.extend([self.heading, self.content])
+        self.margins = (0, 0, 0, 0)
+        self.content.margins = (12, 0, 0, 0)
+        self.heading.changed.connect(self._toggle)
+
+    def _toggle(self) -> None:
+        self.content.visible = not self.content.visible
+        self.heading.text = f"{OPEN if self.content.visible else CLOSED} {self._text}"
+
+
+def under(heading: str) -> list[str]:
+    """Return the names of the settings that lie under a heading.
+
+    Parameters
+    ----------
+    heading : str
+        One of `HEADINGS`.
+
+    Returns
+    -------
+    list of str
+        In the order of `knobs`.
+    """
+    elsewhere = {name for names in HEADINGS.values() for name in names}
+    if heading == "Network":
+        return [name for name in knobs() if name not in elsewhere]
+    return [name for name in knobs() if name in HEADINGS[heading]]
+
+
+def row(widgets: Iterable[Widget]) -> Container[Widget]:
+    """Return widgets side by side.
+
+    Parameters
+    ----------
+    widgets : iterable of Widget
+        Buttons.
+
+    Returns
+    -------
+    Container
+        Without margins.
+    """
+    side_by_side = Container[Widget](widgets=list(widgets), layout="horizontal", labels=False)
+    side_by_side.margins = (0, 0, 0, 0)
+    return side_by_side
+
+
+def make_scrollable(outer: Container[Widget], inner: Container[Widget]) -> None:
+    """Give a widget in another one a scroll bar when it is too high.
+
+    Parameters
+    ----------
+    outer : Container
+        Where it lies.
+    inner : Container
+        What may be too high.
+    """
+    # magicgui's own scrollable containers lose their scroll bar in a dock of napari
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    outer.native.layout().replaceWidget(inner.native, area)
+    area.setWidget(inner.native)
+
+
+def setting_control(name: str, knob: Knob) -> ValueWidget[Any]:
+    """Return the control of a setting: its range, its default, the paper's symbol.
+
+    Parameters
+    ----------
+    name : str
+        The setting.
+    knob : Knob
+        Its knob.
+
+    Returns
+    -------
+    ValueWidget
+        A number or a menu.
+    """
+    options: dict[str, Any] = {
+        "tooltip": f"{knob.sentence} ({knob.symbol} in the paper)" if knob.symbol else knob.sentence
+    }
+    if knob.choices:
+        options["choices"] = knob.choices
+    else:
+        options |= {"min": knob.minimum, "max": knob.maximum}
+    if knob.kind is float:
+        options["step"] = _resolution(knob)
+    return value_widget(
+        value=knob.default,
+        annotation=str if knob.choices else knob.kind,
+        label=name.replace("_", " "),
+        options=options,
+    )
+
+
+def value_widget(**arguments: Any) -> ValueWidget[Any]:
+    """Return the widget that magicgui makes for a value.
+
+    Parameters
+    ----------
+    **arguments
+        Those of `magicgui.widgets.create_widget`.
+
+    Returns
+    -------
+    ValueWidget
+        The widget.
+    """
+    return cast(ValueWidget[Any], create_widget(**arguments))
+
+
+def _resolution(knob: Knob) -> float:
+    """Return the power of ten that both ends of a range are multiples of."""
+    ends = (decimal.Decimal(str(end)).normalize() for end in (knob.minimum, knob.maximum))
+    return 10.0 ** min(0, *(int(end.as_tuple().exponent) for end in ends))

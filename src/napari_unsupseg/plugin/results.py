@@ -1,0 +1,190 @@
+"""What can be done with a run that has ended: other granularities, earlier iterations, a table."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import napari.layers
+import numpy as np
+from magicgui.widgets import Container, FloatSlider, Slider, Widget
+from napari.qt.threading import create_worker
+from numpy.typing import NDArray
+from superqt.utils import QSignalDebouncer
+
+from napari_unsupseg.plugin.layers import labels_keywords, region_features, spread
+from napari_unsupseg.plugin.worker import Outcome, Request
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+__all__ = ["EndedRun", "Results", "Shown"]
+
+MEASURED_AFTER = 300  # milliseconds after a slider has come to rest
+
+Labels = NDArray[np.unsignedinteger]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Shown:
+    """A layer, and what was put into it."""
+
+    layer: napari.layers.Labels
+    data: Labels
+
+    @property
+    def was_edited(self) -> bool:
+        """Whether somebody has painted on the layer since."""
+        return not np.array_equal(self.layer.data, self.data)
+
+
+@dataclasses.dataclass(eq=False)
+class EndedRun:
+    """A run that has ended, and the layers that show what it has left behind."""
+
+    image: napari.layers.Image
+    request: Request
+    outcome: Outcome
+    clusters: Shown
+    segments: Shown | None = None
+
+
+class Results(Container[Widget]):
+    """Controls of the last run that has ended.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where its layers are.
+    say : callable
+        Told in a sentence what is shown.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer", say: Callable[[str], None]) -> None:
+        super().__init__()
+        self.margins = (0, 0, 0, 0)
+        self._viewer = viewer
+        self._say = say
+        self._to_measure: tuple[napari.layers.Labels, Labels] | None = None
+        self.ended: EndedRun | None = None
+        self.granularity = FloatSlider(
+            label="granularity",
+            value=0.5,
+            min=0,
+            max=1,
+            step=0.01,
+            enabled=False,
+            tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one).",
+        )
+        self.history = Slider(
+            label="history",
+            min=0,
+            max=1,
+            readout=False,
+            enabled=False,
+            tooltip="Labels that the last run showed on its way; the last ones at the right end.",
+        )
+        self.extend([self.granularity, self.history])
+        self._resting = QSignalDebouncer(parent=self.native)
+        self._resting.setTimeout(MEASURED_AFTER)
+        self._resting.triggered.connect(self._measure)
+        self.granularity.changed.connect(self._on_granularity_changed)
+        self.history.changed.connect(self._on_history_changed)
+
+    def show_run(self, ended: EndedRun) -> None:
+        """Take over a run that has just ended.
+
+        Parameters
+        ----------
+        ended : EndedRun
+            The run.
+        """
+        self.ended = ended
+        self._measure_soon(ended.clusters.layer, ended.outcome.history.labels(-1))
+        last = len(ended.outcome.history.iterations) - 1
+        with self.history.changed.blocked():
+            self.history.max = max(1, last)
+            self.history.value = last
+
+    def allow(self, allowed: bool) -> None:
+        """Switch the controls on, where there is a run, or off.
+
+        Parameters
+        ----------
+        allowed : bool
+            Off while another run is going on.
+        """
+        self.visible = self.ended is not None
+        ended = self.ended if allowed else None
+        self.granularity.enabled = ended is not None
+        self.history.enabled = ended is not None and len(ended.outcome.history.iterations) > 1
+
+    def _on_granularity_changed(self, level: float) -> None:
+        """Show the segments of the last run."""
+        ended = self.ended
+        if ended is None:
+            return
+        # one data type for all cuts, so that napari need not build the layer anew
+        cut = ended.outcome.hierarchy.cut(level=level).astype(np.uint16)
+        ended.segments = self._put(ended, ended.segments, cut, "segments", {"granularity": level})
+        n_segments = int(cut.max())
+        self._say("1 segment" if n_segments == 1 else f"{n_segments} segments")
+
+    def _on_history_changed(self, index: int) -> None:
+        """Show the clusters of an earlier iteration of the last run."""
+        ended = self.ended
+        if ended is None:
+            return
+        history = ended.outcome.history
+        labels, iteration = history.labels(index), history.iterations[index]
+        n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
+        how = {"iterations": iteration, "clusters": n_clusters}
+        ended.clusters = self._put(ended, ended.clusters, labels, "segmentation", how)
+        self._say(f"{n_clusters} clusters at iteration {iteration}")
+
+    def _put(
+        self,
+        ended: EndedRun,
+        shown: Shown | None,
+        labels: Labels,
+        kind: str,
+        how: dict[str, Any],
+    ) -> Shown:
+        """Put labels into the layer that shows their kind, or a new one if it was painted on."""
+        data = spread(labels, ended.image, ended.request.axes)
+        if shown is None or shown.layer not in self._viewer.layers or shown.was_edited:
+            layer = self._viewer.add_labels(
+                data,
+                name=f"{ended.image.name} {kind}",
+                **labels_keywords(ended.image, ended.request.axes),
+            )
+        else:
+            layer = shown.layer
+            layer.data = data
+        layer.metadata["napari-unsupseg"] = ended.outcome.record | how
+        self._measure_soon(layer, labels)
+        return Shown(layer, data.copy())
+
+    def _measure_soon(self, layer: napari.layers.Labels, labels: Labels) -> None:
+        """Have a layer's regions measured, as soon as no other labels follow at once."""
+        layer.features = None  # those of what it showed before
+        self._to_measure = layer, labels
+        self._resting.throttle()
+
+    def _measure(self) -> None:
+        """Measure regions out of the window's way."""
+        ended, measured = self.ended, self._to_measure
+        if ended is None or measured is None:
+            return
+        layer, labels = measured
+
+        def set_features(features: dict[str, NDArray[np.number]]) -> None:
+            if measured is self._to_measure:
+                layer.features = features
+
+        create_worker(
+            region_features,
+            labels,
+            ended.image,
+            ended.request.axes,
+            _connect={"returned": set_features},
+        )
