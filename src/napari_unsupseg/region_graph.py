@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -14,9 +13,10 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from skimage.filters import gaussian
 
+from napari_unsupseg.linkage import link_regions
+
 __all__ = ["RegionGraph", "neighbours", "roots"]
 
-hg = lazy_loader.load("higra")  # it takes most of a second to load
 
 Labels = NDArray[np.unsignedinteger]
 Floats = NDArray[np.float64]
@@ -165,19 +165,9 @@ class RegionGraph:
 
     def linked(self, n_groups: int) -> NDArray[np.int64]:
         """Group regions by the mean dissimilarity along borders; return the group of each."""
-        graph = hg.UndirectedGraph(self.n_regions)
-        graph.add_edges(self.pairs[:, 0], self.pairs[:, 1])
         lengths = np.maximum(self._borders[:, 0], 1e-3)
         weights = np.minimum(self.weights(), FARTHEST)
-        tree, altitudes = hg.binary_partition_tree_average_linkage(graph, weights, lengths)
-        # rounding can make a merge of equal borders lower than those before it
-        altitudes = hg.accumulate_and_max_sequential(
-            tree, altitudes, altitudes[: tree.num_leaves()], hg.Accumulators.max
-        )
-        groups: NDArray[np.int64] = hg.labelisation_horizontal_cut_from_num_regions(
-            tree, altitudes, n_groups
-        )
-        return groups
+        return link_regions(self.n_regions, self.pairs, weights, lengths, n_groups)
 
     def without_small(self, min_pixels: float) -> NDArray[np.int64]:
         """Merge small regions into the neighbour they resemble most; return the group of each."""
