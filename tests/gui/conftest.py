@@ -7,6 +7,8 @@ import sys
 os.environ["NAPARI_CONFIG"] = ""
 
 import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
 
 from napari_unsupseg.plugin.panel import SegmentationPanel
 
@@ -20,6 +22,26 @@ def _screen():
     """Stop here, not in a crash of Qt, where there is no screen and no Xvfb."""
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
         pytest.exit("the tests in tests/gui open windows: install Xvfb", returncode=1)
+
+
+def click(qtbot, button):
+    """Click a button as a user does."""
+    assert button.enabled
+    qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
+
+
+def wait_until_ready(qtbot, panel):
+    """Wait until the next run can begin."""
+    qtbot.waitUntil(lambda: panel.run_button.enabled, timeout=WAIT)
+
+
+@pytest.fixture
+def notes():
+    """Collect the notifications that napari would show."""
+    seen = []
+    notification_manager.notification_ready.connect(seen.append)
+    yield seen
+    notification_manager.notification_ready.disconnect(seen.append)
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Labels
-from napari.utils.notifications import notification_manager
-from qtpy.QtCore import Qt, QThreadPool
+from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QScrollArea
 
 from napari_unsupseg import Settings, segment
@@ -16,19 +15,9 @@ from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import knobs
 
 from ..conftest import SMALL
-from .conftest import WAIT
+from .conftest import WAIT, click, wait_until_ready
 
 ENDLESS = 100_000
-
-
-def click(qtbot, button):
-    """Click a button as a user does."""
-    assert button.enabled
-    qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
-
-
-def wait_until_ready(qtbot, panel):
-    qtbot.waitUntil(lambda: panel.run_button.enabled, timeout=WAIT)
 
 
 def labels_of(viewer) -> Labels:
@@ -38,15 +27,6 @@ def labels_of(viewer) -> Labels:
 
 def wait_for_iteration(qtbot, panel, iteration):
     qtbot.waitUntil(lambda: panel.progress.value >= iteration, timeout=WAIT)
-
-
-@pytest.fixture
-def notes():
-    """Collect the notifications that napari would show."""
-    seen = []
-    notification_manager.notification_ready.connect(seen.append)
-    yield seen
-    notification_manager.notification_ready.disconnect(seen.append)
 
 
 def test_the_labels_are_those_of_the_library(viewer, panel, qtbot, rgb):

@@ -48,6 +48,11 @@ class Fold(Container[Widget]):
         self.content.margins = (12, 0, 0, 0)
         self.heading.changed.connect(self._toggle)
 
+    def unfold(self) -> None:
+        """Show what lies under the heading."""
+        if not self.content.visible:
+            self._toggle()
+
     def _toggle(self) -> None:
         self.content.visible = not self.content.visible
         self.heading.text = f"{OPEN if self.content.visible else CLOSED} {self._text}"

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from napari_unsupseg.plugin.panel import SegmentationPanel
 
-__all__ = ["get_reader", "open_panel", "segment_active_layer"]
+__all__ = ["get_network_reader", "get_reader", "open_panel", "segment_active_layer"]
 
 PLUGIN = "napari-unsupseg"
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 LayerData = tuple[Any, dict[str, Any], str]
+NO_LAYER: list[Any] = [(None,)]  # what napari takes for a file that has been dealt with
 Paths = str | Sequence[str]
 
 
@@ -41,6 +42,22 @@ def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
     """
     suffixes = {file.suffix.lower() for file in _files(path)}
     return _read_and_segment if suffixes <= set(IMAGES) else None
+
+
+def get_network_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
+    """Return what opens the panel with a trained network.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        From napari.
+
+    Returns
+    -------
+    callable or None
+        None for several files: there is one network at a time.
+    """
+    return _open_network if len(_files(path)) == 1 else None
 
 
 def segment_active_layer(viewer: "napari.viewer.Viewer") -> None:
@@ -100,6 +117,14 @@ def _read(file: Path) -> LayerData:
     if axes:
         keywords["axis_labels"] = tuple(axes.removesuffix(SAMPLES) if is_rgb else axes)
     return values, keywords, "image"
+
+
+def _open_network(path: Paths) -> list[Any]:
+    [file] = _files(path)
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        QTimer.singleShot(0, lambda: open_panel(viewer).load_network(file))
+    return NO_LAYER
 
 
 def _segment(viewer: "napari.viewer.Viewer", image: Image) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari.layers
@@ -42,6 +43,7 @@ from napari_unsupseg.plugin.layers import (
     spread,
     voxel_spacing,
 )
+from napari_unsupseg.plugin.network import TrainedNetwork
 from napari_unsupseg.plugin.progress import progress_text, slow_notice
 from napari_unsupseg.plugin.results import EndedRun, Results, Shown
 from napari_unsupseg.plugin.worker import Control, Outcome, Request, Update, preload, run
@@ -135,6 +137,7 @@ class SegmentationPanel(Container[Widget]):
         self.notice = _sentence()
         self.notice.visible = False
         self.results = Results(viewer, self._say)
+        self.network = TrainedNetwork(self._say, self._show_buttons)
         self._lay_out()
         self._loading = preload()
         self._awaiting = QTimer(self.native)
@@ -157,6 +160,7 @@ class SegmentationPanel(Container[Widget]):
             )
             for heading in HEADINGS
         }
+        self.folds["Trained network"] = Fold("Trained network", [self.network])
         body = Container[Widget](
             widgets=[
                 top,
@@ -188,6 +192,7 @@ class SegmentationPanel(Container[Widget]):
         self.stop_button.changed.connect(self.stop)
         self.continue_button.changed.connect(self.go_on)
         self.start_over_button.changed.connect(self.start_over)
+        self.network.apply_button.changed.connect(self.apply)
         self._awaiting.timeout.connect(self._on_awaiting)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
         self.native_parent_changed.connect(self._on_parent_changed)
@@ -236,6 +241,34 @@ class SegmentationPanel(Container[Widget]):
         request = self._resolve(self.image.value)
         if ended is not None and request is not None:
             self._begin(request, ended.image, self._layer_of(ended))
+
+    def load_network(self, path: Path) -> None:
+        """Read a trained network, and unfold what can be done with it.
+
+        Parameters
+        ----------
+        path : Path
+            A file that *Save* or `Segmenter.save` wrote.
+        """
+        self.folds["Trained network"].unfold()
+        self.network.load(path)
+
+    def apply(self) -> None:
+        """Find the clusters of the network at hand in the chosen image, into a new layer."""
+        image = self.image.value
+        request = self._resolve(image)
+        if request is None:
+            return
+
+        def show(labels: NDArray[np.unsignedinteger]) -> None:
+            data = spread(labels, image, request.axes)
+            layer = self._add_layer(image, request.axes, data)
+            segmenter = self.network.segmenter
+            layer.metadata["napari-unsupseg"] = segmenter.record() if segmenter else {}
+            n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
+            self._say(f"{n_clusters} clusters of the trained network in {image.name}")
+
+        self.network.apply(request.image, request.axes, show)
 
     def _begin(
         self, request: Request, image: napari.layers.Image, labels: napari.layers.Labels
@@ -352,6 +385,7 @@ class SegmentationPanel(Container[Widget]):
         shown = Shown(active.labels, active.labels.data.copy())
         earlier = self.results.ended if active.request.earlier else None
         segments = earlier.segments if earlier else None
+        self.network.offer(outcome.segmenter)
         self.results.show_run(EndedRun(active.image, active.request, outcome, shown, segments))
         self.status.value = (
             f"{record['clusters']} clusters after {record['iterations']} iterations "
@@ -457,14 +491,16 @@ class SegmentationPanel(Container[Widget]):
         """Switch on what makes sense now, and off what does not."""
         active = self._active
         is_running = active is not None and not active.control.is_stopped
+        is_free = active is None and not self.network.is_busy
         ended = self.results.ended
-        has_ended = active is None and ended is not None and ended.image in self._viewer.layers
-        self.run_button.enabled = active is None and self.image.value is not None
+        has_ended = is_free and ended is not None and ended.image in self._viewer.layers
+        self.run_button.enabled = is_free and self.image.value is not None
         self.pause_button.enabled = self.stop_button.enabled = is_running
         self.continue_button.enabled = has_ended
         self.start_over_button.enabled = is_running or has_ended
         self.pause_button.text = "Resume" if active and active.control.is_paused else "Pause"
         self.results.allow(active is None)
+        self.network.allow(active is None, self.image.value is not None)
 
 
 def _sentence() -> ValueWidget[Any]:

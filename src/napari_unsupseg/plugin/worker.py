@@ -4,8 +4,8 @@ import contextlib
 import dataclasses
 import importlib
 import threading
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from napari_unsupseg.segmenter import Segmenter
     from napari_unsupseg.training import Step
 
-__all__ = ["Control", "Outcome", "Request", "RunError", "Update", "preload", "run"]
+__all__ = ["Control", "Outcome", "Request", "RunError", "Update", "guarded", "preload", "run"]
+
+Result = TypeVar("Result")
 
 PAUSE = 0.1  # seconds from one look at a paused run to the next
 SCREEN = 1.0  # seconds that a picture may take to be shown, before a run goes on without
@@ -309,3 +311,33 @@ def _update(
         is_paused=is_paused,
         is_over=is_over,
     )
+
+
+def guarded(function: Callable[..., Result], *arguments: object) -> Result:
+    """Call a function in a worker, so that none of its errors is lost.
+
+    Parameters
+    ----------
+    function : callable
+        What to call.
+    *arguments
+        Its arguments.
+
+    Returns
+    -------
+    object
+        What it returns.
+
+    Raises
+    ------
+    UnsupsegError
+        As it is raised.
+    RunError
+        In place of any other error.
+    """
+    try:
+        return function(*arguments)
+    except UnsupsegError:
+        raise
+    except Exception as error:
+        raise RunError(str(error)) from error

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from napari.layers import Labels
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication, QFileDialog
+
+from napari_unsupseg import Segmenter, Settings
+
+from ..conftest import SMALL
+from .conftest import WAIT, click, wait_until_ready
+
+
+@pytest.fixture
+def chosen(monkeypatch, tmp_path):
+    """Answer the file dialogs with one file."""
+    path = tmp_path / "tissue.unsupseg"
+    for name in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
+    return path
+
+
+@pytest.fixture
+def network(rgb, tmp_path):
+    """Return the file of a trained network."""
+    path = tmp_path / "network.unsupseg"
+    Segmenter(Settings.from_dict(SMALL)).fit(rgb).save(path)
+    return path
+
+
+def test_a_network_is_saved_loaded_and_applied(viewer, panel, qtbot, rgb, chosen):
+    viewer.add_image(rgb, name="tissue")
+    click(qtbot, panel.folds["Trained network"].heading)
+    assert not panel.network.save_button.enabled
+    assert not panel.network.apply_button.enabled
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    click(qtbot, panel.network.save_button)
+    assert not panel.run_button.enabled
+    qtbot.waitUntil(lambda: panel.status.value == "tissue.unsupseg is saved", timeout=WAIT)
+    expected = Segmenter.load(chosen)
+    other = viewer.add_image(rgb[::-1, ::-1], name="other", scale=(2, 2))
+    panel.image.value = other
+    for source in ("run", "file"):
+        if source == "file":
+            click(qtbot, panel.network.load_button)
+            qtbot.waitUntil(lambda: panel.network.about.value == chosen.name, timeout=WAIT)
+        n_layers = len(viewer.layers)
+        click(qtbot, panel.network.apply_button)
+        qtbot.waitUntil(lambda n=n_layers: len(viewer.layers) == n + 1, timeout=WAIT)
+        labels = viewer.layers[-1]
+        assert labels.name.startswith("other segmentation")
+        np.testing.assert_array_equal(labels.data, expected.predict(other.data))
+        np.testing.assert_array_equal(labels.scale, other.scale)
+
+
+def test_errors_are_told(viewer, panel, qtbot, rgb, chosen, notes):
+    chosen.write_bytes(b"no network")
+    click(qtbot, panel.folds["Trained network"].heading)
+    click(qtbot, panel.network.load_button)
+    qtbot.waitUntil(lambda: "is no network" in panel.status.value, timeout=WAIT)
+    assert "is no network" in notes[-1].message
+    assert panel.network.load_button.enabled
+
+
+def test_a_network_needs_the_channels_it_was_trained_on(viewer, panel, qtbot, grey, network):
+    viewer.add_image(grey)
+    panel.load_network(network)
+    qtbot.waitUntil(lambda: panel.network.apply_button.enabled, timeout=WAIT)
+    click(qtbot, panel.network.apply_button)
+    qtbot.waitUntil(lambda: "image has 1 channels" in panel.status.value, timeout=WAIT)
+    assert len(viewer.layers) == 1
+
+
+def drop(widget, path):
+    """Drop a file on a widget."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    how = (Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton)
+    no_key = Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(widget, QDragEnterEvent(QPoint(20, 20), *how, no_key))
+    QApplication.sendEvent(widget, QDropEvent(QPointF(20, 20), *how, no_key))
+
+
+def test_a_network_dropped_on_the_window_opens_the_panel(viewer, qtbot, rgb, network):
+    viewer.add_image(rgb)
+    canvases = (w for w in QApplication.allWidgets() if type(w).__name__ == "QtViewer")
+    [canvas] = [widget for widget in canvases if widget.isVisible()]
+    drop(canvas, network)
+    qtbot.waitUntil(lambda: len(viewer.window.dock_widgets) == 1, timeout=10_000)
+    [panel] = viewer.window.dock_widgets.values()
+    qtbot.waitUntil(lambda: panel.network.about.value == "network.unsupseg", timeout=WAIT)
+    assert panel.network.apply_button.native.isVisible()
+    click(qtbot, panel.network.apply_button)
+    qtbot.waitUntil(lambda: isinstance(viewer.layers[-1], Labels), timeout=WAIT)
+    np.testing.assert_array_equal(viewer.layers[-1].data, Segmenter.load(network).predict(rgb))
