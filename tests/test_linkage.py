@@ -1,10 +1,18 @@
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import numpy as np
 import pytest
 
-from napari_unsupseg.linkage import link_regions
+from napari_unsupseg.linkage import BESIDE_WINDOW, link_regions
+
+
+def link_beside_a_window(*arguments):
+    def link():
+        BESIDE_WINDOW.set(True)
+        return link_regions(*arguments)
+
+    return copy_context().run(link)
 
 
 @pytest.fixture
@@ -18,21 +26,19 @@ def grid():
     return 2500, pairs, weights, lengths
 
 
-def test_a_thread_has_the_same_groups_made_by_another_process(grid, monkeypatch):
+def test_beside_a_window_another_process_makes_the_same_groups(grid, monkeypatch):
     calls = []
     begin = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: calls.append(a) or begin(*a, **k))
     expected = link_regions(*grid, 40)
     assert not calls
     assert len(np.unique(expected)) == 40
-    with ThreadPoolExecutor() as pool:
-        groups = pool.submit(link_regions, *grid, 40).result()
+    groups = link_beside_a_window(*grid, 40)
     assert len(calls) == 1
     np.testing.assert_array_equal(groups, expected)
 
 
 def test_groups_are_made_where_no_process_can_be_begun(grid, monkeypatch):
     monkeypatch.setattr("sys.executable", "/nowhere/python")
-    with ThreadPoolExecutor() as pool:
-        groups = pool.submit(link_regions, *grid, 40).result()
+    groups = link_beside_a_window(*grid, 40)
     np.testing.assert_array_equal(groups, link_regions(*grid, 40))

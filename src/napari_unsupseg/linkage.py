@@ -3,7 +3,7 @@
 import io
 import subprocess
 import sys
-import threading
+from contextvars import ContextVar
 from typing import IO
 
 import lazy_loader
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 hg = lazy_loader.load("higra")  # it takes most of a second to load
 
-__all__ = ["link_regions"]
+__all__ = ["BESIDE_WINDOW", "link_regions"]
+
+# set in a thread that works beside a window: higra holds the interpreter, and would keep it waiting
+BESIDE_WINDOW: ContextVar[bool] = ContextVar("BESIDE_WINDOW", default=False)
 
 LONG = 2000  # pairs; more would take longer than a window may wait
 
@@ -50,9 +53,7 @@ def link_regions(
     >>> groups == groups[0]
     array([ True,  True, False])
     """
-    # higra holds the interpreter: from a thread it would keep all others from running
-    is_beside = threading.current_thread() is not threading.main_thread()
-    if is_beside and len(pairs) > LONG:
+    if BESIDE_WINDOW.get() and len(pairs) > LONG:
         return _link_apart(n_regions, pairs, weights, lengths, n_groups)
     return _link(n_regions, pairs, weights, lengths, n_groups)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.linkage import BESIDE_WINDOW
 from napari_unsupseg.plugin.history import LabelHistory
 from napari_unsupseg.plugin.pace import Pace, Pictures
 from napari_unsupseg.settings import Settings
@@ -231,6 +232,7 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
     RunError
         If anything else goes wrong.
     """
+    BESIDE_WINDOW.set(True)
     try:
         segmenter, history, steps = _begin(request)
         pace, pictures = Pace(), Pictures(request.update_every)
