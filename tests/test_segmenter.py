@@ -281,6 +281,16 @@ def test_a_run_that_has_ended_trains_as_long_again(rgb, small):
     np.testing.assert_array_equal(last.labels, Segmenter(long).fit(rgb).labels_)
 
 
+def test_a_run_left_after_its_last_iteration_trains_as_long_again(rgb, small):
+    segmenter = Segmenter(small)
+    steps = segmenter.steps(rgb)
+    for _ in range(small.iterations):
+        next(steps)
+    steps.close()
+    *_, last = segmenter.resume()
+    assert last.iteration == 2 * small.iterations
+
+
 def test_there_must_be_a_run_to_go_on_with(small):
     with pytest.raises(SettingError, match="no run to go on with"):
         next(Segmenter(small).resume())

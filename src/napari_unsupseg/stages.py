@@ -153,7 +153,8 @@ def train(
         vote).
     """
     standing = standing or Standing()
-    standing.stages = standing.stages or _stages(network, image, settings)
+    left = [stage for stage in standing.stages if stage.iterations]
+    standing.stages = left or _stages(network, image, settings)
     stages = tuple(standing.stages)
     training = standing.training = standing.training or SelfTraining(network, settings, precision)
     with ThreadPoolExecutor(max_workers=1) as background:

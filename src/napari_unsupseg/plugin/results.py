@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import napari.layers
 import numpy as np
-from magicgui.widgets import Container, FloatSlider, Slider, Widget
+from magicgui.widgets import Container, FloatSlider, PushButton, Slider, Widget
 from napari.qt.threading import create_worker
 from numpy.typing import NDArray
+from qtpy.QtWidgets import QApplication
 from superqt.utils import QSignalDebouncer
 
 from napari_unsupseg.plugin.layers import labels_keywords, region_features, spread
+from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.worker import Outcome, Request
 
 if TYPE_CHECKING:
@@ -83,12 +85,17 @@ class Results(Container[Widget]):
             enabled=False,
             tooltip="Labels that the last run showed on its way; the last ones at the right end.",
         )
-        self.extend([self.granularity, self.history])
+        self.copy_button = PushButton(
+            text="Copy as Python",
+            tooltip="Put the script that makes the labels of the last run on the clipboard.",
+        )
+        self.extend([self.granularity, self.history, self.copy_button])
         self._resting = QSignalDebouncer(parent=self.native)
         self._resting.setTimeout(MEASURED_AFTER)
         self._resting.triggered.connect(self._measure)
         self.granularity.changed.connect(self._on_granularity_changed)
         self.history.changed.connect(self._on_history_changed)
+        self.copy_button.changed.connect(self._copy)
 
     def show_run(self, ended: EndedRun) -> None:
         """Take over a run that has just ended.
@@ -115,7 +122,7 @@ class Results(Container[Widget]):
         """
         self.visible = self.ended is not None
         ended = self.ended if allowed else None
-        self.granularity.enabled = ended is not None
+        self.granularity.enabled = self.copy_button.enabled = ended is not None
         self.history.enabled = ended is not None and len(ended.outcome.history.iterations) > 1
 
     def _on_granularity_changed(self, level: float) -> None:
@@ -128,6 +135,18 @@ class Results(Container[Widget]):
         ended.segments = self._put(ended, ended.segments, cut, "segments", {"granularity": level})
         n_segments = int(cut.max())
         self._say("1 segment" if n_segments == 1 else f"{n_segments} segments")
+
+    def _copy(self) -> None:
+        """Put the run on the clipboard as Python."""
+        ended = self.ended
+        if ended is None:
+            return
+        level = self.granularity.value if ended.segments else None
+        script = python_script(ended.request, ended.outcome, ended.image, level)
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(script)
+            self._say("the script of the last run is on the clipboard")
 
     def _on_history_changed(self, index: int) -> None:
         """Show the clusters of an earlier iteration of the last run."""

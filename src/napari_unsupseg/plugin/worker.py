@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from napari_unsupseg.segmenter import Segmenter
     from napari_unsupseg.training import Step
 
-__all__ = ["Control", "Outcome", "Request", "RunError", "Update", "guarded", "preload", "run"]
+__all__ = [
+    "Control",
+    "Outcome",
+    "Part",
+    "Request",
+    "RunError",
+    "Update",
+    "guarded",
+    "preload",
+    "run",
+]
 
 Result = TypeVar("Result")
 
@@ -93,6 +103,22 @@ class Control:
         self._shown.wait(SCREEN)
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of a run: from its start, or from where it went on, to a stop or the end.
+
+    Attributes
+    ----------
+    n_steps : int
+        Steps that were taken.
+    is_whole : bool
+        Whether there were no more to take.
+    """
+
+    n_steps: int
+    is_whole: bool
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:
     """What a run leaves behind.
@@ -107,12 +133,15 @@ class Outcome:
         The labels that were shown, and the last ones.
     segmenter : Segmenter
         Its network, which can be trained on.
+    parts : tuple of Part
+        The run, and how it went on.
     """
 
     record: dict[str, Any]
     hierarchy: "Hierarchy"
     history: LabelHistory
     segmenter: "Segmenter"
+    parts: tuple[Part, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -237,10 +266,12 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
         segmenter, history, steps = _begin(request)
         pace, pictures = Pace(), Pictures(request.update_every)
         step = None
-        iteration = 0
+        iteration = n_steps = 0
+        is_whole = True
         # closed, and its memory given back, before segments are made
         with contextlib.closing(steps):
             for step in steps:
+                n_steps += 1
                 pace.count(step.factor)
                 is_over = step.iteration == iteration  # training is: only labels change now
                 iteration = step.iteration
@@ -260,13 +291,16 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
                     control.wait_while_paused()
                     pace.forget()
                 if control.is_stopped:
+                    is_whole = False
                     break
         if step is None:
             return None
         history.add(iteration, step.labels)
         # the labels are ready; their hierarchy may take a moment
         yield _update(segmenter, step, pace, labels=step.labels, is_over=True)
-        return Outcome(segmenter.record(step), segmenter.hierarchy_, history, segmenter)
+        earlier = request.earlier.parts if request.earlier else ()
+        parts = (*earlier, Part(n_steps, is_whole))
+        return Outcome(segmenter.record(step), segmenter.hierarchy_, history, segmenter, parts)
     except UnsupsegError:
         raise
     except Exception as error:

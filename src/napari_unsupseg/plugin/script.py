@@ -1,0 +1,85 @@
+"""A run as Python: the script that makes its labels again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import napari.layers
+
+from napari_unsupseg.plugin.worker import Outcome, Request
+from napari_unsupseg.settings import Settings
+
+__all__ = ["python_script"]
+
+
+def python_script(
+    request: Request, outcome: Outcome, image: napari.layers.Image, granularity: float | None
+) -> str:
+    """Write the script that makes the labels of a run again, byte for byte.
+
+    Parameters
+    ----------
+    request : Request
+        What was run.
+    outcome : Outcome
+        What came of it.
+    image : napari.layers.Image
+        The image. A script that cannot read it from a file takes it from napari's window.
+    granularity : float or None
+        Where its hierarchy is cut into segments, if it is.
+
+    Returns
+    -------
+    str
+        Python, that ends with `labels`, and `segments` if there are any.
+    """
+    lines = [
+        *_reading(image),
+        "",
+        f"segmenter = Segmenter({_settings(outcome)}, device={outcome.record['device']!r})",
+        *_training(request, outcome),
+        "labels = step.labels",
+    ]
+    if granularity is not None:
+        lines.append(f"segments = segmenter.hierarchy_.cut(level={granularity!r})")
+    return "\n".join([*lines, ""])
+
+
+def _reading(image: napari.layers.Image) -> Iterator[str]:
+    """Yield the imports, and what makes `image`."""
+    path = image.source.path
+    level = "[0]" if image.multiscale else ""
+    yield "from itertools import islice"
+    yield ""
+    if path is None or image.multiscale:
+        yield "import napari"
+        source = f"napari.current_viewer().layers[{image.name!r}].data{level}"
+    elif Path(path).suffix.lower() in (".tif", ".tiff"):
+        yield "import tifffile"
+        source = f"tifffile.imread({path!r})"
+    else:
+        yield "import imageio.v3"
+        source = f"imageio.v3.imread({path!r})"
+    yield "from napari_unsupseg import Segmenter, Settings"
+    yield ""
+    yield f"image = {source}"
+
+
+def _settings(outcome: Outcome) -> str:
+    """Say which settings are others than the defaults, and the precision that was taken."""
+    default = Settings().to_dict()
+    settings = outcome.segmenter.settings.to_dict() | {"precision": outcome.record["precision"]}
+    chosen = {name: value for name, value in settings.items() if value != default[name]}
+    return f"Settings({', '.join(f'{name}={value!r}' for name, value in chosen.items())})"
+
+
+def _training(request: Request, outcome: Outcome) -> Iterator[str]:
+    """Yield a loop for each part of a run: the first, and those that went on with it."""
+    image = f"image, axes={request.axes!r}"
+    if request.spatial_ndim == 3:
+        image += f", spatial_ndim=3, spacing={request.spacing!r}"
+    for index, part in enumerate(outcome.parts):
+        steps = "segmenter.resume()" if index else f"segmenter.steps({image})"
+        if not part.is_whole:
+            steps = f"islice({steps}, {part.n_steps})"
+        yield f"for step in {steps}:"
+        yield "    pass"
