@@ -16,7 +16,7 @@ def action_in(menu: QMenu):
     """Find the panel's action in a menu or the menus within it."""
     menu.aboutToShow.emit()
     for action in menu.actions():
-        if TITLE in action.text() and action.menu() is None:
+        if action.text().startswith(TITLE) and action.menu() is None:
             return action
         found = action_in(action.menu()) if action.menu() else None
         if found:

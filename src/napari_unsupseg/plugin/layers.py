@@ -18,6 +18,7 @@ __all__ = [
     "axes_choices",
     "blank_labels",
     "frames_of",
+    "gathered",
     "labels_keywords",
     "layer_array",
     "region_features",
@@ -227,6 +228,30 @@ def spread(labels: Labels, layer: "Image", axes: str) -> Labels:
         return labels
     n_channels = layer_array(layer).shape[channel_axis]
     return np.repeat(np.expand_dims(labels, channel_axis), n_channels, axis=channel_axis)
+
+
+def gathered(labels: Labels, layer: "Image", axes: str) -> Labels:
+    """Take back what `spread` has done.
+
+    Parameters
+    ----------
+    labels : ndarray of unsigned integers
+        Data of a Labels layer.
+    layer : napari.layers.Image
+        The image.
+    axes : str
+        One letter for each of its axes.
+
+    Returns
+    -------
+    ndarray of unsigned integers, shape (..., Y, X)
+        Labels of the image.
+    """
+    channel_axis = _channel_axis(layer, axes)
+    if not channel_axis:
+        return labels
+    of_image: Labels = np.take(labels, 0, axis=channel_axis)
+    return of_image
 
 
 def blank_labels(layer: "Image", axes: str, max_clusters: int) -> Labels:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication
 from superqt.utils import QSignalDebouncer
 
-from napari_unsupseg.plugin.layers import labels_keywords, region_features, spread
+from napari_unsupseg.plugin.clusters import ClusterList
+from napari_unsupseg.plugin.controls import Fold
+from napari_unsupseg.plugin.layers import gathered, labels_keywords, region_features, spread
 from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.worker import Outcome, Request
 
@@ -62,7 +64,7 @@ class Results(Container[Widget]):
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer", say: Callable[[str], None]) -> None:
-        super().__init__()
+        super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._viewer = viewer
         self._say = say
@@ -89,7 +91,12 @@ class Results(Container[Widget]):
             text="Copy as Python",
             tooltip="Put the script that makes the labels of the last run on the clipboard.",
         )
-        self.extend([self.granularity, self.history, self.copy_button])
+        self.clusters = ClusterList(self._on_clusters_changed)
+        self.clusters_fold = Fold("Clusters", [self.clusters])
+        sliders = Container[Widget]()
+        sliders.extend([self.granularity, self.history])
+        sliders.margins = (0, 0, 0, 0)
+        self.extend([sliders, self.copy_button, self.clusters_fold])
         self._resting = QSignalDebouncer(parent=self.native)
         self._resting.setTimeout(MEASURED_AFTER)
         self._resting.triggered.connect(self._measure)
@@ -107,6 +114,7 @@ class Results(Container[Widget]):
         """
         self.ended = ended
         self._measure_soon(ended.clusters.layer, ended.outcome.history.labels(-1))
+        self.clusters.show_layer(ended.clusters.layer)
         last = len(ended.outcome.history.iterations) - 1
         with self.history.changed.blocked():
             self.history.max = max(1, last)
@@ -122,6 +130,9 @@ class Results(Container[Widget]):
         """
         self.visible = self.ended is not None
         ended = self.ended if allowed else None
+        self.clusters.enabled = ended is not None
+        if not allowed:
+            self.clusters.show_all()
         self.granularity.enabled = self.copy_button.enabled = ended is not None
         self.history.enabled = ended is not None and len(ended.outcome.history.iterations) > 1
 
@@ -158,7 +169,14 @@ class Results(Container[Widget]):
         n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
         how = {"iterations": iteration, "clusters": n_clusters}
         ended.clusters = self._put(ended, ended.clusters, labels, "segmentation", how)
+        self.clusters.show_layer(ended.clusters.layer)
         self._say(f"{n_clusters} clusters at iteration {iteration}")
+
+    def _on_clusters_changed(self, layer: napari.layers.Labels) -> None:
+        ended = self.ended
+        if ended is not None:
+            axes = ended.request.axes
+            self._measure_soon(layer, gathered(layer.data, ended.image, axes))
 
     def _put(
         self,
