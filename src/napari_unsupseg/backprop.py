@@ -82,8 +82,8 @@ class Backpropagation:
         ----------
         target : Tensor of int64, shape ([Z,] Y, X)
             Cluster that each pixel should have; any at pixels that take no part.
-        weights : Tensor, shape (q,), optional
-            How much a pixel of each cluster counts; by default 1.
+        weights : Tensor, shape ([Z,] Y, X), optional
+            How much each pixel counts; by default 1.
 
         Returns
         -------
@@ -568,7 +568,7 @@ class HeadPass:
             likelihood = at_wanted.clamp(min=tiny).log_()
             strip.scatter_(-1, wanted, at_wanted.sub_(1))
             if weights is not None:
-                of_pixels = weights[wanted]
+                of_pixels = weights[first:last, ..., None]
                 likelihood *= of_pixels
                 strip *= of_pixels
             loss -= frame.leave_out(likelihood, first, last).sum()

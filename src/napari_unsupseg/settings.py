@@ -182,6 +182,14 @@ class Settings:
         0.0,
         1000.0,
     )
+    stroke_weight: float = _knob(
+        0.5,
+        "",
+        "Weight in the loss of the pixels under strokes (scribbles; ν of Kim et al. 2020), all of "
+        "them together, where all other pixels together weigh 1.",
+        0.0,
+        1000.0,
+    )
     learning_rate: float = _knob(
         0.1, "", "Learning rate of stochastic gradient descent.", 0.001, 10.0
     )

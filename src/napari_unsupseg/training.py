@@ -1,6 +1,7 @@
 """Self-training: the network learns the vote of its own labels, one iteration at a time."""
 
 import collections
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 
@@ -137,6 +138,7 @@ class SelfTraining:
         self._precision = precision
         self._velocities = [torch.zeros_like(p) for p in network.parameters()]
         self._iteration = 0
+        self._stroked: set[int] = set()  # clusters that a stroke has had
 
     def run(
         self,
@@ -146,6 +148,7 @@ class SelfTraining:
         settle: float = 0,
         target: torch.Tensor | None = None,
         spread: Callable[[Network], Spread] = lambda _: np.asarray,
+        strokes: Labels | None = None,
     ) -> Iterator[Step]:
         """Train on a view.
 
@@ -163,6 +166,8 @@ class SelfTraining:
         spread : callable
             Given the network as it is at an iteration, returns what makes labels of the whole
             image from those of the view; by default the view's are the image's.
+        strokes : ndarray of unsigned integers, shape ([z,] y, x), optional
+            Label that a stroke gives each pixel, 0 where there is none.
 
         Yields
         ------
@@ -177,21 +182,22 @@ class SelfTraining:
         """
         max_clusters, min_clusters = self._settings.max_clusters, self._settings.min_clusters
         history = _History(view.image.valid, settle)
-        with naming_out_of_memory(self._network.device):
+        # the same bytes every time on CUDA too; the flags end here, as they are nobody else's
+        careful = functools.partial(cudnn.flags, enabled=True, deterministic=True)
+        with naming_out_of_memory(self._network.device), careful():
             inside = self._inside(view)
             passes = self._passes(view)
             vote = self._vote(view) if target is None else lambda _: target
+            marks = _Marks.of(strokes, inside)
+            if marks:
+                self._number_clusters(passes.forward(), marks)
         for _ in range(iterations):
             self._iteration += 1
-            # the same bytes every time on CUDA too; the flags end here, as they are nobody else's
-            with (
-                naming_out_of_memory(self._network.device),
-                cudnn.flags(enabled=True, deterministic=True),
-            ):
+            with naming_out_of_memory(self._network.device), careful():
                 clusters = passes.forward().clone()  # the buffer is the next iteration's
                 show = spread(self._network)  # before the network moves on
-                wanted = vote(clusters)
-                loss = passes.backward(wanted, self._weights(wanted, inside))
+                wanted = marks.over(vote(clusters)) if marks else vote(clusters)
+                loss = passes.backward(wanted, self._weights(wanted, inside, marks))
                 self._descend()
             step = Step(
                 self._iteration, clusters, wanted, loss,
@@ -203,11 +209,44 @@ class SelfTraining:
             if min_clusters and step.n_clusters <= min_clusters:
                 return
 
-    def _weights(self, target: torch.Tensor, inside: torch.Tensor) -> torch.Tensor | None:
-        """Return how much a pixel of each cluster counts, or None if all count alike."""
-        if not self._settings.balance:
-            return None
-        return cluster_weights(target, inside, self._settings.max_clusters, self._settings.balance)
+    def _weights(
+        self, target: torch.Tensor, inside: torch.Tensor, marks: "_Marks | None"
+    ) -> torch.Tensor | None:
+        """Return how much each pixel counts, or None if all count alike."""
+        weights = None
+        if self._settings.balance:
+            n_clusters, balance = self._settings.max_clusters, self._settings.balance
+            weights = cluster_weights(target, inside, n_clusters, balance)[target]
+        if marks:
+            return marks.weighed(weights, self._settings.stroke_weight)
+        return weights
+
+    @torch.no_grad()
+    def _number_clusters(self, clusters: torch.Tensor, marks: "_Marks") -> None:
+        """Give the number of each new stroke to the cluster that most of it was drawn on.
+
+        So a stroke steers the cluster that is there rather than fights it. One that another
+        stroke has already is left to that one.
+        """
+        wanted, under = marks.clusters[marks.drawn].cpu(), clusters[marks.drawn].cpu()
+        for number in wanted.unique().tolist():
+            if number in self._stroked:
+                continue
+            counts = torch.bincount(under[wanted == number], minlength=self._settings.max_clusters)
+            counts[list(self._stroked)] = 0
+            if counts.any():
+                order = torch.arange(len(counts))
+                order[[number, int(counts.argmax())]] = order[[int(counts.argmax()), number]]
+                self._reorder(order)
+                under = order[under]
+            self._stroked.add(number)
+
+    def _reorder(self, order: torch.Tensor) -> None:
+        """Take the clusters in another order."""
+        head = [self._network.classifier.weight, *self._network.normalisation.parameters()]
+        # the head's parameters are the last ones
+        for values in [*head, *self._velocities[-len(head) :]]:
+            values.copy_(values[order.to(values.device)])
 
     @torch.no_grad()
     def _descend(self) -> None:
@@ -249,6 +288,36 @@ class SelfTraining:
             return voted.view_as(clusters)
 
         return vote
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Marks:
+    """Pixels under strokes: where, the cluster that each should have, their share of all."""
+
+    drawn: torch.Tensor
+    clusters: torch.Tensor
+    share: float
+
+    @classmethod
+    def of(cls, strokes: Labels | None, inside: torch.Tensor) -> "_Marks | None":
+        """Return those that take part; None if there is none."""
+        if strokes is None:
+            return None
+        labels = torch.from_numpy(strokes.astype(np.int64)).to(inside.device)
+        drawn = (labels > 0) & inside
+        share = int(drawn.count_nonzero()) / int(inside.count_nonzero())
+        return cls(drawn, labels - 1, share) if share else None
+
+    def over(self, target: torch.Tensor) -> torch.Tensor:
+        """Return a target with the strokes drawn over it."""
+        return torch.where(self.drawn, self.clusters, target)
+
+    def weighed(self, weights: torch.Tensor | None, of_strokes: float) -> torch.Tensor:
+        """Return weights of pixels by which the strokes' have a mean loss of their own."""
+        if weights is None:
+            weights = torch.ones(self.drawn.shape, device=self.drawn.device)
+        # all of the loss is divided by the pixels that take part
+        return weights.masked_fill(self.drawn, of_strokes / self.share)
 
 
 def cluster_weights(
