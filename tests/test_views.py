@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 import napari_unsupseg.views
 from napari_unsupseg.images import PreparedImage, prepare, split_channels
-from napari_unsupseg.views import enlarge, make_view, shrink
+from napari_unsupseg.views import enlarge, make_view, shrink, shrink_strokes
 
 TILE = napari_unsupseg.views.TILE[2]
 
@@ -115,3 +115,46 @@ def test_a_seed_decides_the_tiles(seed):
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@given(
+    height=st.integers(2, 30),
+    width=st.integers(2, 30),
+    factor=st.integers(1, 5),
+    seed=st.integers(0, 100),
+)
+def test_thin_strokes_stay_on_a_smaller_image(height, width, factor, seed):
+    image = some_image(height, width)
+    strokes = np.random.default_rng(seed).integers(0, 4, image.valid.shape).astype(np.uint8)
+    strokes[strokes == 3] = 0
+    smaller = shrink_strokes(strokes, image, factor)
+    assert smaller.shape == shrink(image, factor).valid.shape
+    for row, column in np.ndindex(smaller.shape):
+        square = strokes[row * factor : (row + 1) * factor, column * factor : (column + 1) * factor]
+        counts = np.bincount(square[square > 0], minlength=1)
+        assert smaller[row, column] in np.flatnonzero(counts == counts.max())
+
+
+@pytest.mark.parametrize("places", [[(5, 5)], [(639, 630)], [(5, 5), (300, 333), (630, 639)]])
+def test_a_montage_has_the_tiles_with_strokes(places):
+    image = some_image(640, 640)
+    strokes = np.zeros(image.valid.shape, dtype=np.uint8)
+    for label, place in enumerate(places, start=1):
+        strokes[place] = label
+    view = view_of(image, factor=1, max_pixels=8 * TILE**2, strokes=strokes)
+    assert view.image.valid.sum() == 8 * TILE**2
+    laid = view.lay_strokes(strokes, image)
+    assert laid.shape == view.image.valid.shape
+    for label, place in enumerate(places, start=1):
+        np.testing.assert_array_equal(
+            view.image.values[:, laid == label][:, 0], image.values[:, *place]
+        )
+
+
+def test_strokes_leave_half_of_the_tiles_to_the_rest_of_the_image():
+    image = some_image(640, 640)
+    strokes = np.zeros(image.valid.shape, dtype=np.uint8)
+    strokes[:, :TILE] = 1  # 20 of 400 tiles
+    view = view_of(image, max_pixels=8 * TILE**2, strokes=strokes)
+    stroked = np.count_nonzero(view.lay_strokes(strokes, image)) / TILE**2
+    assert 4 <= stroked <= 5

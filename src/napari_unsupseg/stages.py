@@ -4,8 +4,8 @@ import copy
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
@@ -61,10 +61,40 @@ class Standing:
         The training, with its momentum and number of iterations; None before the first.
     stages : list of Stage
         Those that are left, the first with the iterations that are left of it.
+    end : int
+        The last iteration at most.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), or None
+        The strokes that it follows.
     """
 
     training: SelfTraining | None = None
     stages: list[Stage] = dataclasses.field(default_factory=list)
+    end: int = 0
+    strokes: Labels | None = None
+
+    def follow(
+        self, strokes: Labels | None, iterations: int, stages_of: Callable[[int], list[Stage]]
+    ) -> None:
+        """Take up what is left; all stages if nothing is; with other strokes they begin again.
+
+        Parameters
+        ----------
+        strokes : ndarray of unsigned integers, shape (..., Y, X), or None
+            The strokes to follow.
+        iterations : int
+            Of a whole run at most.
+        stages_of : callable
+            Returns the stages for a number of iterations.
+        """
+        assert self.training is not None
+        done = self.training.iteration
+        self.stages = [stage for stage in self.stages if stage.iterations]
+        if not self.stages:
+            self.end = done + iterations
+            self.stages = stages_of(iterations)
+        elif strokes is not self.strokes:
+            self.stages = stages_of(self.end - done)
+        self.strokes = strokes
 
     @property
     def iterations_left(self) -> int:
@@ -127,6 +157,7 @@ def train(
     settings: Settings,
     precision: torch.dtype,
     standing: Standing | None = None,
+    strokes: Callable[[], Labels | None] = lambda: None,
 ) -> Iterator[Step]:
     """Train a network on an image, stage by stage.
 
@@ -143,6 +174,9 @@ def train(
         Of the features.
     standing : Standing, optional
         Where the run stands, kept up to date. Stages that are left in it are done, or else all.
+    strokes : callable
+        Returns the strokes (..., Y, X) to follow, or None. After each iteration it is asked for
+        others: with these the stages begin again, for the iterations that are left.
 
     Yields
     ------
@@ -153,30 +187,98 @@ def train(
         vote).
     """
     standing = standing or Standing()
-    left = [stage for stage in standing.stages if stage.iterations]
-    standing.stages = left or _stages(network, image, settings)
-    stages = tuple(standing.stages)
-    training = standing.training = standing.training or SelfTraining(network, settings, precision)
+    stages_of = functools.partial(_plan, network, image, settings)
+    if standing.training is None:
+        standing.training = SelfTraining(network, settings, precision)
     with ThreadPoolExecutor(max_workers=1) as background:
-        # the superpixels of one stage are made while the stage before it trains
-        views = [background.submit(_view, image, stage, settings) for stage in stages]
+        views = _Views(image, settings, background)
         try:
-            for stage, promise in zip(stages, views, strict=True):
-                view = promise.result()
-                spread = _Spread(image, view, precision)
-                for step in training.run(
-                    view, stage.iterations, settle=stage.settle, spread=spread.by
-                ):
-                    rest = standing.stages[0].iterations - 1
-                    standing.stages[0] = dataclasses.replace(stage, iterations=rest)
+            is_steered = True
+            while is_steered:
+                drawn = strokes()
+                standing.follow(drawn, settings.iterations, stages_of)
+                is_steered = False
+                for step, spread in _run(standing, views, precision):  # noqa: B007
                     yield step
-                standing.stages.pop(0)
+                    is_steered = strokes() is not drawn and step.iteration < standing.end
+                    if is_steered:
+                        break
         finally:
             background.shutdown(cancel_futures=True)
     if spread.network is not None:
         yield step.relabelled(predict(spread.network, image, precision=precision))
     elif settings.settle and math.prod(image.frame_shape) <= VOTING_PIXELS * settings.superpixels:
         yield step.voted()
+
+
+def _plan(
+    network: Network, image: PreparedImage, settings: Settings, iterations: int
+) -> list[Stage]:
+    """Return the stages of a run of so many iterations."""
+    if isinstance(network.features, Components):
+        settings = dataclasses.replace(settings, iterations=iterations)
+        return plan(image.frame_shape, image.n_frames, settings)
+    return [Stage(1, image.valid.size, iterations, settings.settle)]
+
+
+def _run(
+    standing: Standing, views: "_Views", precision: torch.dtype
+) -> Iterator[tuple[Step, "_Spread"]]:
+    """Train through all stages that are left."""
+    assert standing.training is not None
+    strokes, stages = standing.strokes, tuple(standing.stages)
+    # the superpixels of one stage are made while the stage before it trains
+    for stage in stages:
+        views.begin(stage, strokes)
+    for stage in stages:
+        view = views.take(stage, strokes)
+        spread = _Spread(views.image, view, precision)
+        laid = None if strokes is None else view.lay_strokes(strokes, views.image)
+        for step in standing.training.run(
+            view, stage.iterations, settle=stage.settle, spread=spread.by, strokes=laid
+        ):
+            rest = standing.stages[0].iterations - 1
+            standing.stages[0] = dataclasses.replace(stage, iterations=rest)
+            yield step, spread
+        standing.stages.pop(0)
+
+
+class _Views:
+    """The views of a run's stages, made in the background, each kept while it will do."""
+
+    def __init__(
+        self, image: PreparedImage, settings: Settings, background: ThreadPoolExecutor
+    ) -> None:
+        self.image = image
+        self.settings = settings
+        self._background = background
+        self._made: dict[tuple[int, int], tuple[Future[View], Labels | None]] = {}
+
+    def begin(self, stage: Stage, strokes: Labels | None) -> None:
+        """Have the view of a stage made, unless it is."""
+        key = stage.factor, stage.max_pixels
+        if key not in self._made:
+            self._made[key] = self._background.submit(self._make, stage, strokes), strokes
+
+    def take(self, stage: Stage, strokes: Labels | None) -> View:
+        """Return the view of a stage; made anew if it has tiles, and those of other strokes."""
+        key = stage.factor, stage.max_pixels
+        promise, drawn = self._made[key]
+        if drawn is not strokes and not promise.result().is_whole:
+            del self._made[key]
+            self.begin(stage, strokes)
+        return self._made[key][0].result()
+
+    def _make(self, stage: Stage, strokes: Labels | None) -> View:
+        return make_view(
+            self.image,
+            factor=stage.factor,
+            max_pixels=stage.max_pixels,
+            superpixels=self.settings.superpixels,
+            compactness=self.settings.compactness,
+            seed=self.settings.seed,
+            strokes=strokes,
+        )
 
 
 def required_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
@@ -197,23 +299,6 @@ def required_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
     """
     view = min(n_pixels, MAX_FULL_PIXELS)
     return 12 * n_channels * n_pixels + activation_bytes(n_channels, view, settings)
-
-
-def _stages(network: Network, image: PreparedImage, settings: Settings) -> list[Stage]:
-    if isinstance(network.features, Components):
-        return plan(image.frame_shape, image.n_frames, settings)
-    return [Stage(1, image.valid.size, settings.iterations, settings.settle)]
-
-
-def _view(image: PreparedImage, stage: Stage, settings: Settings) -> View:
-    return make_view(
-        image,
-        factor=stage.factor,
-        max_pixels=stage.max_pixels,
-        superpixels=settings.superpixels,
-        compactness=settings.compactness,
-        seed=settings.seed,
-    )
 
 
 class _Spread:

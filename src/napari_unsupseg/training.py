@@ -122,6 +122,11 @@ class SelfTraining:
     precision : torch.dtype
         Of the features: that of the network's parameters, or bfloat16.
 
+    Attributes
+    ----------
+    iteration : int
+        How many iterations have begun.
+
     References
     ----------
     .. [1] A. Kanezaki, "Unsupervised image segmentation by backpropagation",
@@ -137,7 +142,7 @@ class SelfTraining:
         self._settings = settings
         self._precision = precision
         self._velocities = [torch.zeros_like(p) for p in network.parameters()]
-        self._iteration = 0
+        self.iteration = 0
         self._stroked: set[int] = set()  # clusters that a stroke has had
 
     def run(
@@ -192,7 +197,7 @@ class SelfTraining:
             if marks:
                 self._number_clusters(passes.forward(), marks)
         for _ in range(iterations):
-            self._iteration += 1
+            self.iteration += 1
             with naming_out_of_memory(self._network.device), careful():
                 clusters = passes.forward().clone()  # the buffer is the next iteration's
                 show = spread(self._network)  # before the network moves on
@@ -200,7 +205,7 @@ class SelfTraining:
                 loss = passes.backward(wanted, self._weights(wanted, inside, marks))
                 self._descend()
             step = Step(
-                self._iteration, clusters, wanted, loss,
+                self.iteration, clusters, wanted, loss,
                 view.image.valid, max_clusters, view.factor, show,
             )  # fmt: skip
             yield step

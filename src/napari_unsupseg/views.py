@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.superpixels import compute_superpixels
 
-__all__ = ["Montage", "View", "enlarge", "make_view", "shrink"]
+__all__ = ["Montage", "View", "enlarge", "make_view", "shrink", "shrink_strokes"]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+Place = tuple[int, tuple[slice, ...]]  # a frame, and what part of it
 
 MIN_SUPERPIXEL = 16  # pixels; fewer of a small view's pixels cannot outvote each other
 TILE = {2: 32, 3: 16}  # pixels, side of a montage's tiles in 2D and 3D
@@ -80,6 +81,8 @@ class View:
         How tiles are laid side by side, if the view is made of any.
     is_whole : bool
         Whether the view has all of the image: its tiles, if it has any, are the image's frames.
+    places : tuple of (int, tuple of slice)
+        Frame of the image, and part of that at the view's size, that each tile is.
     """
 
     image: PreparedImage
@@ -87,6 +90,16 @@ class View:
     factor: int = 1
     montage: Montage | None = None
     is_whole: bool = True
+    places: tuple[Place, ...] = ((0, ()),)
+
+    def lay_strokes(
+        self, strokes: NDArray[np.unsignedinteger], image: PreparedImage
+    ) -> NDArray[np.unsignedinteger]:
+        """Return strokes (..., Y, X) of the whole image as the view has them, ([z,] y, x)."""
+        smaller = shrink_strokes(strokes, image, self.factor)
+        frames = smaller.reshape(-1, *smaller.shape[-image.spatial_ndim :])
+        tiles = [frames[frame][part] for frame, part in self.places]
+        return tiles[0] if self.montage is None else self.montage.lay(tiles)
 
     def labels_of_frames(self, labels: NDArray[Scalar]) -> NDArray[Scalar]:
         """Take labels of the view apart into those of its frames."""
@@ -101,6 +114,7 @@ def make_view(
     superpixels: int,
     compactness: float,
     seed: int,
+    strokes: NDArray[np.unsignedinteger] | None = None,
 ) -> View:
     """Make an image smaller, and take a montage of tiles if it still has too many pixels.
 
@@ -118,6 +132,8 @@ def make_view(
         Of the superpixels.
     seed : int
         Decides which tiles are taken.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), optional
+        Not 0 where tiles have to be taken; up to half of all are for these.
 
     Returns
     -------
@@ -130,7 +146,13 @@ def make_view(
     if factor > 1:
         superpixels = min(superpixels, max(1, of_frame // MIN_SUPERPIXEL))
     is_whole = n_pixels <= max_pixels
-    tiles = list(smaller.frames()) if is_whole else _draw_tiles(smaller, max_pixels, seed)
+    if is_whole:
+        places: list[Place] = [(frame, ()) for frame in range(smaller.n_frames)]
+    else:
+        drawn = None if strokes is None else shrink_strokes(strokes, image, factor) > 0
+        places = _draw_places(smaller, max_pixels, seed, drawn)
+    frames = list(smaller.frames())
+    tiles = [_cut(frames[frame], part) for frame, part in places]
     patches = None
     if superpixels:
         share = max(1, round(superpixels * tiles[0].valid.size / of_frame))
@@ -138,7 +160,8 @@ def make_view(
         firsts = itertools.accumulate((own.max() + 1 for own in of_tiles), initial=0)
         patches = [own + first for own, first in zip(of_tiles, firsts, strict=False)]
     if len(tiles) == 1:
-        return View(tiles[0], patches[0] if patches else None, factor, None, is_whole)
+        own = patches[0] if patches else None
+        return View(tiles[0], own, factor, None, is_whole, tuple(places))
     height, width = tiles[0].frame_shape[-2:]
     montage = Montage(len(tiles), height, width)
     laid = dataclasses.replace(
@@ -146,7 +169,8 @@ def make_view(
         values=montage.lay([tile.values for tile in tiles]),
         valid=montage.lay([tile.valid for tile in tiles]),
     )
-    return View(laid, montage.lay(patches) if patches else None, factor, montage, is_whole)
+    own = montage.lay(patches) if patches else None
+    return View(laid, own, factor, montage, is_whole, tuple(places))
 
 
 def shrink(image: PreparedImage, factor: int) -> PreparedImage:
@@ -180,6 +204,43 @@ def shrink(image: PreparedImage, factor: int) -> PreparedImage:
         values=values.numpy().reshape(len(image.values), *others, *smaller),
         valid=(weights > 0).numpy().reshape(*others, *smaller),
     )
+
+
+def shrink_strokes(
+    strokes: NDArray[np.unsignedinteger], image: PreparedImage, factor: int
+) -> NDArray[np.unsignedinteger]:
+    """Draw strokes on what `shrink` makes of an image, however thin they are.
+
+    Parameters
+    ----------
+    strokes : ndarray of unsigned integers, shape (..., Y, X)
+        Label of each pixel under a stroke, 0 where there is none.
+    image : PreparedImage
+        The whole image.
+    factor : int
+        As given to `shrink`.
+
+    Returns
+    -------
+    ndarray of unsigned integers, shape (..., y, x)
+        The most frequent of a square's strokes, 0 where it has none.
+    """
+    if factor == 1:
+        return strokes
+    leading = strokes.ndim - image.spatial_ndim
+    factors = [1] * leading + list(image.factors(factor))
+    smaller = np.zeros(
+        [math.ceil(n / by) for n, by in zip(strokes.shape, factors, strict=True)], strokes.dtype
+    )
+    places = np.nonzero(strokes)
+    squares = np.ravel_multi_index(
+        tuple(at // by for at, by in zip(places, factors, strict=True)), smaller.shape
+    )
+    pairs, counts = np.unique(np.stack([squares, strokes[places]]), axis=1, return_counts=True)
+    # of those written to one square the last one stays
+    by_count = pairs[:, np.argsort(counts, kind="stable")]
+    smaller.flat[by_count[0]] = by_count[1]
+    return smaller
 
 
 def _pool(maps: torch.Tensor, factors: tuple[int, ...]) -> torch.Tensor:
@@ -216,7 +277,9 @@ def enlarge(
     return larger
 
 
-def _draw_tiles(image: PreparedImage, max_pixels: int, seed: int) -> list[PreparedImage]:
+def _draw_places(
+    image: PreparedImage, max_pixels: int, seed: int, strokes: NDArray[np.bool_] | None
+) -> list[Place]:
     """Draw as many tiles as `max_pixels` holds, among those in which a pixel takes part."""
     side = TILE[image.spatial_ndim]
     lengths = [min(side, length) for length in image.frame_shape]
@@ -225,15 +288,41 @@ def _draw_tiles(image: PreparedImage, max_pixels: int, seed: int) -> list[Prepar
         for n, length in zip(image.frame_shape, lengths, strict=True)
     ]
     frames = list(image.frames())
-    places = [
-        (frame, tuple(slice(at, at + n) for at, n in zip(corner, lengths, strict=True)))
-        for frame, *corner in itertools.product(range(len(frames)), *steps)
+    corners = itertools.product(range(len(frames)), *steps)
+    taking_part = [
+        place
+        for place in (_tile(corner, lengths) for corner in corners)
+        if frames[place[0]].valid[place[1]].any()
     ]
-    taking_part = [(frame, place) for frame, place in places if frames[frame].valid[place].any()]
     n_tiles = min(len(taking_part), max(1, max_pixels // math.prod(lengths)))
-    drawn = np.random.default_rng(seed).choice(len(taking_part), n_tiles, replace=False)
-    return [_cut(frames[frame], place) for frame, place in (taking_part[i] for i in sorted(drawn))]
+    random = np.random.default_rng(seed)
+    drawn = random.choice(len(taking_part), n_tiles, replace=False)
+    if strokes is None:
+        return [taking_part[index] for index in sorted(drawn)]
+    under = _stroked_corners(strokes.reshape(-1, *image.frame_shape), lengths)
+    stroked = [_tile(corner, lengths) for corner in random.permutation(under).tolist()]
+    stroked = stroked[: (n_tiles + 1) // 2]
+    others = [taking_part[index] for index in drawn if taking_part[index] not in stroked]
+    return stroked + others[: n_tiles - len(stroked)]
+
+
+def _stroked_corners(strokes: NDArray[np.bool_], lengths: Sequence[int]) -> NDArray[np.int64]:
+    """Return frame and first pixel of the tiles that hold all strokes, (n, 1 + axes)."""
+    frame, *places = np.nonzero(strokes)
+    # what is left of an image beside its last whole tile is in one that reaches back
+    corners = [
+        np.minimum(at // length * length, n - length)
+        for at, length, n in zip(places, lengths, strokes.shape[1:], strict=True)
+    ]
+    return np.unique(np.stack([frame, *corners], axis=1), axis=0)
+
+
+def _tile(corner: Sequence[int], lengths: Sequence[int]) -> Place:
+    frame, *firsts = corner
+    return frame, tuple(slice(at, at + n) for at, n in zip(firsts, lengths, strict=True))
 
 
 def _cut(image: PreparedImage, place: tuple[slice, ...]) -> PreparedImage:
+    if not place:
+        return image
     return dataclasses.replace(image, values=image.values[:, *place], valid=image.valid[place])
