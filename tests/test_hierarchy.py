@@ -60,7 +60,7 @@ def test_a_history_tells_what_colours_do_not():
     graph = RegionGraph.of(regions, colours, [halves] * 3, [1])
     merges, dissimilarities = graph.merge()
     levels = np.maximum.accumulate(dissimilarities)
-    hierarchy = Hierarchy(regions, merges, levels, graph, colours)
+    hierarchy = Hierarchy(regions, merges, levels, graph, colours, halves)
     assert agree(hierarchy.cut(n_segments=2), halves) == 1
 
 

@@ -7,6 +7,7 @@ __all__ = [
     "ImageError",
     "OutOfMemoryError",
     "SettingError",
+    "StrokesError",
     "UnsupsegError",
 ]
 
@@ -25,6 +26,10 @@ class ImageDtypeError(UnsupsegError, TypeError):
 
 class SettingError(UnsupsegError, ValueError):
     """A setting is unknown, of the wrong type or out of its range."""
+
+
+class StrokesError(UnsupsegError, ValueError):
+    """Strokes do not fit the image or the number of clusters."""
 
 
 class DeviceError(UnsupsegError, ValueError):

@@ -21,6 +21,7 @@ from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.outlines import refine_outlines
 from napari_unsupseg.region_graph import RegionGraph, neighbours, roots
 from napari_unsupseg.segments import label_dtype, number_regions
+from napari_unsupseg.strokes import keep_apart, name_segments, paint
 
 __all__ = ["Hierarchy", "build_hierarchy", "check_cut", "without_small"]
 
@@ -56,8 +57,12 @@ class Hierarchy:
         What is inside each fragment and at its borders.
     colours : ndarray of float32, shape (..., Y, X, C)
         Colours that the graph is of.
+    labels : ndarray of unsigned integers, shape (..., Y, X)
+        The run's last labels.
     spatial_ndim : int
         Axes of a frame, the last ones; segments do not reach from frame to frame.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), optional
+        Label of each pixel under a stroke, 0 where there is none.
 
     Attributes
     ----------
@@ -76,9 +81,13 @@ class Hierarchy:
         levels: Floats,
         graph: RegionGraph,
         colours: NDArray[np.float32],
+        labels: Labels,
         spatial_ndim: int = 2,
+        strokes: Labels | None = None,
     ) -> None:
         self._spatial_ndim = spatial_ndim
+        self._strokes = strokes
+        self._labels = labels
         self.n_fragments = len(merges) + 1
         self._fragments = fragments
         self._levels = levels
@@ -117,12 +126,13 @@ class Hierarchy:
         Parameters
         ----------
         n_clusters : int
-            Labels to have; fewer if there are fewer segments.
+            Labels to have; fewer if there are fewer segments, more if strokes have more.
 
         Returns
         -------
         ndarray of uint8, uint16 or uint32, shape (..., Y, X)
-            Clusters from 1, the darkest, 0 at pixels that take no part.
+            Clusters from 1, the darkest, 0 at pixels that take no part. With strokes: a cluster
+            for each of their labels, with that number, and others with the numbers that are left.
 
         Raises
         ------
@@ -135,16 +145,39 @@ class Hierarchy:
         differ from their neighbours', so that what is dim but stands out is not taken for its
         surroundings, and on the labels they had over the run. Their outlines are then moved by up
         to three pixels to where the colours change.
+
+        With strokes each segment whose pixels the network mostly gives to them has the label of
+        the stroked segment that it is most like, by the same measure and by how much of it the
+        network gives to each label. Pixels under strokes have the labels of these.
         """
         _check_count("n_clusters", n_clusters)
         groups = self._groups(min(self._count(None, ALIKE_LEVEL), MAX_ALIKE))
         graph = self._graph.grouped(groups)
         segments = np.append(groups, -1)[self._fragments]
         segments = refine_outlines(segments, self._colours, graph.mean_colours, self._spatial_ndim)
+        if self._strokes is not None:
+            steered = self._steered(self._strokes, n_clusters, graph, groups)
+            return paint(_painted(steered, segments), self._strokes)
         clusters = graph.alike(n_clusters)
         left = np.zeros(int(clusters.max()) + 1, dtype=np.intp)
         left[clusters[segments[segments >= 0]]] = 1
         return _painted(np.cumsum(left)[clusters] - 1, segments)
+
+    def _steered(
+        self, strokes: Labels, n_clusters: int, graph: RegionGraph, groups: NDArray[np.intp]
+    ) -> NDArray[np.int64]:
+        """Return the cluster of each segment from 0: that of strokes, or one of those left."""
+        segments = np.append(groups, -1)[self._fragments]
+        names = np.unique(strokes[strokes > 0])
+        n_others = n_clusters - len(names)
+        labels = name_segments(
+            segments, graph.features(), strokes, self._labels, all_named=n_others < 1
+        )
+        others = labels == 0
+        if others.any():
+            free = np.setdiff1d(np.arange(1, n_clusters + 1), names)
+            labels[others] = free[graph.alike(n_others, others)]
+        return labels - 1
 
     def boundaries(self) -> NDArray[np.float32]:
         """Draw how long each border lasts.
@@ -233,7 +266,11 @@ def _check_count(name: str, value: int) -> None:
 
 
 def build_hierarchy(
-    image: PreparedImage, history: Sequence[Labels], *, min_size: int = 0
+    image: PreparedImage,
+    history: Sequence[Labels],
+    *,
+    min_size: int = 0,
+    strokes: Labels | None = None,
 ) -> Hierarchy:
     """Build the hierarchy of an image from the labels of a run.
 
@@ -246,6 +283,9 @@ def build_hierarchy(
         differences, those of late ones great differences.
     min_size : int
         Pixels of the smallest segment of any cut, unless it touches no other.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), optional
+        Label of each pixel under a stroke, 0 where there is none: segments with strokes of
+        different labels merge last, above every level but 1.
 
     Returns
     -------
@@ -269,18 +309,21 @@ def build_hierarchy(
     colours, lightness = _colours(image)
     fragments = _basins(image, colours)
     spatial_ndim = image.spatial_ndim
-    graph = RegionGraph.of(fragments, colours, history, lightness, spatial_ndim)
+    if strokes is not None:
+        fragments = number_regions(keep_apart(fragments, strokes) + 1, spatial_ndim) - 1
+    graph = RegionGraph.of(fragments, colours, history, lightness, spatial_ndim, strokes)
     most = max(MAX_FRAGMENTS, image.n_frames * FRAGMENTS_OF_FRAME)
     n_fragments = min(most, max(1, fragments.size // FRAGMENT_PIXELS))
     if graph.n_regions > n_fragments:
-        fragments, graph = _grouped(fragments, graph, graph.linked(n_fragments), spatial_ndim)
+        groups = keep_apart(graph.linked(n_fragments), graph.strokes)
+        fragments, graph = _grouped(fragments, graph, groups, spatial_ndim)
     if min_size > 1:
         groups = graph.without_small(min_size)
         fragments, graph = _grouped(fragments, graph, groups, spatial_ndim)
     merges, dissimilarities = graph.merge()
     altitudes = np.maximum.accumulate(dissimilarities)
     levels = 1 - 1 / (1 + (altitudes / TYPICAL) ** STEEPNESS)
-    return Hierarchy(fragments, merges, levels, graph, colours, spatial_ndim)
+    return Hierarchy(fragments, merges, levels, graph, colours, history[-1], spatial_ndim, strokes)
 
 
 def without_small(labels: Labels, image: PreparedImage, min_size: int) -> Labels:

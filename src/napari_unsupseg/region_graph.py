@@ -38,13 +38,15 @@ FARTHEST = 1e3  # for what must have a finite weight
 class _Regions:
     """Sums over regions' pixels: areas (n,), colours (n, C), and histograms (n, bins).
 
-    The lightness of a colour is its product with `lightness` (C,).
+    The lightness of a colour is its product with `lightness` (C,). `stroke_counts` has a column for
+    each stroke's label, and none without strokes.
     """
 
     areas: Floats
     colours: Floats
     colour_counts: NDArray[np.float32]
     label_counts: NDArray[np.float32]
+    stroke_counts: NDArray[np.float32]
     n_snapshots: int
     lightness: Floats
 
@@ -68,17 +70,20 @@ class _Regions:
             sums[into] = sums[one] + sums[other]
 
     def _map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "_Regions":
-        areas, colours, colour_counts, label_counts = map(change, self._sums())
+        areas, colours, colour_counts, label_counts, stroke_counts = map(change, self._sums())
         return dataclasses.replace(
             self,
             areas=areas,
             colours=colours,
             colour_counts=colour_counts,
             label_counts=label_counts,
+            stroke_counts=stroke_counts,
         )
 
     def _sums(self) -> tuple[NDArray[Any], ...]:
-        return self.areas, self.colours, self.colour_counts, self.label_counts
+        return (
+            self.areas, self.colours, self.colour_counts, self.label_counts, self.stroke_counts,
+        )  # fmt: skip
 
 
 class RegionGraph:
@@ -120,6 +125,13 @@ class RegionGraph:
         """Mean colour of each, (n, C)."""
         return self._regions.colours / self._regions.areas[:, np.newaxis]
 
+    @property
+    def strokes(self) -> NDArray[np.int64]:
+        """Which stroke's label lies in each, (n,): from 1, in order; 0 where there is none."""
+        counts = self._regions.stroke_counts
+        columns: NDArray[np.int64] = np.append(np.zeros((len(counts), 1)), counts, axis=1).argmax(1)
+        return columns
+
     @classmethod
     def of(
         cls,
@@ -128,6 +140,7 @@ class RegionGraph:
         history: Sequence[Labels],
         lightness: Sequence[float],
         spatial_ndim: int = 2,
+        strokes: Labels | None = None,
     ) -> "RegionGraph":
         """Describe regions and their borders.
 
@@ -143,13 +156,15 @@ class RegionGraph:
             How much each channel of a colour counts for its lightness.
         spatial_ndim : int
             Axes along which pixels are neighbours, the last ones.
+        strokes : ndarray of unsigned integers, shape (..., Y, X), optional
+            Label of each pixel under a stroke, 0 where there is none; no region has two.
 
         Returns
         -------
         RegionGraph
             Of these regions.
         """
-        described = _describe(regions, colours, history, lightness)
+        described = _describe(regions, colours, history, lightness, strokes)
         n_frames = math.prod(regions.shape[:-spatial_ndim])
         return cls(described, *_borders(regions, colours, history, spatial_ndim), n_frames)
 
@@ -250,18 +265,10 @@ class RegionGraph:
                     heapq.heappush(queue, (pairs[0][0], new, pairs[0][1]))
         return np.array(merges, dtype=np.int64).reshape(-1, 2), np.array(dissimilarities)
 
-    def alike(self, n_clusters: int) -> NDArray[np.int64]:
-        """Cluster regions, wherever they lie, by Ward's criterion.
+    def features(self) -> Floats:
+        """Return what makes regions look alike wherever they lie, (n, features).
 
-        Parameters
-        ----------
-        n_clusters : int
-            Clusters to have.
-
-        Returns
-        -------
-        ndarray of int, shape (n,)
-            Cluster of each region from 0, the darkest; fewer clusters if there are fewer regions.
+        Mean colours, how these differ from the neighbours', and the labels over the run.
         """
         means = self.mean_colours
         n_regions = len(means)
@@ -272,13 +279,31 @@ class RegionGraph:
         shares = self._regions.label_counts / self._regions.areas[:, np.newaxis]
         # regions without a label in common are as far apart as HISTORY says (Hellinger distance)
         labels = HISTORY * np.sqrt(shares / (2 * self._regions.n_snapshots))
-        clusters = np.arange(n_regions)
-        if n_regions > n_clusters:
-            tree = linkage(np.hstack([means, means - around, labels]), "ward")
-            clusters = fcluster(tree, n_clusters, "maxclust") - 1
+        return np.hstack([means, means - around, labels])
+
+    def alike(self, n_clusters: int, among: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Cluster regions, wherever they lie, by Ward's criterion.
+
+        Parameters
+        ----------
+        n_clusters : int
+            Clusters to have.
+        among : ndarray of bool, shape (n,), optional
+            The m regions to cluster; by default all.
+
+        Returns
+        -------
+        ndarray of int, shape (m,)
+            Cluster of each region from 0, the darkest; fewer clusters if there are fewer regions.
+        """
+        among = np.ones(self.n_regions, dtype=bool) if among is None else among
+        features = self.features()[among]
+        clusters = np.arange(len(features))
+        if len(features) > n_clusters:
+            clusters = fcluster(linkage(features, "ward"), n_clusters, "maxclust") - 1
         n_found = int(clusters.max()) + 1
-        sums = self._regions.colours @ self._regions.lightness
-        areas = np.bincount(clusters, self._regions.areas, n_found)
+        sums = self._regions.colours[among] @ self._regions.lightness
+        areas = np.bincount(clusters, self._regions.areas[among], n_found)
         lightness = np.bincount(clusters, sums, n_found) / areas
         by_lightness: NDArray[np.int64] = np.argsort(np.argsort(lightness, kind="stable"))
         return by_lightness[clusters]
@@ -317,7 +342,9 @@ class RegionGraph:
         with np.errstate(divide="ignore", invalid="ignore"):
             between = (EDGE * edges + HISTORY_AT_BORDER * changes) / lengths
         size = np.minimum(1, np.minimum(a, b).ravel() / self._small) ** SOONER
-        dissimilarity: Floats = np.where(lengths > 0, (inside + between) * size, np.inf)
+        strokes = regions.stroke_counts[one] + regions.stroke_counts[other]
+        may_merge = (lengths > 0) & ((strokes > 0).sum(1) < 2)
+        dissimilarity: Floats = np.where(may_merge, (inside + between) * size, np.inf)
         return dissimilarity
 
 
@@ -400,6 +427,7 @@ def _describe(
     colours: NDArray[np.float32],
     history: Sequence[Labels],
     lightness: Sequence[float],
+    strokes: Labels | None,
 ) -> _Regions:
     """Sum up what is inside each fragment."""
     inside = fragments >= 0
@@ -412,6 +440,9 @@ def _describe(
         _sums(regions, values, n_regions),
         _counts(regions, list(np.minimum(bins, COLOUR_BINS - 1).T), n_regions),
         _counts(regions, [labels[inside] for labels in history], n_regions),
+        _stroke_counts(regions, strokes[inside], n_regions)
+        if strokes is not None
+        else np.zeros((n_regions, 0), dtype=np.float32),
         len(history),
         np.asarray(lightness, dtype=np.float64),
     )
@@ -437,6 +468,17 @@ def _borders(
     links = _link(pairs, int(fragments.max()) + 1)
     borders = np.stack([lengths, *sums], axis=1)
     return np.concatenate([pairs, links]), np.concatenate([borders, np.zeros((len(links), 3))])
+
+
+def _stroke_counts(
+    regions: NDArray[np.int64], strokes: NDArray[np.unsignedinteger], n_regions: int
+) -> NDArray[np.float32]:
+    """Count pixels under each stroke's label in each region, (n, labels)."""
+    _, columns = np.unique(np.append(strokes, 0), return_inverse=True)
+    n_columns = int(columns.max()) + 1  # the first is for no stroke
+    codes = regions * n_columns + columns[:-1]
+    counts = np.bincount(codes, minlength=n_regions * n_columns).astype(np.float32)
+    return counts.reshape(n_regions, n_columns)[:, 1:]
 
 
 def _counts(

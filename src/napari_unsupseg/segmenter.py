@@ -22,7 +22,7 @@ from napari_unsupseg.devices import (
     resolve_device,
     resolve_precision,
 )
-from napari_unsupseg.errors import ImageError, SettingError
+from napari_unsupseg.errors import ImageError, SettingError, StrokesError
 from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, check_cut, without_small
 from napari_unsupseg.images import (
     ImageChannels,
@@ -39,6 +39,7 @@ from napari_unsupseg.prediction import predict
 from napari_unsupseg.segments import label_dtype, stack_frames
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.stages import Standing, required_bytes, train
+from napari_unsupseg.strokes import check_strokes, paint
 from napari_unsupseg.teaching import teach
 from napari_unsupseg.training import Labels, Step
 
@@ -56,6 +57,7 @@ def segment(
     joint: bool = True,
     spacing: Sequence[float] | None = None,
     mask: ArrayLike | None = None,
+    strokes: ArrayLike | None = None,
     granularity: float | None = None,
     n_segments: int | None = None,
     device: str = "auto",
@@ -87,6 +89,9 @@ def segment(
         follow it. By default all are alike.
     mask : array_like of bool, shape (..., Y, X), optional
         True where a pixel takes part; by default all that are not NaN.
+    strokes : array_like of int, shape (..., Y, X), optional
+        Labels from 1 to q drawn on some pixels, 0 on all others [2]_. These pixels have them in
+        the end, and what looks like them has too; the other clusters have other numbers.
     granularity : float, optional
         Return segments of the run's hierarchy in place of clusters: 0 gives the finest, 0.5 suits
         most images, 1 gives a single one.
@@ -103,7 +108,8 @@ def segment(
     -------
     ndarray of uint8, uint16 or uint32, shape (..., Y, X)
         Without the axis of channels. At most `final_clusters` clusters from 1, the darkest, each
-        of segments that look alike and may lie in many places; the network's own, 1 to q
+        of segments that look alike and may lie in many places, or as many as strokes have labels
+        if these are more, which keep their numbers; the network's own, 1 to q
         (`max_clusters`), if `final_clusters` or `settle` is 0. 0 where a pixel takes no part;
         uint16 if q is above 255. With `granularity` or `n_segments`: segments, each a connected
         region with a number of its own.
@@ -116,6 +122,8 @@ def segment(
         If the image holds anything but bool, integers or floats.
     SettingError
         If a setting or the preset is unknown, or a value out of its range.
+    StrokesError
+        If strokes do not fit the image or have a label above `max_clusters`.
     DeviceError
         If there is no such device.
     OutOfMemoryError
@@ -125,6 +133,8 @@ def segment(
     ----------
     .. [1] A. Kanezaki, "Unsupervised image segmentation by backpropagation",
        IEEE ICASSP 2018. :doi:`10.1109/ICASSP.2018.8462533`
+    .. [2] W. Kim, A. Kanezaki, M. Tanaka, "Unsupervised learning of image segmentation based on
+       differentiable feature clustering", IEEE TIP 29 (2020). :doi:`10.1109/TIP.2020.3011269`
 
     Examples
     --------
@@ -142,7 +152,7 @@ def segment(
         channels = split_channels(image, axes, channel_axis)
         return _segment_separately(
             channels,
-            mask,
+            {"mask": mask, "strokes": strokes},
             spatial_ndim=spatial_ndim,
             spacing=spacing,
             granularity=granularity,
@@ -158,6 +168,7 @@ def segment(
         spatial_ndim=spatial_ndim,
         spacing=spacing,
         mask=mask,
+        strokes=strokes,
     )
     if granularity is None and n_segments is None:
         return segmenter.labels_
@@ -165,17 +176,19 @@ def segment(
 
 
 def _segment_separately(
-    channels: ImageChannels, mask: ArrayLike | None, *, spatial_ndim: int, **how: Any
+    channels: ImageChannels, drawn: dict[str, ArrayLike | None], *, spatial_ndim: int, **how: Any
 ) -> Labels:
-    """Segment each frame of a series by a run of its own."""
+    """Segment each frame of a series by a run of its own, with its part of what is drawn on it."""
     frames, axes = split_frames(channels, spatial_ndim)
-    leading = channels.values.shape[1:-spatial_ndim]
-    masks: Any = [None] * len(frames)
-    if mask is not None:
-        masks = np.asarray(mask).reshape(len(frames), *channels.values.shape[-spatial_ndim:])
+    leading, size = channels.values.shape[1:-spatial_ndim], channels.values.shape[-spatial_ndim:]
+    of_frames: list[dict[str, Any]] = [{} for _ in frames]
+    for name, array in drawn.items():
+        if array is not None:
+            for of_frame, part in zip(of_frames, np.reshape(array, (-1, *size)), strict=True):
+                of_frame[name] = part
     labels = [
-        segment(frame, axes=axes, mask=of_frame, spatial_ndim=spatial_ndim, **how)
-        for frame, of_frame in zip(frames, masks, strict=True)
+        segment(frame, axes=axes, spatial_ndim=spatial_ndim, **of_frame, **how)
+        for frame, of_frame in zip(frames, of_frames, strict=True)
     ]
     is_cut = how["granularity"] is not None or how["n_segments"] is not None
     return stack_frames(labels, leading, are_numbered=is_cut)
@@ -224,6 +237,8 @@ class Segmenter:
     image_: PreparedImage
     labels_: NDArray[np.unsignedinteger]
     n_iterations_: int
+    _strokes: Labels | None = None  # to follow from the next iteration on
+    _followed: Labels | None = None  # those that the labels at hand agree with
 
     def __init__(
         self,
@@ -246,6 +261,7 @@ class Segmenter:
         spatial_ndim: int = 2,
         spacing: Sequence[float] | None = None,
         mask: ArrayLike | None = None,
+        strokes: ArrayLike | None = None,
         warm_start: bool = False,
     ) -> Self:
         """Train on an image to the end.
@@ -264,6 +280,8 @@ class Segmenter:
             As in `segment`.
         mask : array_like of bool, shape (..., Y, X), optional
             As in `segment`.
+        strokes : array_like of int, shape (..., Y, X), optional
+            As in `segment`; they can be changed during the run, see `strokes`.
         warm_start : bool
             Go on from the network at hand, from `load` or an earlier run, with the clusters that
             it knows; by default begin anew.
@@ -280,6 +298,7 @@ class Segmenter:
             spatial_ndim=spatial_ndim,
             spacing=spacing,
             mask=mask,
+            strokes=strokes,
             warm_start=warm_start,
         ):
             pass
@@ -297,6 +316,7 @@ class Segmenter:
         spatial_ndim: int = 2,
         spacing: Sequence[float] | None = None,
         mask: ArrayLike | None = None,
+        strokes: ArrayLike | None = None,
         warm_start: bool = False,
     ) -> Generator[Step, None, None]:
         """Train on an image, one iteration at a time.
@@ -315,6 +335,8 @@ class Segmenter:
             As in `segment`.
         mask : array_like of bool, shape (..., Y, X), optional
             As in `segment`.
+        strokes : array_like of int, shape (..., Y, X), optional
+            As in `segment`; they can be changed during the run, see `strokes`.
         warm_start : bool
             As in `fit`.
 
@@ -328,7 +350,7 @@ class Segmenter:
         known = self._model if warm_start else None
         channels = split_channels(image, axes, channel_axis)
         if is_lazy(channels.values):
-            channels, mask = self._loaded(channels, spatial_ndim, mask)
+            channels, mask = self._loaded(channels, spatial_ndim, mask, strokes)
         n_channels, *size = channels.values.shape
         n_bytes = required_bytes(n_channels, math.prod(size), self.settings)
         require_memory(n_bytes, self.device)
@@ -336,6 +358,8 @@ class Segmenter:
         self.image_ = prepare(
             channels, mask, self.settings.intensity, spatial_ndim, spacing=spacing
         )
+        self._strokes = None
+        self.strokes = strokes
         if self.image_.is_constant:
             warnings.warn("image is constant: all of it is one cluster", stacklevel=2)
         n_pixels = math.prod(self.image_.frame_shape)
@@ -397,8 +421,35 @@ class Segmenter:
         """
         return self._standing.seconds_left(seconds, self.image_)
 
+    @property
+    def strokes(self) -> Labels | None:
+        """Labels drawn on some pixels, shape (..., Y, X), 0 on all others; None if there are none.
+
+        Those of the run at hand. They can be set at any time and from any thread, between two
+        steps or during one, and count from the next iteration on: the run goes back to reduced
+        size, if it began at that, for the iterations that are left. The array is copied.
+
+        Raises
+        ------
+        StrokesError
+            If no image has been given yet, or strokes do not fit it.
+        """
+        return self._strokes
+
+    @strokes.setter
+    def strokes(self, strokes: ArrayLike | None) -> None:
+        if not hasattr(self, "image_"):
+            raise StrokesError("there is no image to draw on yet: give strokes to fit or to steps")
+        drawn = check_strokes(strokes, self.image_.valid, self.settings.max_clusters)
+        if drawn is None or self._strokes is None or not np.array_equal(drawn, self._strokes):
+            self._strokes = drawn
+
     def _loaded(
-        self, channels: ImageChannels, spatial_ndim: int, mask: ArrayLike | None
+        self,
+        channels: ImageChannels,
+        spatial_ndim: int,
+        mask: ArrayLike | None,
+        strokes: ArrayLike | None,
     ) -> tuple[ImageChannels, ArrayLike | None]:
         """Return a lazy image computed whole, or crops of it if it is large."""
         values: Any = channels.values
@@ -408,6 +459,11 @@ class Segmenter:
             raise ImageError(
                 "a mask cannot go with an image that is too large to load; set what it leaves out "
                 "to NaN"
+            )
+        if strokes is not None:
+            raise StrokesError(
+                "strokes cannot go with an image that is too large to load; draw on a part of it, "
+                "and apply the network to all"
             )
         crops = draw_crops(values, spatial_ndim, self.settings.seed)
         axes = "n" + channels.axes[-spatial_ndim:]
@@ -426,14 +482,18 @@ class Segmenter:
         """Yield the steps of a run, and one more with the labels to keep where they are others."""
         if self.image_.is_constant:
             step = _constant_step(self.image_, self.settings)
+            step = step.relabelled(paint(step.labels, self._strokes))
             self._remember(step)
             yield step
             return
         for step in train(
-            self._network, self.image_, self.settings, self.precision, self._standing
-        ):
+            self._network, self.image_, self.settings, self.precision,
+            self._standing, lambda: self._strokes,
+        ):  # fmt: skip
             self._remember(step)
             yield step
+        if self._followed is not self._strokes:
+            self._remember(step)
         n_clusters = min(self.settings.final_clusters, self.settings.max_clusters)
         kept = step
         if self.settings.settle and n_clusters:
@@ -441,6 +501,9 @@ class Segmenter:
         if self.settings.min_size > 1:
             labels = without_small(kept.labels, self.image_, self.settings.min_size)
             kept = step.relabelled(labels)
+        painted = paint(kept.labels, self._followed)
+        if painted is not kept.labels:
+            kept = step.relabelled(painted)
         if kept is not step:
             self._kept = kept
             yield kept
@@ -448,6 +511,7 @@ class Segmenter:
     def _remember(self, step: Step) -> None:
         """Keep what hierarchy and model are made from: the labels on the way, and the last ones."""
         self._last = self._kept = step
+        self._followed = self._strokes
         if step.iteration in REMEMBERED:
             self._history[step.iteration] = step.labels
         for made in ("hierarchy_", "_model"):
@@ -457,7 +521,9 @@ class Segmenter:
     def hierarchy_(self) -> Hierarchy:
         """Segments of the run at every granularity, made from what it has gone through so far."""
         history = [*self._history.values(), self._last.labels]
-        return build_hierarchy(self.image_, history, min_size=self.settings.min_size)
+        return build_hierarchy(
+            self.image_, history, min_size=self.settings.min_size, strokes=self._followed
+        )
 
     @functools.cached_property
     def _model(self) -> Model:
