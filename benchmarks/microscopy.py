@@ -105,8 +105,9 @@ CLASSICAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def show(rows: dict[str, dict[str, dict[str, float]]], sizes: dict[str, int]) -> None:
     """Print the scores, a row a method."""
     table = Table("method")
+    scores = list(next(iter(next(iter(rows.values())).values())))
     for group, size in sizes.items():
-        for score in SCORES:
+        for score in scores:
             table.add_column(f"{group} ({size})\n{score}", justify="right")
     for name, groups in rows.items():
         cells = (

@@ -8,7 +8,7 @@ pytest.importorskip("resource", reason="peak memory is read in the Unix way")
 
 from scipy.io import savemat
 
-from benchmarks import baselines, bsds500, microscopy, profile_iteration, speed
+from benchmarks import baselines, bsds500, microscopy, profile_iteration, speed, strokes
 
 from .conftest import SMALL
 
@@ -104,16 +104,21 @@ def test_bsds500_has_the_papers_rows(tmp_path, rgb, monkeypatch):
     assert {("M = 1, clusters", 0), ("M = 2, clusters", 0)} <= rows
 
 
-def test_microscopy_sets_methods_beside_each_other(tmp_path, capsys):
+def write_micrographs(root) -> None:
+    """Write one image of each group, two bright squares each."""
     instances = np.zeros((48, 60), dtype=np.uint16)
     instances[5:20, 5:20], instances[28:42, 30:52] = 1, 2
     noise = np.random.default_rng(0).integers(-5, 6, instances.shape)
     image = (40 + noise + 150 * (instances > 0)).astype(np.uint8)
     colours = np.stack([255 - image, image, image], axis=-1)
     for name, one in (("nuclei/f", image), ("nuclei/t", colours), ("particles/p", image)):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        imwrite(tmp_path / f"{name}.png", one)
-        imwrite(tmp_path / f"{name}_instances.png", instances)
+        (root / name).parent.mkdir(exist_ok=True)
+        imwrite(root / f"{name}.png", one)
+        imwrite(root / f"{name}_instances.png", instances)
+
+
+def test_microscopy_sets_methods_beside_each_other(tmp_path, capsys):
+    write_micrographs(tmp_path)
     out = tmp_path / "out.json"
     microscopy.main(root=tmp_path, set_=QUICK, json_=out)
     rows = json.loads(out.read_text())["rows"]
@@ -123,6 +128,27 @@ def test_microscopy_sets_methods_beside_each_other(tmp_path, capsys):
             assert rows[method][group]["Dice"] > 0.99
             assert rows[method][group]["AP .5"] == 1
     assert "ours, segments" in capsys.readouterr().out
+
+
+def test_strokes_are_set_beside_other_uses_of_them(tmp_path):
+    write_micrographs(tmp_path)
+    out = tmp_path / "out.json"
+    strokes.main(root=tmp_path, set_=QUICK, json_=out)
+    rows = json.loads(out.read_text())["rows"]
+    for method in ("random walker", "nearest stroked pixels", "ours", "ours, no strokes"):
+        for group in ("fluorescence", "tissue", "particles"):
+            assert rows[method][group]["Dice"] > 0.9
+            assert 0.5 < rows[method][group]["one label"] <= 1
+
+
+def test_five_strokes_lie_where_their_labels_are():
+    instances = np.zeros((60, 80), dtype=np.uint16)
+    instances[5:25, 5:25], instances[30:50, 40:70] = 1, 2
+    drawn = strokes.draw_strokes(instances, seed=3)
+    assert ((drawn == 2) <= (instances > 0)).all()
+    assert ((drawn == 1) <= (instances == 0)).all()
+    assert {0, 1, 2} == set(np.unique(drawn))
+    np.testing.assert_array_equal(drawn, strokes.draw_strokes(instances, seed=3))
 
 
 def test_k_means_finds_levels():
