@@ -388,3 +388,23 @@ def test_what_the_demo_refuses(tmp_path, monkeypatch, arguments, exit_code, sent
     result = call("demo", *arguments, "--no-gui")
     assert result.exit_code == exit_code
     assert sentence in result.stderr
+
+
+def test_strokes_steer(tmp_path, grey):
+    image, out, drawn = (tmp_path / name for name in ("i.png", "o.tif", "s.tif"))
+    imwrite(image, grey)
+    strokes = np.zeros(grey.shape, np.uint8)
+    strokes[5, 5:30], strokes[40, 20:50] = 4, 7
+    tifffile.imwrite(drawn, strokes)
+    result = call("segment", image, "-o", out, *QUICK, "--strokes", drawn)
+    assert result.exit_code == 0, result.stderr
+    labels = tifffile.imread(out)
+    np.testing.assert_array_equal(labels, segment(grey, strokes=strokes, **SMALL))
+    assert set(np.unique(labels[5, 5:30])) == {4}
+    tifffile.imwrite(drawn, strokes[:9])
+    result = call("segment", image, "-o", out, *QUICK, "--strokes", drawn, "--overwrite")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    result = call("segment", image, image, "-o", tmp_path, *QUICK, "--strokes", drawn)
+    assert result.exit_code == 2
+    assert "is drawn on one image" in " ".join(result.stderr.split())

@@ -16,6 +16,7 @@ from napari_unsupseg.errors import FileError, ImageError, UnsupsegError
 from napari_unsupseg.files import (
     PixelSize,
     is_zarr,
+    read_image,
     read_record,
     require_writable,
     write_labels,
@@ -181,6 +182,7 @@ def _train(job: Job, image: OpenImage, options: Options, watch: Watch) -> Traine
             axes=image.axes,
             spatial_ndim=options.spatial_ndim,
             spacing=_spacing(image.pixel_size, options),
+            strokes=read_image(options.strokes) if options.strokes else None,
             warm_start=bool(options.known),
         )
         step, interrupted = watch(steps, job.image.name)

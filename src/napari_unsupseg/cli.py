@@ -209,6 +209,14 @@ def segment(
             "for those of several."
         ),
     ] = None,
+    strokes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LABELS",
+            help="Labels drawn on some pixels of the image, 0 on all others: pixels of one label "
+            "get that label, and with them what looks like them.",
+        ),
+    ] = None,
     start_from: Annotated[
         Path | None,
         typer.Option(metavar="NETWORK", help="Go on training a network from --save."),
@@ -267,6 +275,7 @@ def segment(
         spatial_ndim=spatial_ndim,
         joint=joint,
         z_spacing=z_spacing,
+        strokes=strokes.absolute() if strokes else None,
         known=start_from.absolute() if start_from else None,
         connected=connected,
         segments=segments,
@@ -278,6 +287,8 @@ def segment(
     )
     one = save or start_from
     _refuse(one is not None and not joint, f"{one}: is one network, and --separate has many")
+    many = len(images) > 1 or _is_folder(images[0]) or not joint
+    _refuse(strokes is not None and many, f"{strokes}: is drawn on one image, and there are many")
     _work(images, options, (output, preview, table, save), summary, workers, scheduler)
 
 

@@ -55,6 +55,8 @@ class Options:
         `granularity` and `n_segments`.
     z_spacing : float or None
         Distance of slices over that of pixels, in place of what a file says.
+    strokes : Path or None
+        File of labels drawn on some pixels of the image.
     known : Path or None
         File of a trained network.
     is_applied : bool
@@ -78,6 +80,7 @@ class Options:
     spatial_ndim: int = 2
     joint: bool = True
     z_spacing: float | None = None
+    strokes: Path | None = None
     known: Path | None = None
     is_applied: bool = False
     connected: bool = False
@@ -104,8 +107,9 @@ class Options:
             "axes", "channel_axis", "spatial_ndim", "joint", "z_spacing", "connected", "segments",
             "granularity", "n_segments", "min_area", "pixel_size",
         )  # fmt: skip
-        known = {"network": self.known.name if self.known else None, "applied": self.is_applied}
-        return {name: getattr(self, name) for name in names} | known
+        files = {"network": self.known, "strokes": self.strokes}
+        named = {kind: path.name if path else None for kind, path in files.items()}
+        return {name: getattr(self, name) for name in names} | named | {"applied": self.is_applied}
 
     def segmenter(self, settings: Settings) -> Segmenter:
         """Return a segmenter with these settings, and the known network if there is one."""
