@@ -236,6 +236,7 @@ def _empty_table() -> QTableWidget:
         header.setStretchLastSection(True)
         numbers.hide()
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     table.setFixedHeight(HEIGHT)
     return table
 

@@ -22,6 +22,7 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_warning
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QSizePolicy
 
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.lazy import is_large
@@ -507,5 +508,6 @@ def _sentence() -> ValueWidget[Any]:
     """Return a place for a sentence, however long."""
     label = Label(value="")
     label.native.setWordWrap(True)
-    label.native.setMinimumWidth(1)  # it must not widen the dock
+    # as wide as the dock, and no wider
+    label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label
