@@ -26,7 +26,8 @@ from napari_unsupseg.samples import tissue
 
 LONG = 0.05  # seconds, a gap that is felt
 AFTER_MS = 5000  # of the time after the run, in which regions are measured
-PARTS = ("start", "training", "segments", "after")
+PICTURES = 20  # that napari draws without a run, to compare with
+PARTS = ("napari alone", "start", "training", "segments", "after")
 
 
 def main(
@@ -43,17 +44,19 @@ def main(
         panel.settings[name].value = json.loads(value)
     QTest.qWait(AFTER_MS)  # until PyTorch is loaded and the window drawn
     gaps: dict[str, list[float]] = {part: [] for part in PARTS}
+    begun = 0.0
     last = time.perf_counter()
 
     def note() -> None:
         nonlocal last
         now = time.perf_counter()
-        gaps[part_of(panel)].append(now - last)
+        gaps[part_of(panel) if begun else "napari alone"].append(now - last)
         last = now
 
     timer = QTimer()
     timer.timeout.connect(note)
     timer.start(1)
+    draw_alone(viewer, side)
     begun = last = time.perf_counter()
     panel.run_button.native.click()
     while panel.stop_button.enabled:
@@ -76,6 +79,17 @@ def main(
     Console().print(table)
     if json_:
         json_.write_text(json.dumps({"seconds": seconds, "gaps": report}, indent=1))
+
+
+def draw_alone(viewer: napari.Viewer, side: int) -> None:
+    """Have napari draw a layer of labels anew, five times a second, and take it away."""
+    random = np.random.default_rng(0)
+    layer = viewer.add_labels(np.zeros((side, side), np.uint8))
+    for _ in range(PICTURES):
+        tiles = random.integers(0, 100, (-(-side // 32),) * 2, dtype=np.uint8)
+        layer.data = np.kron(tiles, np.ones((32, 32), np.uint8))[:side, :side]
+        QTest.qWait(200)
+    viewer.layers.remove(layer)
 
 
 def part_of(panel: Any) -> str:
