@@ -245,12 +245,12 @@ def gathered(labels: Labels, layer: "Image", axes: str) -> Labels:
     Returns
     -------
     ndarray of unsigned integers, shape (..., Y, X)
-        Labels of the image.
+        Labels of the image; the greatest of a pixel's, where they differ among channels.
     """
     channel_axis = _channel_axis(layer, axes)
     if not channel_axis:
         return labels
-    of_image: Labels = np.take(labels, 0, axis=channel_axis)
+    of_image: Labels = labels.max(axis=channel_axis)
     return of_image
 
 

@@ -194,4 +194,4 @@ def _load(path: Path) -> "Segmenter":
 
 
 def _predict(segmenter: "Segmenter", image: ArrayLike, axes: str) -> NDArray[np.unsignedinteger]:
-    return segmenter.predict(image, axes=axes)
+    return np.asarray(segmenter.predict(image, axes=axes))  # of a dask array they are one

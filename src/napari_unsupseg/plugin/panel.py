@@ -47,6 +47,7 @@ from napari_unsupseg.plugin.layers import (
 from napari_unsupseg.plugin.network import TrainedNetwork
 from napari_unsupseg.plugin.progress import progress_text, slow_notice
 from napari_unsupseg.plugin.results import EndedRun, Results, Shown
+from napari_unsupseg.plugin.strokes import StrokesButton
 from napari_unsupseg.plugin.worker import Control, Outcome, Request, Update, preload, run
 from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import Settings, knobs
@@ -133,6 +134,7 @@ class SegmentationPanel(Container[Widget]):
             text="Start over",
             tooltip="Begin anew in the same layer, with the settings as they are now.",
         )
+        self.strokes_button = StrokesButton(viewer, self._on_drawn)
         self.progress = ProgressBar(visible=False)
         self.status = _sentence()
         self.notice = _sentence()
@@ -167,6 +169,7 @@ class SegmentationPanel(Container[Widget]):
                 top,
                 row([self.run_button, self.pause_button, self.stop_button]),
                 row([self.continue_button, self.start_over_button]),
+                self.strokes_button,
                 self.progress,
                 self.status,
                 self.notice,
@@ -193,6 +196,7 @@ class SegmentationPanel(Container[Widget]):
         self.stop_button.changed.connect(self.stop)
         self.continue_button.changed.connect(self.go_on)
         self.start_over_button.changed.connect(self.start_over)
+        self.strokes_button.changed.connect(self.draw_strokes)
         self.network.apply_button.changed.connect(self.apply)
         self._awaiting.timeout.connect(self._on_awaiting)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
@@ -229,7 +233,8 @@ class SegmentationPanel(Container[Widget]):
         """Train on where the last run stopped, in the layer it has left."""
         ended = self.results.ended
         if ended is not None:
-            request = dataclasses.replace(ended.request, earlier=ended.outcome)
+            strokes = self.strokes_button.drawn(ended.image, ended.request.axes)
+            request = dataclasses.replace(ended.request, earlier=ended.outcome, strokes=strokes)
             self._begin(request, ended.image, self._layer_of(ended))
 
     def start_over(self) -> None:
@@ -242,6 +247,22 @@ class SegmentationPanel(Container[Widget]):
         request = self._resolve(self.image.value)
         if ended is not None and request is not None:
             self._begin(request, ended.image, self._layer_of(ended))
+
+    def draw_strokes(self) -> None:
+        """Make a layer for strokes on the chosen image, or go back to it."""
+        image, axes = self.image.value, self.axes.value
+        if axes is None:
+            show_error(f"{image.name} has {image.ndim} axes: choose what they are under axes")
+            return
+        self.strokes_button.draw(image, axes)
+        if self._active is None:
+            self._say("paint a few lines; another label for another kind; then Run or Continue")
+
+    def _on_drawn(self) -> None:
+        """Have the run at hand follow the strokes."""
+        active = self._active
+        if active is not None:
+            active.control.steer(self.strokes_button.drawn(active.image, active.request.axes))
 
     def load_network(self, path: Path) -> None:
         """Read a trained network, and unfold what can be done with it.
@@ -276,7 +297,8 @@ class SegmentationPanel(Container[Widget]):
     ) -> None:
         """Run, and show it in a layer."""
         labels.editable = False  # strokes would be lost at the next update
-        self._viewer.layers.selection.active = image
+        if not self.strokes_button.is_active():
+            self._viewer.layers.selection.active = image
         self._active = ActiveRun(request, image, labels, Control())
         self.progress.value = 0
         self.progress.visible = True
@@ -297,9 +319,14 @@ class SegmentationPanel(Container[Widget]):
     def _add_layer(
         self, image: napari.layers.Image, axes: str, labels: NDArray[np.unsignedinteger]
     ) -> napari.layers.Labels:
-        return self._viewer.add_labels(
+        selection = self._viewer.layers.selection
+        drawn_on = selection.active if self.strokes_button.is_active() else None
+        layer = self._viewer.add_labels(
             labels, name=f"{image.name} segmentation", **labels_keywords(image, axes)
         )
+        if drawn_on is not None:  # the brush stays in the user's hand
+            selection.active = drawn_on
+        return layer
 
     def _layer_of(self, ended: EndedRun) -> napari.layers.Labels:
         """Return the layer of a run, or a new one if it is gone or was painted on."""
@@ -315,8 +342,8 @@ class SegmentationPanel(Container[Widget]):
             return None
         if is_large(layer_array(image)):
             show_error(
-                f"{image.name} is too large to be loaded: crop it or take a smaller level; in "
-                "Python napari_unsupseg.segment takes it as it is"
+                f"{image.name} is too large to be loaded: crop it or take a smaller level; the "
+                "command line takes it as it is, napari-unsupseg segment IMAGE -o LABELS.ome.zarr"
             )
             return None
         return Request(
@@ -328,6 +355,7 @@ class SegmentationPanel(Container[Widget]):
             device=self.device.value,
             update_every=self.update_every.value,
             history_bytes=self.history_memory.value * 10**6,
+            strokes=self.strokes_button.drawn(image, self.axes.value),
         )
 
     @property
@@ -496,6 +524,7 @@ class SegmentationPanel(Container[Widget]):
         ended = self.results.ended
         has_ended = is_free and ended is not None and ended.image in self._viewer.layers
         self.run_button.enabled = is_free and self.image.value is not None
+        self.strokes_button.enabled = self.image.value is not None
         self.pause_button.enabled = self.stop_button.enabled = is_running
         self.continue_button.enabled = has_ended
         self.start_over_button.enabled = is_running or has_ended

@@ -152,6 +152,12 @@ class Results(Container[Widget]):
         ended = self.ended
         if ended is None:
             return
+        if ended.outcome.is_steered:
+            self._say(
+                "strokes steered this run, and no script can draw them: save their layer, and give "
+                "it to segment(…, strokes=…)"
+            )
+            return
         level = self.granularity.value if ended.segments else None
         script = python_script(ended.request, ended.outcome, ended.image, level)
         clipboard = QApplication.clipboard()

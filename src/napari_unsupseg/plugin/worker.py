@@ -1,16 +1,18 @@
 """A run in napari's thread worker: steps of the library in, small updates out."""
 
+import collections
 import contextlib
 import dataclasses
 import importlib
 import threading
-from collections.abc import Callable, Generator
+import warnings
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.errors import StrokesError, UnsupsegError
 from napari_unsupseg.linkage import BESIDE_WINDOW
 from napari_unsupseg.plugin.history import LabelHistory
 from napari_unsupseg.plugin.pace import Pace, Pictures
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
+Strokes = NDArray[np.unsignedinteger] | None
 
 PAUSE = 0.1  # seconds from one look at a paused run to the next
 SCREEN = 1.0  # seconds that a picture may take to be shown, before a run goes on without
@@ -55,6 +58,7 @@ class Control:
         self._shown = threading.Event()
         self._going.set()
         self._shown.set()
+        self._strokes: collections.deque[Strokes] = collections.deque(maxlen=1)
 
     @property
     def is_stopped(self) -> bool:
@@ -88,6 +92,15 @@ class Control:
     def wait_while_paused(self) -> None:
         """Wait a moment, or until the run is to go on."""
         self._going.wait(PAUSE)
+
+    def steer(self, strokes: Strokes) -> None:
+        """Have the run follow other strokes from the next iteration on; None for none."""
+        self._strokes.append(strokes)
+
+    def steering(self) -> Iterator[Strokes]:
+        """Yield the strokes to follow, if others were given since this was asked."""
+        while self._strokes:
+            yield self._strokes.pop()
 
     def showing(self) -> None:
         """Say that a picture is on its way to the screen."""
@@ -135,6 +148,8 @@ class Outcome:
         Its network, which can be trained on.
     parts : tuple of Part
         The run, and how it went on.
+    is_steered : bool
+        Whether it followed strokes.
     """
 
     record: dict[str, Any]
@@ -142,6 +157,7 @@ class Outcome:
     history: LabelHistory
     segmenter: "Segmenter"
     parts: tuple[Part, ...]
+    is_steered: bool
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -168,6 +184,8 @@ class Request:
         Memory that labels shown on the way may take.
     earlier : Outcome or None
         A run to go on with.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), or None
+        As in `napari_unsupseg.segment`.
     """
 
     image: ArrayLike
@@ -179,6 +197,7 @@ class Request:
     update_every: int
     history_bytes: int
     earlier: Outcome | None = None
+    strokes: Strokes = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -267,7 +286,7 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
         pace, pictures = Pace(), Pictures(request.update_every)
         step = None
         iteration = n_steps = 0
-        is_whole = True
+        is_whole, is_steered = True, request.strokes is not None
         # closed, and its memory given back, before segments are made
         with contextlib.closing(steps):
             for step in steps:
@@ -290,6 +309,7 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
                     yield _update(segmenter, step, pace, is_paused=True)
                     control.wait_while_paused()
                     pace.forget()
+                is_steered |= _steer(segmenter, control)
                 if control.is_stopped:
                     is_whole = False
                     break
@@ -298,9 +318,12 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
         history.add(iteration, step.labels)
         # the labels are ready; their hierarchy may take a moment
         yield _update(segmenter, step, pace, labels=step.labels, is_over=True)
-        earlier = request.earlier.parts if request.earlier else ()
-        parts = (*earlier, Part(n_steps, is_whole))
-        return Outcome(segmenter.record(step), segmenter.hierarchy_, history, segmenter, parts)
+        parts = [Part(n_steps, is_whole)]
+        if request.earlier:
+            parts = [*request.earlier.parts, *parts]
+            is_steered |= request.earlier.is_steered
+        record = segmenter.record(step) | {"strokes": is_steered}
+        return Outcome(record, segmenter.hierarchy_, history, segmenter, tuple(parts), is_steered)
     except UnsupsegError:
         raise
     except Exception as error:
@@ -314,6 +337,7 @@ def _begin(request: Request) -> tuple["Segmenter", LabelHistory, Generator["Step
 
     earlier = request.earlier
     if earlier is not None:
+        earlier.segmenter.strokes = request.strokes
         return earlier.segmenter, earlier.history, earlier.segmenter.resume()
     segmenter = Segmenter(request.settings, device=request.device)
     steps = segmenter.steps(
@@ -321,8 +345,21 @@ def _begin(request: Request) -> tuple["Segmenter", LabelHistory, Generator["Step
         axes=request.axes,
         spatial_ndim=request.spatial_ndim,
         spacing=request.spacing,
+        strokes=request.strokes,
     )
     return segmenter, LabelHistory(request.history_bytes), steps
+
+
+def _steer(segmenter: "Segmenter", control: Control) -> bool:
+    """Have a run follow the strokes that were drawn since; return whether there are any."""
+    is_steered = False
+    for strokes in control.steering():
+        try:
+            segmenter.strokes = strokes
+            is_steered = strokes is not None
+        except StrokesError as error:  # the run goes on with those it has
+            warnings.warn(str(error), stacklevel=2)
+    return is_steered
 
 
 def _update(
