@@ -18,7 +18,7 @@ from napari_unsupseg.settings import Settings
 
 __all__ = ["Model", "read_model", "write_model"]
 
-FORMAT = "napari-unsupseg network"
+ENTRY = "napari-unsupseg"  # of the metadata
 VERSION = 1  # of the format; a reader knows those up to its own
 
 
@@ -79,6 +79,7 @@ def write_model(path: Path, model: Model) -> None:
         raise SettingError("a network with features of your own cannot be saved: save your module")
     tensors = _tensors(model.network)
     header = {
+        "format_version": VERSION,
         "version": napari_unsupseg.__version__,
         "settings": model.settings.to_dict(),
         "channels": model.n_channels,
@@ -86,9 +87,9 @@ def write_model(path: Path, model: Model) -> None:
         "spatial_ndim": model.spatial_ndim,
         "sha256": _digest(tensors),
     }
-    metadata = {"format": FORMAT, "format_version": str(VERSION), "header": json.dumps(header)}
     with replacing(path) as partial:
-        partial.write_bytes(save(tensors, metadata))
+        # one entry: safetensors writes several in an order that changes from call to call
+        partial.write_bytes(save(tensors, {ENTRY: json.dumps(header)}))
 
 
 def read_model(path: Path) -> Model:
@@ -119,16 +120,16 @@ def read_model(path: Path) -> Model:
         raise FileError(
             f"{path}: is no network of napari-unsupseg, or damaged ({error})"
         ) from error
-    if metadata.get("format") != FORMAT:
+    if ENTRY not in metadata:
         raise FileError(f"{path}: is no network of napari-unsupseg; save one with Segmenter.save")
     try:
-        version = int(metadata["format_version"])
+        header = json.loads(metadata[ENTRY])
+        version = int(header["format_version"])
         if version > VERSION:
             raise FileError(
                 f"{path}: was written by a newer napari-unsupseg (format {version}, this one knows "
                 f"{VERSION}); update napari-unsupseg"
             )
-        header = json.loads(metadata["header"])
         if header["sha256"] != _digest(tensors):
             raise ValueError("its weights are not those that were written")
         settings = Settings.from_dict(header["settings"])
