@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from napari_unsupseg import Settings, __version__, segment
 from napari_unsupseg.cli import app
+from napari_unsupseg.files import read_record
 from napari_unsupseg.segments import connected_components
 from napari_unsupseg.settings import knobs
 
@@ -57,20 +58,17 @@ def test_a_preset_and_what_is_given_beside_it(image_file, tmp_path):
     options = ["--preset", "paper-2020", "--filters", 16, "--iterations", 3, "--seed", 0]
     result = call("segment", image_file, "-o", out, *options)
     assert result.exit_code == 0, result.output
-    with tifffile.TiffFile(out) as tiff:
-        found = Settings.from_dict(tiff.shaped_metadata[0]["unsupseg"]["settings"])
+    found = Settings.from_dict(read_record(out)["settings"])
     assert found == Settings.from_preset("paper-2020", {"filters": 16, "iterations": 3})
     # what is given goes before the preset, also where it is the default
     call("segment", image_file, "-o", out, *options, "--continuity", 0, "--overwrite")
-    with tifffile.TiffFile(out) as tiff:
-        assert tiff.shaped_metadata[0]["unsupseg"]["settings"]["continuity"] == 0
+    assert read_record(out)["settings"]["continuity"] == 0
 
 
 def test_the_file_says_how_it_was_made(image_file, tmp_path):
     out = tmp_path / "out.tif"
     call("segment", image_file, "-o", out, *QUICK, "--seed", 3)
-    with tifffile.TiffFile(out) as tiff:
-        record = tiff.shaped_metadata[0]["unsupseg"]
+    record = read_record(out)
     assert record["version"] == __version__
     assert record["device"] == "cpu"
     assert record["image"] == "tissue.png"

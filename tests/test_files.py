@@ -10,8 +10,10 @@ from imageio.v3 import imread, imwrite
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.files import (
     PixelSize,
+    read_axes,
     read_image,
     read_pixel_size,
+    read_record,
     require_writable,
     write_labels,
     write_picture,
@@ -121,14 +123,45 @@ def test_what_cannot_be_read_is_named(tmp_path, name, make, sentence):
     assert "\n" not in str(caught.value)
 
 
-def test_labels_carry_how_they_were_made(tmp_path):
+@pytest.mark.parametrize(
+    "pixel_size",
+    [
+        pytest.param(None, id="unknown"),
+        pytest.param(PixelSize(0.5, 0.25, "um"), id="um"),
+        pytest.param(PixelSize(2, 2, "angstrom"), id="angstrom"),
+        pytest.param(PixelSize(30, 30, "nm", 100), id="with slices"),
+    ],
+)
+def test_labels_carry_how_they_were_made_and_their_pixel_size(tmp_path, pixel_size):
     path = tmp_path / "labels.tif"
-    write_labels(path, LABELS, "yx", RECORD)
+    volume = np.stack([LABELS, LABELS[::-1]])
+    write_labels(path, volume, "zyx", RECORD, pixel_size)
+    assert read_record(path) == RECORD
+    assert read_pixel_size(path) == pixel_size
+    assert read_axes(path) == "zyx"
     with tifffile.TiffFile(path) as tiff:
-        np.testing.assert_array_equal(tiff.asarray(), LABELS)
-        assert tiff.shaped_metadata[0]["unsupseg"] == RECORD
+        np.testing.assert_array_equal(tiff.asarray(), volume)
         assert tiff.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE
-        assert tiff.series[0].axes == "YX"
+
+
+def test_the_same_labels_make_the_same_file(tmp_path):
+    names = ("a.tif", "b.tif", "other.tif")
+    for name, labels in zip(names, (LABELS, LABELS, LABELS[::-1]), strict=True):
+        write_labels(tmp_path / name, labels, "yx", RECORD)
+    one, two, other = ((tmp_path / name).read_bytes() for name in names)
+    assert one == two != other
+
+
+def test_a_record_is_found_only_in_labels(tmp_path):
+    comment = {"Namespace": "another", "Value": "{}"}
+    for name, options in {
+        "plain.tif": {},
+        "ome.tif": {"ome": True},
+        "another.tif": {"ome": True, "metadata": {"CommentAnnotation": comment}},
+    }.items():
+        tifffile.imwrite(tmp_path / name, LABELS, **options)
+        assert read_record(tmp_path / name) is None, name
+    assert read_record(tmp_path / "missing.tif") is None
 
 
 def test_a_picture_is_written_and_replaced(tmp_path):
@@ -145,6 +178,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_crumbs(tmp_path):
         write_labels(path, LABELS, "yx", RECORD | {"not json": object()})
     np.testing.assert_array_equal(tifffile.imread(path), LABELS)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_has_left_goes_with_the_next_write(tmp_path):
+    left, other = tmp_path / ".a[1].99.partial.tif", tmp_path / ".b.99.partial.tif"
+    for path in (left, other):
+        path.touch()
+    write_labels(tmp_path / "a[1].tif", LABELS, "yx", RECORD)
+    assert sorted(tmp_path.iterdir()) == [other, tmp_path / "a[1].tif"]
 
 
 def read_only_folder(tmp_path: Path) -> Path:

@@ -153,6 +153,11 @@ def test_no_cut_has_smaller_segments_than_asked_for(grey, min_size):
     assert sizes(hierarchies[0].cut(level=0)).min() < min_size
     for level in LEVELS:
         assert sizes(hierarchies[min_size].cut(level=level)).min() >= min_size
+        cut = hierarchies[0].cut(level=level)
+        merged = hierarchies[0].cut(level=level, min_size=min_size)
+        assert sizes(merged).min() >= min_size
+        for number in np.unique(cut):
+            assert len(np.unique(merged[cut == number])) == 1
 
 
 def test_small_regions_join_the_neighbour_they_resemble():

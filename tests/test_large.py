@@ -1,5 +1,6 @@
 """Files that are not loaded whole, and OME-Zarr."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from yaozarrs.write.v05 import write_image
 
 from napari_unsupseg import Segmenter
 from napari_unsupseg.lazy import CROP
-from napari_unsupseg.segments import number_regions
+from napari_unsupseg.segments import number_regions, region_table
 from napari_unsupseg.sources import open_image
 from napari_unsupseg.zarr_files import CHUNK, LabelStore
 
@@ -152,6 +153,19 @@ def test_segments_go_across_chunks(tmp_path, slide, small_limits):
     assert np.median([shares[cell - 1] for cell in cut_by_a_border - {0}]) > 0.9
 
 
+def test_a_table_is_measured_chunk_by_chunk(tmp_path, slide, small_limits):
+    out, table = tmp_path / "regions.ome.zarr", tmp_path / "regions.csv"
+    result = call("segment", slide, "-o", out, *TWO, "--connected", "--table", table)
+    assert result.exit_code == 0, result.stderr
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    image = wide()[0].astype(np.float32)
+    expected = region_table(labels_of(out), image[np.newaxis], spacing=(0.5, 0.5), unit="um")
+    for name, column in expected.items():
+        found = [float(row[name]) for row in rows]
+        np.testing.assert_allclose(found, column, rtol=1e-5, err_msg=name)
+
+
 def test_a_folder_may_hold_both_kinds(tmp_path, small_limits):
     folder, out = tmp_path / "images", tmp_path / "out"
     folder.mkdir()
@@ -223,7 +237,6 @@ def test_colours_of_a_store_are_those_of_a_picture(tmp_path, rgb):
     ("out", "options", "problem"),
     [
         pytest.param("o.tif", [], "name an --output that ends in .ome.zarr", id="TIFF"),
-        pytest.param("o.zarr", ["--table", "t.csv"], "which --table needs", id="table"),
         pytest.param("o.zarr", ["--n-segments", 5], "which --n-segments needs", id="segments"),
         pytest.param("o.zarr", ["--min-size", 5], "which --min-size or", id="smallest"),
     ],

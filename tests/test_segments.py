@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_unsupseg.segments import connected_components, label_dtype, region_table
+from napari_unsupseg.segments import connected_components, join_tables, label_dtype, region_table
 
 labels = hnp.arrays(np.uint8, (7, 8), elements=st.integers(0, 3))
 
@@ -55,3 +55,25 @@ def test_a_region_table_in_physical_units():
     assert table["centroid_y_um"].tolist() == pytest.approx([2, 2 / 3])
     assert table["centroid_x_um"].tolist() == pytest.approx([0.75, 1 / 6])
     assert table["mean_intensity"].tolist() == [1, 3]
+
+
+@given(labels, st.integers(1, 6), st.integers(1, 7))
+def test_the_tables_of_parts_are_the_table_of_the_whole(clusters, row, column):
+    channels = np.random.default_rng(0).random((2, *clusters.shape))
+    units = {"spacing": (2, 0.5), "unit": "um"}
+    parts = [
+        region_table(
+            clusters[tuple(map(slice, corner, end))],
+            channels[:, *map(slice, corner, end)],
+            corner=corner,
+            **units,
+        )
+        for corner, end in [
+            ((0, 0), (row, column)), ((0, column), (row, 8)),
+            ((row, 0), (7, column)), ((row, column), (7, 8)),
+        ]
+    ]  # fmt: skip
+    joined, whole = join_tables(parts), region_table(clusters, channels, **units)
+    assert joined.keys() == whole.keys()
+    for name, expected in whole.items():
+        np.testing.assert_allclose(joined[name], expected, err_msg=name)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_unsupseg.axes import describe_axes, resolve_axes
 from napari_unsupseg.errors import FileError, ImageError, UnsupsegError
@@ -24,7 +23,7 @@ from napari_unsupseg.files import (
     write_table,
 )
 from napari_unsupseg.hierarchy import Hierarchy
-from napari_unsupseg.images import ImageChannels, prepare, split_channels, split_frames
+from napari_unsupseg.images import prepare, split_channels, split_frames
 from napari_unsupseg.jobs import Job, OpenImage, Options, Trained
 from napari_unsupseg.large import is_resumable, run_large
 from napari_unsupseg.lazy import Place, is_large
@@ -210,7 +209,8 @@ def _run_whole(job: Job, image: OpenImage, options: Options, watch: Watch) -> Re
     if options.is_numbered:
         record |= {"segments": int(labels.max())}
     if job.table:
-        write_table(job.table, _table(labels, channels, image.pixel_size))
+        table = region_table(labels, channels.values, axes=channels.axes, **image.units)
+        write_table(job.table, table)
     if job.preview:
         prepared = prepare(channels, None, options.settings.intensity)
         write_picture(job.preview, overlay(prepared, labels))
@@ -225,7 +225,7 @@ def _run_whole(job: Job, image: OpenImage, options: Options, watch: Watch) -> Re
             record=record,
         )
     else:
-        write_labels(job.labels, labels, channels.axes, record)
+        write_labels(job.labels, labels, channels.axes, record, image.pixel_size)
     return record
 
 
@@ -252,14 +252,6 @@ def _label_separately(
         "clusters": max(step.n_clusters for step in steps),
     }
     return stack, record
-
-
-def _table(
-    labels: Labels, channels: ImageChannels, pixel_size: PixelSize | None
-) -> dict[str, NDArray[np.number]]:
-    """Measure the labels' regions, in physical units where they are known."""
-    spacing, unit = (pixel_size[:2], pixel_size.unit) if pixel_size else ((1, 1), "")
-    return region_table(labels, channels.values, axes=channels.axes, spacing=spacing, unit=unit)
 
 
 def _spacing(pixel_size: PixelSize | None, options: Options) -> tuple[float, ...] | None:

@@ -455,17 +455,18 @@ def _plan(
 ) -> "list[Job]":
     """Name every file to be written, and refuse names that clash."""
     from napari_unsupseg.jobs import Job
+    from napari_unsupseg.sources import labels_name, result_name
 
     _refuse(many and output.suffix != "", f"--output {output}: name a folder for several images")
     kinds = [
-        ("--output", output, _labels_ending, (".tif", ".tiff", ".zarr")),
-        ("--preview", preview, lambda _: "_preview.png", (".png",)),
-        ("--table", table, lambda _: "_table.csv", (".csv",)),
-        ("--save", network, lambda _: ".unsupseg", (".unsupseg",)),
+        ("--output", output, labels_name, (".tif", ".tiff", ".zarr")),
+        ("--preview", preview, lambda image: result_name(image, "_preview.png"), (".png",)),
+        ("--table", table, lambda image: result_name(image, "_table.csv"), (".csv",)),
+        ("--save", network, lambda image: result_name(image, ".unsupseg"), (".unsupseg",)),
     ]
     named = [
-        _named(images, many, option, out, ending, suffixes) if out else [None] * len(images)
-        for option, out, ending, suffixes in kinds
+        _named(images, many, option, out, name, suffixes) if out else [None] * len(images)
+        for option, out, name, suffixes in kinds
     ]
     jobs = [Job(*paths) for paths in zip(images, *named, strict=True)]
     written = [path for job in jobs for path in job.results] + ([summary] if summary else [])
@@ -476,24 +477,18 @@ def _plan(
     return jobs
 
 
-def _labels_ending(image: Path) -> str:
-    from napari_unsupseg.sources import is_by_chunks
-
-    return "_labels.ome.zarr" if is_by_chunks(image) else "_labels.tif"
-
-
 def _named(
     images: list[Path],
     many: bool,
     option: str,
     out: Path,
-    ending: Callable[[Path], str],
+    name: Callable[[Path], str],
     suffixes: tuple[str, ...],
 ) -> "Sequence[Path | None]":
     """Return the file that each image's results of one kind go to."""
     paths = [out]
     if many or _is_folder(out):
-        paths = [out / (image.stem.removesuffix(".ome") + ending(image)) for image in images]
+        paths = [out / name(image) for image in images]
     for path in paths:
         allowed = " or ".join(suffixes)
         _refuse(path.suffix.lower() not in suffixes, f"{option} {path}: must end in {allowed}")

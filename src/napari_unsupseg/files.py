@@ -2,10 +2,13 @@
 
 import contextlib
 import csv
+import glob
 import json
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +44,8 @@ UNITS = {
     "µm": "um", "μm": "um", "\\u00B5m": "um", "um": "um", "micron": "um", "microns": "um",
     "nm": "nm", "mm": "mm", "cm": "cm", "m": "m", "Å": "angstrom",
 }  # fmt: skip
+OME_UNITS = {"um": "µm", "angstrom": "Å"}  # the others are written alike
+NAMESPACE = "napari-unsupseg"  # of the annotation that says how labels were made
 
 
 class PixelSize(NamedTuple):
@@ -259,7 +264,11 @@ def read_record(path: Path) -> dict[str, Any] | None:
     """
     try:
         with tifffile.TiffFile(path) as tiff:
-            record: dict[str, Any] = json.loads(tiff.pages.first.description)["unsupseg"]
+            ome = tifffile.xml2dict(tiff.ome_metadata or "")["OME"]
+        annotation = ome["StructuredAnnotations"]["CommentAnnotation"]
+        if annotation["Namespace"] != NAMESPACE:
+            return None
+        record: dict[str, Any] = json.loads(annotation["Value"])
     # a file that somebody else wrote can be anything
     except Exception:
         return None
@@ -294,9 +303,13 @@ def require_writable(path: Path, *, overwrite: bool) -> None:
 
 
 def write_labels(
-    path: Path, labels: NDArray[np.unsignedinteger], axes: str, record: dict[str, Any]
+    path: Path,
+    labels: NDArray[np.unsignedinteger],
+    axes: str,
+    record: dict[str, Any],
+    pixel_size: PixelSize | None = None,
 ) -> None:
-    """Write labels as a compressed TIFF that says how they were made.
+    """Write labels as a compressed OME-TIFF that says how they were made.
 
     Parameters
     ----------
@@ -307,22 +320,44 @@ def write_labels(
     axes : str
         A letter for each of their axes.
     record : dict
-        How they were made; stored as JSON in the file's description, under ``unsupseg``.
+        How they were made; stored as JSON in a comment annotation.
+    pixel_size : PixelSize, optional
+        How large a pixel is.
 
     Raises
     ------
     FileError
         If the file cannot be written.
     """
+    comment = {"Namespace": NAMESPACE, "Value": json.dumps(record)}
+    # of the content: the same labels give the same file, and no host or time is in it
+    identity = uuid.uuid5(
+        uuid.NAMESPACE_OID, comment["Value"] + sha256(labels.tobytes()).hexdigest()
+    )
+    metadata = {"axes": axes.upper(), "UUID": str(identity), "CommentAnnotation": comment}
+    if pixel_size:
+        metadata |= _pixel_size_for_ome(pixel_size)
     with replacing(path) as partial:
         tifffile.imwrite(
             partial,
             labels,
+            ome=True,
             compression="zlib",
             photometric="minisblack",
-            metadata={"axes": axes.upper(), "unsupseg": record},
+            metadata=metadata,
             software=f"napari-unsupseg {record['version']}",
         )
+
+
+def _pixel_size_for_ome(pixel_size: PixelSize) -> dict[str, Any]:
+    sides = {"Y": pixel_size.height, "X": pixel_size.width, "Z": pixel_size.depth}
+    unit = OME_UNITS.get(pixel_size.unit, pixel_size.unit)
+    return {
+        f"PhysicalSize{axis}{what}": value
+        for axis, side in sides.items()
+        if side
+        for what, value in (("", side), ("Unit", unit))
+    }
 
 
 def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
@@ -369,6 +404,8 @@ def write_table(path: Path, columns: Mapping[str, NDArray[np.number]]) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a file beside `path` to write to, and put it in the place of `path` at the end.
 
+    What a process that was killed has left of the same file is removed.
+
     Parameters
     ----------
     path : Path
@@ -385,6 +422,8 @@ def replacing(path: Path) -> Iterator[Path]:
         If the file cannot be written.
     """
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.partial{path.suffix}"):
+        left.unlink(missing_ok=True)
     try:
         yield partial
         partial.replace(path)

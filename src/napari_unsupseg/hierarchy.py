@@ -97,7 +97,9 @@ class Hierarchy:
         for index, pair in enumerate(merges):
             self._parents[pair] = self.n_fragments + index
 
-    def cut(self, *, n_segments: int | None = None, level: float | None = None) -> Labels:
+    def cut(
+        self, *, n_segments: int | None = None, level: float | None = None, min_size: int = 0
+    ) -> Labels:
         """Cut the hierarchy.
 
         Parameters
@@ -107,6 +109,9 @@ class Hierarchy:
         level : float, optional
             0 gives the finest segments, 1 a single one, even of parts that touch nowhere; by
             default `default_level`.
+        min_size : int
+            Pixels of the smallest segment, unless it touches no other: smaller ones then join the
+            neighbour that they resemble most.
 
         Returns
         -------
@@ -118,7 +123,10 @@ class Hierarchy:
         SettingError
             If both are given, or one is out of its range.
         """
-        return _painted(self._groups(self._count(n_segments, level)), self._fragments)
+        groups = self._groups(self._count(n_segments, level))
+        if min_size > 1:
+            groups = self._graph.grouped(groups).without_small(min_size)[groups]
+        return _painted(groups, self._fragments)
 
     def clusters(self, n_clusters: int) -> Labels:
         """Give segments that look alike a common label.

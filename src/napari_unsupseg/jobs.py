@@ -137,6 +137,13 @@ class OpenImage(NamedTuple):
     axes: str
     pixel_size: PixelSize | None
 
+    @property
+    def units(self) -> dict[str, Any]:
+        """In what its regions are measured, as keywords of `region_table`."""
+        if self.pixel_size is None:
+            return {}
+        return {"spacing": self.pixel_size[:2], "unit": self.pixel_size.unit}
+
 
 class Trained(NamedTuple):
     """A network for a job.

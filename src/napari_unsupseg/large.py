@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_unsupseg.errors import FileError
-from napari_unsupseg.files import is_zarr, write_picture
+from napari_unsupseg.files import is_zarr, write_picture, write_table
 from napari_unsupseg.hierarchy import build_hierarchy
 from napari_unsupseg.images import ImageChannels, prepare, prepare_crops, split_channels
 from napari_unsupseg.jobs import Job, OpenImage, Options, Trained
@@ -17,7 +17,7 @@ from napari_unsupseg.lazy import Place
 from napari_unsupseg.preview import overlay
 from napari_unsupseg.seams import number_regions_by_chunks, number_segments_by_chunks
 from napari_unsupseg.segmenter import Segmenter
-from napari_unsupseg.segments import label_dtype
+from napari_unsupseg.segments import join_tables, label_dtype, region_table
 from napari_unsupseg.training import Labels
 from napari_unsupseg.zarr_files import CHUNK, LabelStore, Track, places
 
@@ -96,6 +96,8 @@ def run_large(
         n_segments = number_segments_by_chunks(cut, finest, spatial_ndim, track)
         record |= {"segments": n_segments}
     store.fill_pyramid()
+    if job.table:
+        write_table(job.table, _measure(channels, finest, image, track))
     if job.preview:
         write_picture(job.preview, _preview(channels, store, segmenter))
     store.finish(record)
@@ -129,7 +131,6 @@ def _refuse_what_needs_the_whole(job: Job, options: Options) -> None:
             "OME-Zarr: name an --output that ends in .ome.zarr"
         )
     wants = {
-        "--table": job.table,
         "--n-segments": options.n_segments,
         "--separate": not options.joint,
         "--min-size or --min-area": options.settings.min_size > 1 or options.min_area,
@@ -159,6 +160,22 @@ def _cut(
         return build_hierarchy(prepared, [labels]).cut(level=options.granularity)
 
     return cut
+
+
+def _measure(
+    channels: ImageChannels, labels: Any, image: OpenImage, track: Track[Place]
+) -> dict[str, Any]:
+    """Measure every label's region, chunk by chunk."""
+    values: Any = channels.values
+
+    def table(place: Place) -> dict[str, Any]:
+        part = values[:, *place].compute(scheduler="sync")
+        corner = [along.start for along in place]
+        return region_table(
+            np.asarray(labels[place]), part, axes=channels.axes, corner=corner, **image.units
+        )
+
+    return join_tables(map(table, track(places(labels), "measuring")))
 
 
 def _network_file(job: Job, options: Options) -> Path:

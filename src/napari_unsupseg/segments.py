@@ -1,6 +1,6 @@
 """Clusters to segments: the connected regions of an image's labels, and what they measure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import skimage.measure
@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "connected_components",
+    "join_tables",
     "label_dtype",
     "number_regions",
     "region_table",
@@ -129,6 +130,7 @@ def region_table(
     axes: str = "yx",
     spacing: tuple[float, float] = (1, 1),
     unit: str = "",
+    corner: Sequence[int] | None = None,
 ) -> dict[str, NDArray[np.number]]:
     """Measure every label's region.
 
@@ -144,6 +146,8 @@ def region_table(
         Height and width of a pixel.
     unit : str
         Their unit; without one the unit is the pixel.
+    corner : sequence of int, optional
+        Index of their first pixel in a larger image, from whose first pixel centroids then count.
 
     Returns
     -------
@@ -160,12 +164,16 @@ def region_table(
     array([15., 40.])
     """
     intensities = np.moveaxis(np.asarray(channels, dtype=np.float64), 0, -1)
+    steps = (*[1] * (labels.ndim - 2), *spacing)
     columns: dict[str, NDArray[np.number]] = skimage.measure.regionprops_table(
         labels,
         intensities,
         ("label", "area", "centroid", "intensity_mean"),
-        spacing=(*[1] * (labels.ndim - 2), *spacing),
+        spacing=steps,
     )
+    for index, first in enumerate(corner or ()):
+        name = f"centroid-{index}"
+        columns[name] = columns[name] + first * steps[index]
     length, area = (f"_{unit}", f"_{unit}2") if unit else ("", "")
     names = {"area": f"area{area}"}
     for index, axis in enumerate(axes):
@@ -174,3 +182,35 @@ def region_table(
         number = f"_{channel}" if intensities.shape[-1] > 1 else ""
         names[f"intensity_mean-{channel}"] = f"mean_intensity{number}"
     return {names.get(name, name): column for name, column in columns.items()}
+
+
+def join_tables(
+    tables: Iterable[Mapping[str, NDArray[np.number]]],
+) -> dict[str, NDArray[np.number]]:
+    """Join what was measured in parts of an image.
+
+    Parameters
+    ----------
+    tables : iterable of mapping of str to ndarray, shape (labels,)
+        One at least, by `region_table`. A region may lie in several parts.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (labels,)
+        Each label once: areas are added up, all else is averaged by area.
+
+    Examples
+    --------
+    >>> left = {"label": [1, 2], "area": [3, 1], "mean": [5, 0]}
+    >>> right = {"label": [1], "area": [1], "mean": [1]}
+    >>> {name: column.tolist() for name, column in join_tables([left, right]).items()}
+    {'label': [1, 2], 'area': [4.0, 1.0], 'mean': [4.0, 0.0]}
+    """
+    kept = list(tables)
+    columns = {name: np.concatenate([table[name] for table in kept]) for name in kept[0]}
+    area = next(name for name in columns if name.startswith("area"))
+    labels, region = np.unique(columns.pop("label"), return_inverse=True)
+    parts = columns.pop(area)
+    areas = np.bincount(region, parts)
+    means = {name: np.bincount(region, parts * of) / areas for name, of in columns.items()}
+    return {"label": labels, area: areas, **means}

@@ -20,7 +20,7 @@ from napari_unsupseg.files import (
 )
 from napari_unsupseg.zarr_files import open_zarr
 
-__all__ = ["Source", "is_by_chunks", "open_image"]
+__all__ = ["Source", "is_by_chunks", "labels_name", "open_image", "result_name"]
 
 
 class Source(NamedTuple):
@@ -111,3 +111,42 @@ def _lazy_tiff(path: Path) -> Iterator[Any]:
     require_whole(path)
     with tifffile.imread(path, aszarr=True, level=0) as store:
         yield da.from_zarr(zarr.open_array(store, mode="r"))
+
+
+def result_name(image: Path, ending: str) -> str:
+    """Name a result of one of many images.
+
+    Parameters
+    ----------
+    image : Path
+        An image file.
+    ending : str
+        What the result's name ends in.
+
+    Returns
+    -------
+    str
+        The image's name with that in place of its own ending.
+
+    Examples
+    --------
+    >>> result_name(Path("scans/a.ome.zarr"), "_preview.png")
+    'a_preview.png'
+    """
+    return image.stem.removesuffix(".ome") + ending
+
+
+def labels_name(image: Path) -> str:
+    """Name the labels of one of many images.
+
+    Parameters
+    ----------
+    image : Path
+        An image file.
+
+    Returns
+    -------
+    str
+        Of a TIFF file, or of an OME-Zarr store if the image is too large to be loaded.
+    """
+    return result_name(image, "_labels.ome.zarr" if is_by_chunks(image) else "_labels.tif")
