@@ -63,6 +63,34 @@ def test_chunks_are_the_whole_for_every_kind(shape, axes, spatial_ndim, chunks):
     np.testing.assert_array_equal(labels.compute(scheduler="sync"), expected)
 
 
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), step=st.sampled_from([1, 2, 5, 6, 8, 16, 64]), has_nan=st.booleans())
+def test_every_so_manyth_label_is_that_of_the_whole(fitted, data, step, has_nan):
+    image = cells(1)[0].copy()
+    if has_nan:
+        image[:30, 5:50] = np.nan
+        image[41, 7] = np.nan
+    starts = [data.draw(st.integers(0, length - 1)) for length in image.shape]
+    place = tuple(
+        slice(start, data.draw(st.integers(start + 1, length)))
+        for start, length in zip(starts, image.shape, strict=True)
+    )
+    lazy = fitted.lazy_labels(da.from_array(image, chunks=(33, 20)))
+    expected = fitted.predict(image)[place][::step, ::step]
+    np.testing.assert_array_equal(lazy.compute(place, step), expected)
+
+
+@pytest.mark.parametrize("step", [1, 4, 8])
+def test_every_so_manyth_label_of_a_movie_of_channels(step):
+    image = np.random.default_rng(0).integers(0, 255, (2, 5, 30, 40), np.uint8)
+    segmenter = Segmenter(Settings(**QUICK | {"iterations": 4, "superpixels": 100}))
+    segmenter.fit(image, axes="ctyx")
+    lazy = segmenter.lazy_labels(da.from_array(image, chunks=(1, 2, 11, 40)), axes="ctyx")
+    place = (slice(1, 4), slice(3, 30), slice(0, 33))
+    expected = segmenter.predict(image, axes="ctyx")[place][..., ::step, ::step]
+    np.testing.assert_array_equal(lazy.compute(place, step), expected)
+
+
 def test_only_what_is_asked_for_is_computed(fitted, few):
     asked = []
 
@@ -71,9 +99,10 @@ def test_only_what_is_asked_for_is_computed(fitted, few):
         return cells(0)[0][:35, :45]
 
     lazy = da.map_blocks(chunk, chunks=((35,) * 8, (45,) * 10), dtype=float, meta=np.empty((0, 0)))
-    labels = fitted.predict(lazy)
+    labels, parts = fitted.predict(lazy), fitted.lazy_labels(lazy)
     asked.clear()
     labels[:30, :30].compute(scheduler="sync")
+    parts.compute((slice(0, 30), slice(0, 30)))
     assert set(asked) <= {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 

@@ -12,6 +12,7 @@ from napari_unsupseg.settings import Precision
 
 __all__ = [
     "available_devices",
+    "empty_cache",
     "free_bytes",
     "naming_out_of_memory",
     "require_memory",
@@ -111,6 +112,18 @@ def free_bytes(device: torch.device) -> int:
     if device.type in ("cuda", "xpu"):
         return int(torch.get_device_module(device).mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
+
+
+def empty_cache(device: torch.device) -> None:
+    """Give memory back that torch keeps for later.
+
+    Parameters
+    ----------
+    device : torch.device
+        A device that is there.
+    """
+    if device.type != "cpu":
+        torch.get_device_module(device).empty_cache()
 
 
 def require_memory(n_bytes: int, device: torch.device) -> None:

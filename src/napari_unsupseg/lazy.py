@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Place", "draw_crops", "is_large", "is_lazy", "map_tiles", "widen"]
+__all__ = ["Place", "crop_places", "draw_crops", "is_large", "is_lazy", "map_tiles", "widen"]
 
 Place = tuple[slice, ...]  # part of an array, along each of its axes
 
@@ -51,6 +51,40 @@ def is_large(image: Any) -> bool:
     return is_lazy(image) and image.size > LOADED_VALUES
 
 
+def crop_places(shape: Sequence[int], spatial_ndim: int, seed: int) -> list[Place]:
+    """Choose parts of an image, evenly from all over it.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the image, without channels.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+    seed : int
+        Decides which parts.
+
+    Returns
+    -------
+    list of tuple of slice
+        Parts of one size in one frame each; two megapixels in all, or one part if it has more.
+    """
+    frame = shape[-spatial_ndim:]
+    sides = [min(n, side) for n, side in zip(frame, CROP[spatial_ndim], strict=True)]
+    lengths = [1] * (len(shape) - spatial_ndim) + sides
+    steps = [range(0, n - side + 1, side) for n, side in zip(shape, lengths, strict=True)]
+    n_places = math.prod(map(len, steps))
+    n_crops = min(n_places, max(1, CROPS_PIXELS // math.prod(lengths)))
+    # one of each equal share of the places, in the order of the file
+    bounds = np.linspace(0, n_places, n_crops + 1).astype(int)
+    random = np.random.default_rng(seed)
+    places = []
+    for low, high in itertools.pairwise(bounds):
+        indices = np.unravel_index(random.integers(low, high), [len(step) for step in steps])
+        starts = [step[index] for step, index in zip(steps, indices, strict=True)]
+        places.append(tuple(slice(at, at + n) for at, n in zip(starts, lengths, strict=True)))
+    return places
+
+
 def draw_crops(values: Any, spatial_ndim: int, seed: int) -> NDArray[np.generic]:
     """Compute parts of an image, evenly from all over it.
 
@@ -66,30 +100,13 @@ def draw_crops(values: Any, spatial_ndim: int, seed: int) -> NDArray[np.generic]
     Returns
     -------
     ndarray, shape (C, crops, y, x) or (C, crops, z, y, x)
-        Crops; two megapixels in all, or one crop if it has more.
+        The parts that `crop_places` chooses.
     """
     from dask.base import compute
 
-    frame = values.shape[-spatial_ndim:]
-    lengths = [min(n, side) for n, side in zip(frame, CROP[spatial_ndim], strict=True)]
-    steps: list[Sequence[int]] = [range(n) for n in values.shape[1:-spatial_ndim]]
-    steps += [range(0, n - length + 1, length) for n, length in zip(frame, lengths, strict=True)]
-    n_places = math.prod(map(len, steps))
-    n_crops = min(n_places, max(1, CROPS_PIXELS // math.prod(lengths)))
-    # one of each equal share of the places, in the order of the file
-    bounds = np.linspace(0, n_places, n_crops + 1).astype(int)
-    random = np.random.default_rng(seed)
-    crops = []
-    for low, high in itertools.pairwise(bounds):
-        place = np.unravel_index(random.integers(low, high), [len(step) for step in steps])
-        corner = [step[index] for step, index in zip(steps, place, strict=True)]
-        leading = tuple(int(index) for index in corner[:-spatial_ndim])
-        within = tuple(
-            slice(int(at), int(at) + n)
-            for at, n in zip(corner[-spatial_ndim:], lengths, strict=True)
-        )
-        crops.append(values[:, *leading, *within])
-    return np.stack(compute(*crops), axis=1)
+    places = crop_places(values.shape[1:], spatial_ndim, seed)
+    crops = compute(*(values[:, *place] for place in places))
+    return np.stack([crop.reshape(len(values), *crop.shape[-spatial_ndim:]) for crop in crops], 1)
 
 
 def map_tiles(

@@ -17,6 +17,7 @@ from torch import nn
 
 import napari_unsupseg
 from napari_unsupseg.devices import (
+    empty_cache,
     naming_out_of_memory,
     require_memory,
     resolve_device,
@@ -28,15 +29,15 @@ from napari_unsupseg.images import (
     ImageChannels,
     PreparedImage,
     prepare,
-    prepare_crops,
     split_channels,
     split_frames,
 )
-from napari_unsupseg.lazy import draw_crops, is_large, is_lazy, map_tiles
+from napari_unsupseg.lazy import draw_crops, is_large, is_lazy
+from napari_unsupseg.lazy_labels import LazyLabels
 from napari_unsupseg.model_file import Model, read_model, write_model
 from napari_unsupseg.network import Network, build_network
 from napari_unsupseg.prediction import predict
-from napari_unsupseg.segments import label_dtype, stack_frames
+from napari_unsupseg.segments import stack_frames
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.stages import Standing, required_bytes, train
 from napari_unsupseg.strokes import check_strokes, paint
@@ -479,6 +480,16 @@ class Segmenter:
         return build_network(tensor, self.settings, self.features).to(self.device)
 
     def _train(self) -> Iterator[Step]:
+        """Yield the steps of a run; the device's memory is free when it ends or is left."""
+        try:
+            yield from self._train_on_device()
+        finally:
+            if hasattr(self, "_last"):
+                self._last.leave_device()
+                self._kept.leave_device()
+            empty_cache(self.device)
+
+    def _train_on_device(self) -> Iterator[Step]:
         """Yield the steps of a run, and one more with the labels to keep where they are others."""
         if self.image_.is_constant:
             step = _constant_step(self.image_, self.settings)
@@ -588,56 +599,100 @@ class Segmenter:
         """
         check_cut(n_segments, granularity)
         is_cut = granularity is not None or n_segments is not None
-        model = self._model
         channels = split_channels(image, axes, channel_axis)
         if is_lazy(channels.values):
-            return self._predict_lazily(channels, mask, is_cut)
+            labels: Labels = self._lazy_labels(channels, mask, is_cut=is_cut).array()
+            return labels
+        prepared, labels = self._find(channels, mask)
+        if is_cut:
+            hierarchy = build_hierarchy(prepared, [labels], min_size=self.settings.min_size)
+            return hierarchy.cut(n_segments=n_segments, level=granularity)
+        if self.settings.min_size > 1:
+            labels = without_small(labels, prepared, self.settings.min_size)
+        return labels
+
+    def predict_hierarchy(
+        self,
+        image: ArrayLike,
+        *,
+        axes: str | None = None,
+        channel_axis: int | None = None,
+        mask: ArrayLike | None = None,
+    ) -> Hierarchy:
+        """Find segments of another image at every granularity, by the clusters of a run.
+
+        Parameters
+        ----------
+        image : array_like
+            As in `predict`, but no dask array.
+        axes : str, optional
+            As in `segment`.
+        channel_axis : int, optional
+            As in `segment`.
+        mask : array_like of bool, shape (..., Y, X), optional
+            As in `segment`.
+
+        Returns
+        -------
+        Hierarchy
+            Its cuts are what `predict` returns with `granularity` or `n_segments`, each in an
+            instant.
+
+        Raises
+        ------
+        SettingError
+            If there is no network yet.
+        ImageError
+            If the image has other channels or axes than the one trained on.
+        """
+        prepared, labels = self._find(split_channels(image, axes, channel_axis), mask)
+        return build_hierarchy(prepared, [labels], min_size=self.settings.min_size)
+
+    def _find(
+        self, channels: ImageChannels, mask: ArrayLike | None
+    ) -> tuple[PreparedImage, Labels]:
+        """Return an image as the network sees it, and the clusters found in it."""
+        model = self._model
         prepared = prepare(channels, mask, self.settings.intensity, model.spatial_ndim)
         _require_same_kind(model, prepared)
-        labels = predict(model.network, prepared, precision=self.precision)
-        if not is_cut:
-            if self.settings.min_size > 1:
-                labels = without_small(labels, prepared, self.settings.min_size)
-            return labels
-        hierarchy = build_hierarchy(prepared, [labels], min_size=self.settings.min_size)
-        return hierarchy.cut(n_segments=n_segments, level=granularity)
+        return prepared, predict(model.network, prepared, precision=self.precision)
 
-    def _predict_lazily(
-        self, channels: ImageChannels, mask: ArrayLike | None, is_cut: bool
-    ) -> Labels:
-        """Return labels of a lazy image as a dask array, by intensities of crops of it."""
+    def lazy_labels(self, image: ArrayLike, *, axes: str | None = None) -> LazyLabels:
+        """Find the clusters of a run in a dask array, one part at a time.
+
+        Parameters
+        ----------
+        image : dask array
+            As in `predict`.
+        axes : str, optional
+            As in `segment`.
+
+        Returns
+        -------
+        LazyLabels
+            Of which any part can be computed; it keeps the network as it is now.
+
+        Raises
+        ------
+        SettingError
+            If there is no network yet.
+        ImageError
+            If the image has other channels or axes than the one trained on.
+        """
+        return self._lazy_labels(split_channels(image, axes), None, is_cut=False)
+
+    def _lazy_labels(
+        self, channels: ImageChannels, mask: ArrayLike | None, *, is_cut: bool
+    ) -> LazyLabels:
+        """Return labels of a lazy image, unless more is asked for than can be had of it."""
         if mask is not None or is_cut or self.settings.min_size > 1:
             raise ImageError(
                 "of a dask array only clusters can be predicted, without mask, granularity, "
                 "n_segments or min_size; compute a part of it for these"
             )
-        model, values = self._model, channels.values
-        prepared = prepare_crops(
-            channels, self.settings.intensity, model.spatial_ndim, self.settings.seed
-        )
-        _require_same_kind(model, prepared)
-
-        dtype = label_dtype(self.settings.max_clusters)
-
-        def label(part: NDArray[np.generic]) -> Labels:
-            if part.dtype.kind == "f" and np.isnan(part).any(axis=0).all():
-                return np.zeros(part.shape[1:], dtype=dtype)
-            found = prepare(
-                dataclasses.replace(channels, values=part),
-                None,
-                self.settings.intensity,
-                model.spatial_ndim,
-                prepared.limits,
-            )
-            return predict(model.network, found, precision=self.precision)
-
-        labels: Labels = map_tiles(
-            values,
-            label,
-            halo=model.halo,
-            spatial_ndim=model.spatial_ndim,
-            dtype=dtype,
-        )
+        model = self._model
+        labels = LazyLabels(channels, model, self.precision)
+        _require_same_kind(model, labels.prepared)
         return labels
 
     def save(self, path: str | os.PathLike[str]) -> None:

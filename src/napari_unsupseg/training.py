@@ -89,6 +89,11 @@ class Step:
             self._valid, self._max_clusters, self.factor, self._spread,
         )  # fmt: skip
 
+    def leave_device(self) -> None:
+        """Fetch what has not been asked for yet, so that a GPU's memory is free."""
+        self._clusters, self._target = self._clusters.cpu(), self._target.cpu()
+        self._loss = self._loss.cpu()
+
     @functools.cached_property
     def labels(self) -> Labels:
         """Labels of this iteration, shape (..., Y, X): 1 to q, 0 at pixels that take no part."""

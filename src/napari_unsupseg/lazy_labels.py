@@ -1,0 +1,150 @@
+"""Labels of an image larger than memory, found where they are asked for."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from napari_unsupseg.images import ImageChannels, PreparedImage, prepare, prepare_crops
+from napari_unsupseg.lazy import Place, map_tiles, widen
+from napari_unsupseg.model_file import Model
+from napari_unsupseg.prediction import predict
+from napari_unsupseg.segments import label_dtype
+from napari_unsupseg.training import Labels
+
+__all__ = ["LazyLabels"]
+
+
+class LazyLabels:
+    """What a trained network finds in a dask array, any part of it at any time.
+
+    Parameters
+    ----------
+    channels : ImageChannels
+        Its values a dask array.
+    model : Model
+        The network.
+    precision : torch.dtype
+        Of the features.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the labels.
+    dtype : type
+        Of the labels.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+    prepared : PreparedImage
+        Crops from all over the image, whose intensities are brought to 0…1 as all others are.
+    """
+
+    def __init__(self, channels: ImageChannels, model: Model, precision: torch.dtype) -> None:
+        self._channels = channels
+        self._model = model
+        self._precision = precision
+        settings = model.settings
+        self.shape = channels.values.shape[1:]
+        self.dtype = label_dtype(settings.max_clusters)
+        self.spatial_ndim = model.spatial_ndim
+        self.prepared = prepare_crops(
+            channels, settings.intensity, model.spatial_ndim, settings.seed
+        )
+
+    def array(self) -> Any:
+        """Return all labels.
+
+        Returns
+        -------
+        dask array, shape (..., Y, X)
+            Nothing of it is computed yet.
+        """
+        return map_tiles(
+            self._channels.values,
+            self._label,
+            halo=self._model.halo,
+            spatial_ndim=self.spatial_ndim,
+            dtype=self.dtype,
+        )
+
+    def compute(self, place: Place, step: int = 1) -> Labels:
+        """Find the labels of a part of the image.
+
+        Parameters
+        ----------
+        place : tuple of slice
+            The part.
+        step : int
+            Along y and x, from one pixel to label to the next. The labels are those of the whole;
+            far fewer pixels are looked at than it has where the network sees less than a step.
+
+        Returns
+        -------
+        ndarray of unsigned integers, shape (..., y, x)
+            Labels of ``[place][..., ::step, ::step]``.
+        """
+        halo, values = self._model.halo, self._channels.values
+        # no further than the last pixel to label: a chunk less to read
+        ends = [along.start + (along.stop - along.start - 1) // step * step + 1 for along in place]
+        within = [slice(p.start, end) for p, end in zip(place[-2:], ends[-2:], strict=True)]
+        place = (*place[:-2], *within)
+        around = [0] * (len(place) - self.spatial_ndim) + [halo] * self.spatial_ndim
+        outer, inner = widen(place, around, self.shape)
+        part: Any = values[:, *outer]
+        part = part.compute(scheduler="sync")  # this thread is beside the window already
+        window = 2 * halo + 1
+        if self.spatial_ndim == 2 and step > window:
+            return self._sample(part, inner, step)
+        labels: Labels = self._label(part)[inner][..., ::step, ::step]
+        return labels
+
+    def _label(self, part: NDArray[np.generic]) -> Labels:
+        """Label a part of the image, channels first, as if it were all."""
+        if _is_empty(part):
+            return np.zeros(part.shape[1:], dtype=self.dtype)
+        return predict(self._model.network, self._prepare(part), precision=self._precision)
+
+    def _sample(self, part: NDArray[np.generic], inner: Place, step: int) -> Labels:
+        """Label every so manyth pixel: a mosaic of what the network sees of each, side by side."""
+        halo = self._model.halo
+        window = 2 * halo + 1
+        sampled = tuple(len(range(place.start, place.stop, step)) for place in inner[-2:])
+        if _is_empty(part):
+            return np.zeros((*part.shape[1:-2], *sampled), dtype=self.dtype)
+        prepared = self._prepare(part)
+        # what lies beyond the image is as invalid as a pixel without a value
+        missing = [
+            (halo - place.start, place.stop + halo - length)
+            for place, length in zip(inner[-2:], part.shape[-2:], strict=True)
+        ]
+        mosaics = [
+            _mosaic(np.pad(array, [*[(0, 0)] * (array.ndim - 2), *missing]), window, step)
+            for array in (prepared.values, prepared.valid)
+        ]
+        mosaic = dataclasses.replace(prepared, values=mosaics[0], valid=mosaics[1])
+        labels: Labels = predict(self._model.network, mosaic, precision=self._precision)
+        return labels[..., halo::window, halo::window]
+
+    def _prepare(self, part: NDArray[np.generic]) -> PreparedImage:
+        return prepare(
+            dataclasses.replace(self._channels, values=part),
+            None,
+            self._model.settings.intensity,
+            self.spatial_ndim,
+            self.prepared.limits,
+        )
+
+
+def _is_empty(part: NDArray[np.generic]) -> bool:
+    """Tell whether no pixel of a part, channels first, takes part."""
+    return part.dtype.kind == "f" and bool(np.isnan(part).any(axis=0).all())
+
+
+def _mosaic(array: NDArray[np.generic], window: int, step: int) -> NDArray[Any]:
+    """Put the windows of an array, one each step along its last two axes, side by side."""
+    windows = sliding_window_view(array, (window, window), axis=(-2, -1))[..., ::step, ::step, :, :]
+    rows, columns = windows.shape[-4:-2]
+    return windows.swapaxes(-3, -2).reshape(*array.shape[:-2], rows * window, columns * window)
