@@ -116,6 +116,59 @@ def test_what_is_hidden_is_shown_when_the_run_goes_on(qtbot, panel, clusters, la
     wait_until_ready(qtbot, panel)
 
 
+def test_what_is_painted_is_counted_and_measured(qtbot, clusters, layer):
+    first, second = (int(text(clusters, line, 0)) for line in (0, 1))
+    select(qtbot, clusters, 1)
+    layer.data_setitem(np.nonzero(layer.data == second), first)
+    n_painted = np.count_nonzero(layer.data == first)
+    qtbot.waitUntil(lambda: text(clusters, 0, 1).startswith(f"{n_painted:,} "), timeout=WAIT)
+    assert text(clusters, 1, 0) != str(second)
+    qtbot.waitUntil(lambda: len(layer.features) > 0, timeout=WAIT)
+    assert layer.features["area"].tolist()[0] == n_painted
+    layer.undo()
+    qtbot.waitUntil(lambda: text(clusters, 1, 0) == str(second), timeout=WAIT)
+
+
+def test_a_selection_outlives_a_stroke(qtbot, clusters, layer):
+    select(qtbot, clusters, 0, 1)
+    selected, before = clusters.selected, text(clusters, 2, 1)
+    layer.paint((10, 10), int(text(clusters, 2, 0)))
+    qtbot.waitUntil(lambda: text(clusters, 2, 1) != before, timeout=WAIT)
+    assert clusters.selected == selected
+
+
+def test_names_are_in_the_table_of_features(qtbot, viewer, clusters, layer):
+    qtbot.waitUntil(lambda: len(layer.features) > 0, timeout=WAIT)
+    labels = [int(text(clusters, line, 0)) for line in range(3)]
+    clusters.table.item(1, 2).setText("stroma")
+
+    def name_of(label):
+        if "name" not in layer.features:
+            return None
+        return layer.features.set_index("index")["name"][label]
+
+    assert name_of(labels[1]) == "stroma"
+    assert name_of(labels[0]) == ""
+    select(qtbot, clusters, 0, 1)
+    click(qtbot, clusters.merge_button)
+    qtbot.waitUntil(lambda: name_of(labels[0]) == "stroma", timeout=WAIT)
+    click(qtbot, clusters.undo_button)
+    qtbot.waitUntil(lambda: name_of(labels[1]) == "stroma", timeout=WAIT)
+    assert name_of(labels[0]) == ""
+    click(qtbot, clusters.undo_button)
+    qtbot.waitUntil(lambda: len(layer.features) > 0, timeout=WAIT)
+    assert "name" not in layer.features
+
+
+def test_named_clusters_are_not_lost_when_the_run_goes_on(qtbot, panel, viewer, clusters, layer):
+    clusters.table.item(0, 2).setText("stroma")
+    label = int(text(clusters, 0, 0))
+    click(qtbot, panel.continue_button)
+    wait_until_ready(qtbot, panel)
+    assert layer.metadata["napari-unsupseg"]["names"] == {label: "stroma"}
+    assert "tissue segmentation [1]" in viewer.layers
+
+
 def test_names_are_kept_with_the_layer(qtbot, clusters, layer):
     label = int(text(clusters, 1, 0))
     clusters.table.item(1, 2).setText("stroma")

@@ -31,11 +31,40 @@ def test_the_menus_open_the_panel(viewer, menu):
     assert isinstance(dock, SegmentationPanel)
 
 
-@pytest.mark.parametrize("key", ["tissue", "cell"])
-def test_sample_data_opens(viewer, key):
+@pytest.mark.parametrize(
+    ("key", "preset"),
+    [
+        ("tissue", "standard"),
+        ("cell", "paper-2020"),
+        ("retina", "standard"),
+        ("galaxies", "standard"),
+    ],
+)
+def test_sample_data_opens_with_the_preset_that_suits_it(viewer, key, preset):
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
     viewer.open_sample("napari-unsupseg", key)
     assert viewer.layers[0].name == key
-    assert viewer.layers[0].data.std() > 10
+    assert viewer.layers[0].data.std() > 5
+    assert panel.preset.value == preset
+
+
+def test_a_sample_leaves_settings_changed_by_hand(viewer):
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    panel.settings["iterations"].value = 7
+    viewer.open_sample("napari-unsupseg", "cell")
+    assert panel.settings["iterations"].value == 7
+    assert panel.settings["settle"].value == 0.02
+
+
+def test_the_preset_of_a_sample_goes_with_it(viewer, rgb):
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    viewer.open_sample("napari-unsupseg", "cell")
+    image = viewer.add_image(rgb)
+    panel.image.value = image
+    assert panel.preset.value == "standard"
+    panel.preset.value = "paper-2018"
+    panel.image.value = viewer.layers["cell"]
+    assert panel.preset.value == "paper-2018"
 
 
 def test_listing_the_commands_does_not_load_torch():

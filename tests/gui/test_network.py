@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import tifffile
+from imageio.v3 import imwrite
 from napari.layers import Labels
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
@@ -70,6 +72,35 @@ def test_a_network_needs_the_channels_it_was_trained_on(viewer, panel, qtbot, gr
     click(qtbot, panel.network.apply_button)
     qtbot.waitUntil(lambda: "image has 1 channels" in panel.status.value, timeout=WAIT)
     assert len(viewer.layers) == 1
+
+
+def test_a_network_is_applied_to_files(panel, qtbot, rgb, network, tmp_path, monkeypatch, notes):
+    files, folder = [tmp_path / name for name in ("a.png", "b.tif", "c.png")], tmp_path / "out"
+    imwrite(files[0], rgb)
+    imwrite(files[1], rgb[::-1])
+    files[2].write_text("no image")
+    chosen = files[:2]
+    monkeypatch.setattr(
+        QFileDialog, "getOpenFileNames", lambda *_, **__: ([str(path) for path in chosen], "")
+    )
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(folder))
+    panel.load_network(network)
+    qtbot.waitUntil(lambda: panel.network.files_button.enabled, timeout=WAIT)
+    click(qtbot, panel.network.files_button)
+    qtbot.waitUntil(
+        lambda: panel.status.value == f"2 files are labelled, in {folder}", timeout=WAIT
+    )
+    expected = Segmenter.load(network)
+    for name, image in (("a_labels.tif", rgb), ("b_labels.tif", rgb[::-1])):
+        np.testing.assert_array_equal(tifffile.imread(folder / name), expected.predict(image))
+    chosen.append(files[2])
+    click(qtbot, panel.network.files_button)
+    qtbot.waitUntil(lambda: panel.status.value.endswith("2 files are labelled"), timeout=WAIT)
+    assert panel.status.value.startswith(f"{files[2]}: ")
+    assert notes[-1].message == panel.status.value
+    chosen[:] = [files[0], tmp_path / "a.tif"]
+    click(qtbot, panel.network.files_button)
+    qtbot.waitUntil(lambda: "two of the images would have it" in notes[-1].message, timeout=WAIT)
 
 
 def drop(widget, path):

@@ -7,8 +7,7 @@ import numpy as np
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
-def test_the_python_examples_run_as_printed(make_napari_viewer, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)  # one of them writes a file
+def test_the_python_examples_run_as_printed(make_napari_viewer, monkeypatch):
     viewer = make_napari_viewer(show=True)
     monkeypatch.setattr(napari, "Viewer", lambda: viewer)
     names: dict = {}

@@ -30,6 +30,7 @@ def test_the_copied_script_makes_the_same_labels(viewer, panel, qtbot, rgb, tmp_
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
     panel.results.granularity.value = 0.3
+    panel.results.smallest.value = 12
     labels, segments = viewer.layers[-2], viewer.layers[-1]
     assert run_copied(qtbot, panel, tmp_path).tobytes() == labels.data.tobytes()
     found = run_copied(qtbot, panel, tmp_path, "segments")

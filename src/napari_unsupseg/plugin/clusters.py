@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,13 +13,22 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+from superqt.utils import QSignalDebouncer
 
 from napari_unsupseg.plugin.controls import row
+from napari_unsupseg.plugin.layers import show_names
 
 __all__ = ["ClusterList"]
 
 UNDONE = 20  # steps back at most
+COUNTED_AFTER = 150  # milliseconds after somebody has painted on the layer
 HEIGHT = 160  # pixels of the list
 SWATCH = 12
 NUMBER, AREA, NAME = range(3)  # columns
@@ -51,6 +61,7 @@ class ClusterList(Container[Widget]):
         self._on_change = on_change
         self._layer: napari.layers.Labels | None = None
         self._colormap: Any = None
+        self._areas: NDArray[np.intp] = np.zeros(1, dtype=np.intp)  # by label
         self._listed: list[int] = []  # of the lines
         self._names: dict[int, str] = {}
         self._hidden: frozenset[int] = frozenset()
@@ -71,6 +82,15 @@ class ClusterList(Container[Widget]):
         self.hide_button.changed.connect(self._hide)
         self.background_button.changed.connect(self._make_background)
         self.undo_button.changed.connect(self._undo)
+        self._painting = QSignalDebouncer(parent=self.native)
+        self._painting.setTimeout(COUNTED_AFTER)
+        self._painting.triggered.connect(self._count_again)
+
+    def order_tabs(self) -> None:
+        """Have Tab lead to the list before its buttons; Qt forgets it when a parent moves."""
+        buttons = self.merge_button, self.hide_button, self.background_button, self.undo_button
+        for one, next_one in itertools.pairwise([self.table, *(b.native for b in buttons)]):
+            QWidget.setTabOrder(one, next_one)
 
     def show_layer(self, layer: napari.layers.Labels) -> None:
         """List the labels of a layer.
@@ -81,6 +101,10 @@ class ClusterList(Container[Widget]):
             The layer, whose labels have all been replaced.
         """
         self.show_all()
+        if self._layer is not None:
+            self._layer.events.paint.disconnect(self._on_painted)
+            self._layer.events.set_data.disconnect(self._on_painted)
+        layer.events.paint.connect(self._on_painted)
         self._layer = layer
         self._names = {}
         self._changes.clear()
@@ -100,20 +124,49 @@ class ClusterList(Container[Widget]):
 
     def _fill(self) -> None:
         """Write the lines anew."""
-        assert self._layer is not None
-        areas = np.bincount(self._layer.data.ravel())
-        areas[0] = 0
-        labels = self._listed = np.flatnonzero(areas).tolist()
+        self._areas = self._count()
+        labels = self._listed = np.flatnonzero(self._areas).tolist()
         self.table.blockSignals(True)
         self.table.clearSelection()
         self.table.setRowCount(len(labels))
         for line, label in enumerate(labels):
-            area = f"{areas[label]:,} ({areas[label] / self._layer.data.size:.0%})"
             self.table.setItem(line, NUMBER, self._numbered(label))
-            self.table.setItem(line, AREA, _fixed(area))
+            self.table.setItem(line, AREA, _fixed(self._area(label)))
             self.table.setItem(line, NAME, QTableWidgetItem(self._names.get(label, "")))
         self.table.blockSignals(False)
         self._on_selected()
+
+    def _count(self) -> NDArray[np.intp]:
+        """Return the area of each label, but of none at 0."""
+        assert self._layer is not None
+        areas = np.bincount(self._layer.data.ravel())
+        areas[0] = 0
+        return areas
+
+    def _area(self, label: int) -> str:
+        assert self._layer is not None
+        return f"{self._areas[label]:,} ({self._areas[label] / self._layer.data.size:.0%})"
+
+    def _on_painted(self) -> None:
+        assert self._layer is not None
+        # what was painted may be taken back, which has no event of its own
+        self._layer.events.set_data.connect(self._on_painted)
+        self._painting.throttle()
+
+    def _count_again(self) -> None:
+        """Write what somebody has painted, and leave what else is in the lines."""
+        if self._layer is None or not self.enabled:
+            return
+        areas = self._count()
+        if np.array_equal(areas, self._areas):
+            return
+        if np.flatnonzero(areas).tolist() == self._listed:
+            self._areas = areas
+            for line, label in enumerate(self._listed):
+                self.table.setItem(line, AREA, _fixed(self._area(label)))
+        else:
+            self._fill()
+        self._on_change(self._layer)
 
     def _numbered(self, label: int) -> QTableWidgetItem:
         """Return the number of a label beside its colour, struck out if it is hidden."""
@@ -219,6 +272,7 @@ class ClusterList(Container[Widget]):
         assert self._layer is not None
         names = {label: name for label, name in self._names.items() if name}
         self._layer.metadata["napari-unsupseg"]["names"] = names
+        show_names(self._layer)
 
 
 def _colour(colormap: Any, label: int) -> tuple[float, ...]:
@@ -230,6 +284,7 @@ def _empty_table() -> QTableWidget:
     table = QTableWidget(0, 3)
     table.setHorizontalHeaderLabels(["cluster", "pixels", "name"])
     table.setAccessibleName("clusters")
+    table.setTabKeyNavigation(False)  # Tab leads out of it, arrows from line to line
     header, numbers = table.horizontalHeader(), table.verticalHeader()
     if header is not None and numbers is not None:  # as they are in every table
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

@@ -1,17 +1,27 @@
 """The panel's controls: one for each setting, folded away under plain headings."""
 
+import collections
 import decimal
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from magicgui.widgets import Container, PushButton, Widget, create_widget
-from magicgui.widgets.bases import ValueWidget
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QScrollArea
+from magicgui.widgets.bases import ButtonWidget, ValueWidget
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QWidget
 
 from napari_unsupseg.settings import Knob, knobs
 
-__all__ = ["HEADINGS", "Fold", "make_scrollable", "row", "setting_control", "under", "value_widget"]
+__all__ = [
+    "HEADINGS",
+    "Fold",
+    "make_accessible",
+    "make_scrollable",
+    "row",
+    "setting_control",
+    "under",
+    "value_widget",
+]
 
 # settings by the heading they lie under; those of no other are the network's
 HEADINGS = {
@@ -22,6 +32,12 @@ HEADINGS = {
     "Output": ("final_clusters", "min_size"),
 }
 CLOSED, OPEN = "▸", "▾"
+MENU_LETTERS = 4  # of an entry, that a menu shows at least
+# napari's own style does not show which control has the focus
+FOCUS = (
+    "QPushButton:focus, QCheckBox:focus, QComboBox:focus, QAbstractSpinBox:focus, "
+    "QSlider:focus {border: 1px solid palette(highlight)}"
+)
 
 
 class Fold(Container[Widget]):
@@ -38,9 +54,11 @@ class Fold(Container[Widget]):
     def __init__(self, heading: str, widgets: Sequence[Widget]) -> None:
         super().__init__(labels=False)
         self._text = heading
+        self._is_open = False
         self.heading = PushButton(text=f"{CLOSED} {heading}")
         self.heading.native.setFlat(True)
         self.heading.native.setStyleSheet("text-align: left")
+        self.heading.native.setAccessibleName(heading)  # without the sign
         self.content = Container[Widget](visible=False)
         self.content.extend(widgets)  # given at once their labels would differ in width
         self.extend([self.heading, self.content])
@@ -50,12 +68,12 @@ class Fold(Container[Widget]):
 
     def unfold(self) -> None:
         """Show what lies under the heading."""
-        if not self.content.visible:
+        if not self._is_open:
             self._toggle()
 
     def _toggle(self) -> None:
-        self.content.visible = not self.content.visible
-        self.heading.text = f"{OPEN if self.content.visible else CLOSED} {self._text}"
+        self.content.visible = self._is_open = not self._is_open
+        self.heading.text = f"{OPEN if self._is_open else CLOSED} {self._text}"
 
 
 def under(heading: str) -> list[str]:
@@ -96,7 +114,7 @@ def row(widgets: Iterable[Widget]) -> Container[Widget]:
 
 
 def make_scrollable(outer: Container[Widget], inner: Container[Widget]) -> None:
-    """Give a widget in another one a scroll bar when it is too high.
+    """Give a widget in another one a scroll bar when it is too high, and let it be narrow.
 
     Parameters
     ----------
@@ -109,9 +127,60 @@ def make_scrollable(outer: Container[Widget], inner: Container[Widget]) -> None:
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it follows the control that has the focus
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     outer.native.layout().replaceWidget(inner.native, area)
     area.setWidget(inner.native)
+    for menu in inner.native.findChildren(QComboBox):  # an entry may be wider than the dock
+        menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        menu.setMinimumContentsLength(MENU_LETTERS)
+
+
+def make_accessible(container: Container[Widget]) -> None:
+    """Have controls be named, in full and to screen readers, show the focus, and take Enter.
+
+    Parameters
+    ----------
+    container : Container
+        Whatever has the controls; those in others in it are meant too.
+    """
+    container.native.setStyleSheet(FOCUS)
+    container.native.installEventFilter(_Columns(container.native))
+    _describe(container)
+
+
+def _describe(container: Container[Widget]) -> None:
+    for widget in container:
+        if isinstance(widget, Container):
+            _describe(widget)
+        elif isinstance(widget, PushButton):
+            widget.native.setAutoDefault(True)
+        elif not isinstance(widget, ButtonWidget):  # the text of a button is its name
+            # what takes the focus may lie within, such as a slider beside its number
+            for native in (widget.native, *widget.native.findChildren(QWidget)):
+                native.setAccessibleName(widget.label)
+                native.setAccessibleDescription(widget.tooltip)
+
+
+class _Columns(QObject):
+    """Gives the labels of each column the width of the widest, as soon as its font is known.
+
+    magicgui measures them in another font than napari's: they would be clipped in a narrow dock.
+    """
+
+    def eventFilter(self, widget: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        if widget and event and event.type() in (QEvent.Type.Show, QEvent.Type.StyleChange):
+            columns = collections.defaultdict(list)
+            for label in widget.findChildren(QLabel):
+                row = label.parentWidget()
+                if row and not label.wordWrap():
+                    label.ensurePolished()
+                    columns[row.parentWidget()].append(label)
+            for labels in columns.values():
+                widest = max(label.sizeHint().width() for label in labels)
+                for label in labels:
+                    label.setMinimumWidth(widest)
+        return False
 
 
 def setting_control(name: str, knob: Knob) -> ValueWidget[Any]:

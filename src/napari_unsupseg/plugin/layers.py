@@ -1,6 +1,7 @@
 """Image layers in, Labels layers out: axes and transforms."""
 
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,19 +10,24 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.axes import CHANNELS, LEADING, SAMPLES, axes_from_channel, describe_axes
 from napari_unsupseg.images import split_channels
+from napari_unsupseg.lazy import crop_places, is_large
+from napari_unsupseg.plugin.pyramid import LabelPyramid
 from napari_unsupseg.segments import label_dtype, region_table
 
 if TYPE_CHECKING:
     from napari.layers import Image
+    from napari.layers import Labels as LabelsLayer
 
 __all__ = [
     "axes_choices",
     "blank_labels",
+    "blank_pyramid",
     "frames_of",
     "gathered",
     "labels_keywords",
     "layer_array",
     "region_features",
+    "show_names",
     "spread",
     "voxel_spacing",
 ]
@@ -50,9 +56,15 @@ def layer_array(layer: "Image") -> Any:
     Returns
     -------
     array_like
-        The layer's data.
+        The layer's data; a zarr array as a dask array.
     """
-    return layer.data[0] if layer.multiscale else layer.data
+    array = layer.data[0] if layer.multiscale else layer.data
+    zarr = sys.modules.get("zarr")  # who has such an array has loaded it
+    if zarr is not None and isinstance(array, zarr.Array):
+        import dask.array as da
+
+        return da.from_zarr(array)
+    return array
 
 
 def axes_choices(layer: "Image") -> list[tuple[str, str | None]]:
@@ -103,7 +115,7 @@ def _choice(shape: tuple[int, ...], axes: str) -> tuple[str, str]:
 
 
 def frames_of(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple[int, ...], int]:
-    """Return the size and number of the frames that a layer's image has.
+    """Return the size and number of the frames of a layer's image that are trained on.
 
     Parameters
     ----------
@@ -119,8 +131,12 @@ def frames_of(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple[int, 
     tuple of int, int
         Pixels along each axis of a frame, and how many frames there are.
     """
-    lengths = zip(axes, layer_array(layer).shape, strict=True)
+    array = layer_array(layer)
+    lengths = zip(axes, array.shape, strict=True)
     shape = tuple(length for axis, length in lengths if axis not in CHANNELS + SAMPLES)
+    if is_large(array):
+        crops = crop_places(shape, spatial_ndim, seed=0)
+        shape = (len(crops), *(along.stop - along.start for along in crops[0][-spatial_ndim:]))
     return shape[-spatial_ndim:], math.prod(shape[:-spatial_ndim])
 
 
@@ -205,6 +221,21 @@ def region_features(labels: Labels, layer: "Image", axes: str) -> dict[str, NDAr
     return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
 
 
+def show_names(layer: "LabelsLayer") -> None:
+    """Show the names that a layer's clusters were given in its table of features.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The layer of a run.
+    """
+    names = layer.metadata.get("napari-unsupseg", {}).get("names")
+    features = layer.features.drop(columns="name", errors="ignore")
+    if names and "index" in features:
+        features["name"] = [names.get(label, "") for label in features["index"]]
+    layer.features = features
+
+
 def spread(labels: Labels, layer: "Image", axes: str) -> Labels:
     """Give labels of an image the axes that their Labels layer has.
 
@@ -275,6 +306,35 @@ def blank_labels(layer: "Image", axes: str, max_clusters: int) -> Labels:
     if _channel_axis(layer, axes) == 0:
         shape = shape[1:]
     return np.zeros(shape, dtype=label_dtype(max_clusters))
+
+
+def blank_pyramid(layer: "Image", axes: str, max_clusters: int) -> LabelPyramid:
+    """Return the labels of a layer that is too large to be loaded, before the first iteration.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The image.
+    axes : str
+        One letter for each of its axes.
+    max_clusters : int
+        q, which decides the data type.
+
+    Returns
+    -------
+    LabelPyramid
+        Zeros, repeated along a channel axis as by `spread`.
+
+    Raises
+    ------
+    FileError
+        If a package is missing.
+    """
+    lengths = dict(zip(axes, layer_array(layer).shape, strict=True))
+    shape = tuple(n for axis, n in lengths.items() if axis not in CHANNELS + SAMPLES)
+    axis = _channel_axis(layer, axes)
+    channels = (axis, lengths[axes[axis]]) if axis else None
+    return LabelPyramid(shape, label_dtype(max_clusters), channels)
 
 
 def _channel_axis(layer: "Image", axes: str) -> int | None:

@@ -1,7 +1,9 @@
-"""The trained network: kept in a file, read from one, and applied to the chosen image."""
+"""The trained network: kept in a file, read from one, applied to the chosen image or to files."""
 
+import hashlib
 import logging
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,16 @@ from napari.utils.notifications import show_error
 from numpy.typing import ArrayLike, NDArray
 from qtpy.QtWidgets import QFileDialog
 
-from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.errors import FileError, UnsupsegError
+from napari_unsupseg.lazy import is_large
 from napari_unsupseg.plugin.controls import row
 from napari_unsupseg.plugin.worker import guarded
 
 if TYPE_CHECKING:
+    from napari_unsupseg.lazy_labels import LazyLabels
     from napari_unsupseg.segmenter import Segmenter
+
+    Found = NDArray[np.unsignedinteger] | LazyLabels
 
 __all__ = ["SUFFIX", "TrainedNetwork"]
 
@@ -53,11 +59,17 @@ class TrainedNetwork(Container[Widget]):
         self.apply_button = PushButton(
             text="Apply", tooltip="Find its clusters in the image chosen above, into a new layer."
         )
+        self.files_button = PushButton(
+            text="Apply to files…",
+            tooltip="Find its clusters in image files; their labels go to a folder.",
+        )
         self.extend([self.about, row([self.save_button, self.load_button, self.apply_button])])
+        self.append(self.files_button)
         self._is_gone = False
         self.native.destroyed.connect(self._on_gone)
         self.save_button.changed.connect(self._ask_where_to_save)
         self.load_button.changed.connect(self._ask_what_to_load)
+        self.files_button.changed.connect(self._ask_which_files)
 
     def offer(self, segmenter: "Segmenter", name: str = "of the last run") -> None:
         """Take over a trained network.
@@ -85,6 +97,7 @@ class TrainedNetwork(Container[Widget]):
         is_free = allowed and not self.is_busy
         self.load_button.enabled = is_free
         self.save_button.enabled = is_free and self.segmenter is not None
+        self.files_button.enabled = is_free and self.segmenter is not None
         self.apply_button.enabled = is_free and self.segmenter is not None and has_image
 
     def load(self, path: Path) -> None:
@@ -102,9 +115,7 @@ class TrainedNetwork(Container[Widget]):
 
         self._work(f"loading {path.name}…", take, _load, path)
 
-    def apply(
-        self, image: ArrayLike, axes: str, show: Callable[[NDArray[np.unsignedinteger]], None]
-    ) -> None:
+    def apply(self, image: ArrayLike, axes: str, show: Callable[["Found"], None]) -> None:
         """Find the network's clusters in an image.
 
         Parameters
@@ -114,7 +125,7 @@ class TrainedNetwork(Container[Widget]):
         axes : str
             As in `Segmenter.predict`.
         show : callable
-            Given the labels.
+            Given the labels; of an image that is too large to be loaded, what finds them.
         """
         if self.segmenter is not None:
             self._work("applying the network…", show, _predict, self.segmenter, image, axes)
@@ -136,6 +147,27 @@ class TrainedNetwork(Container[Widget]):
                 path,
             )
 
+    def apply_to_files(self, images: Sequence[Path], folder: Path) -> None:
+        """Find the network's clusters in image files.
+
+        Parameters
+        ----------
+        images : sequence of Path
+            The files.
+        folder : Path
+            Where their labels go; files that are there already stay as they are.
+        """
+        if self.segmenter is not None:
+            n_files = f"{len(images)} files" if len(images) > 1 else images[0].name
+            self._work(
+                f"applying the network to {n_files}…",
+                lambda sentence: self._say(f"{sentence}, in {folder}"),
+                _apply_to_files,
+                self.segmenter,
+                images,
+                folder,
+            )
+
     def _ask_where_to_save(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(
             self.native, "Save the network", f"network{SUFFIX}", FILTER
@@ -147,6 +179,13 @@ class TrainedNetwork(Container[Widget]):
         chosen, _ = QFileDialog.getOpenFileName(self.native, "Load a network", "", FILTER)
         if chosen:
             self.load(Path(chosen))
+
+    def _ask_which_files(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileNames(self.native, "Images to apply the network to")
+        if chosen:
+            folder = QFileDialog.getExistingDirectory(self.native, "Folder for their labels")
+            if folder:
+                self.apply_to_files([Path(path) for path in chosen], Path(folder))
 
     def _work(
         self,
@@ -193,5 +232,49 @@ def _load(path: Path) -> "Segmenter":
     return Segmenter.load(path)
 
 
-def _predict(segmenter: "Segmenter", image: ArrayLike, axes: str) -> NDArray[np.unsignedinteger]:
+def _predict(segmenter: "Segmenter", image: ArrayLike, axes: str) -> "Found":
+    if is_large(image):
+        return segmenter.lazy_labels(image, axes=axes)
     return np.asarray(segmenter.predict(image, axes=axes))  # of a dask array they are one
+
+
+def _apply_to_files(segmenter: "Segmenter", images: Sequence[Path], folder: Path) -> str:
+    """Label files one by one as the command line does; say how many, or raise what failed."""
+    reports = list(_label_files(segmenter, images, folder))
+    failures = [report["error"] for report in reports if "error" in report]
+    n_done = len(reports) - len(failures)
+    sentence = "1 file is labelled" if n_done == 1 else f"{n_done} files are labelled"
+    if failures:
+        raise FileError("; ".join([*failures, sentence]))
+    return sentence
+
+
+def _label_files(
+    segmenter: "Segmenter", images: Sequence[Path], folder: Path
+) -> Iterator[dict[str, Any]]:
+    from napari_unsupseg.batch import attempt
+    from napari_unsupseg.jobs import Job, Options
+    from napari_unsupseg.model_file import read_model
+    from napari_unsupseg.sources import labels_name
+
+    jobs = [Job(image, folder / labels_name(image)) for image in images]
+    names = [job.labels.name for job in jobs]
+    for name in names:
+        if names.count(name) > 1:
+            raise FileError(f"{name}: two of the images would have it; choose one of them")
+    with tempfile.TemporaryDirectory() as place:
+        written = Path(place) / f"network{SUFFIX}"
+        segmenter.save(written)
+        # by its content: labels of another network are not taken for this one's
+        digest = hashlib.sha256(written.read_bytes()).hexdigest()[:16]
+        network = written.rename(written.with_name(f"{digest}{SUFFIX}"))
+        model = read_model(network)
+        options = Options(
+            settings=model.settings,
+            device=str(segmenter.device),
+            spatial_ndim=model.spatial_ndim,
+            known=network,
+            is_applied=True,
+        )
+        for job in jobs:
+            yield attempt(job, options)

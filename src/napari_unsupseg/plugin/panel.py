@@ -1,5 +1,6 @@
 """The panel: an Image layer, a preset, Run; all else is folded away."""
 
+import atexit
 import dataclasses
 import logging
 from pathlib import Path
@@ -18,17 +19,18 @@ from magicgui.widgets import (
     Widget,
 )
 from magicgui.widgets.bases import ValueWidget
-from napari.qt.threading import create_worker
+from napari.qt.threading import WorkerBase, create_worker
 from napari.utils.notifications import show_error, show_warning
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.errors import ImageError, UnsupsegError
 from napari_unsupseg.lazy import is_large
 from napari_unsupseg.plugin.controls import (
     HEADINGS,
     Fold,
+    make_accessible,
     make_scrollable,
     row,
     setting_control,
@@ -38,6 +40,7 @@ from napari_unsupseg.plugin.controls import (
 from napari_unsupseg.plugin.layers import (
     axes_choices,
     blank_labels,
+    blank_pyramid,
     frames_of,
     labels_keywords,
     layer_array,
@@ -45,8 +48,11 @@ from napari_unsupseg.plugin.layers import (
     voxel_spacing,
 )
 from napari_unsupseg.plugin.network import TrainedNetwork
+from napari_unsupseg.plugin.plot import Course, CoursePlot
 from napari_unsupseg.plugin.progress import progress_text, slow_notice
+from napari_unsupseg.plugin.region import REGIONS, WHOLE, find_region
 from napari_unsupseg.plugin.results import EndedRun, Results, Shown
+from napari_unsupseg.plugin.sight import LabelsOnSight
 from napari_unsupseg.plugin.strokes import StrokesButton
 from napari_unsupseg.plugin.worker import Control, Outcome, Request, Update, preload, run
 from napari_unsupseg.presets import PRESETS
@@ -55,14 +61,25 @@ from napari_unsupseg.settings import Settings, knobs
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_unsupseg.lazy_labels import LazyLabels
+    from napari_unsupseg.plugin.pyramid import LabelPyramid
+
 __all__ = ["SegmentationPanel"]
 
 logger = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 CUSTOM = "custom"
+DEFAULT_PRESET = next(iter(PRESETS))
 HISTORY_MEGABYTES = 200
+LARGE_NOTICE = (
+    "This image is too large to be loaded: the network trains on crops of it, or on what you "
+    "choose under train on, and labels are then made where you look."
+)
 LOADED_MS = 100  # from one look whether PyTorch is loaded to the next
+
+# napari does so when its application quits, which that of a script may never do
+atexit.register(WorkerBase.await_workers)
 
 
 @dataclasses.dataclass(eq=False)
@@ -73,7 +90,14 @@ class ActiveRun:
     image: napari.layers.Image
     labels: napari.layers.Labels
     control: Control
+    course: Course
     starts_over: bool = False
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there are no labels yet."""
+        pyramid = self.request.pyramid
+        return not self.labels.data.any() if pyramid is None else pyramid.is_blank
 
 
 class SegmentationPanel(Container[Widget]):
@@ -89,6 +113,8 @@ class SegmentationPanel(Container[Widget]):
         super().__init__(labels=False)
         self._viewer = viewer
         self._active: ActiveRun | None = None
+        self._suited = DEFAULT_PRESET  # what the image at hand, or the one before it, asks for
+        self._sights: dict[napari.layers.Labels, LabelsOnSight] = {}
         self.image = value_widget(annotation=napari.layers.Image, name="image", label="image")
         self.axes = ComboBox(
             label="axes",
@@ -98,6 +124,11 @@ class SegmentationPanel(Container[Widget]):
         self.volumes = CheckBox(
             text="as volumes",
             tooltip="Use a network that sees volumes, of the axes z, y and x, in place of planes.",
+        )
+        self.region = ComboBox(
+            label="train on",
+            choices=REGIONS,
+            tooltip="Where the network trains; its clusters are then found in all of the image.",
         )
         self.preset = ComboBox(
             label="preset",
@@ -135,10 +166,11 @@ class SegmentationPanel(Container[Widget]):
             tooltip="Begin anew in the same layer, with the settings as they are now.",
         )
         self.strokes_button = StrokesButton(viewer, self._on_drawn)
-        self.progress = ProgressBar(visible=False)
+        self.progress = ProgressBar(label="progress", visible=False)
         self.status = _sentence()
         self.notice = _sentence()
         self.notice.visible = False
+        self.plot = CoursePlot(viewer)
         self.results = Results(viewer, self._say)
         self.network = TrainedNetwork(self._say, self._show_buttons)
         self._lay_out()
@@ -150,7 +182,7 @@ class SegmentationPanel(Container[Widget]):
 
     def _lay_out(self) -> None:
         top = Container[Widget]()
-        top.extend([self.image, self.axes, self.volumes, self.preset])
+        top.extend([self.image, self.axes, self.volumes, self.region, self.preset])
         top.margins = (0, 0, 0, 0)
         beside: dict[str, list[Widget]] = {
             "Device": [self.device],
@@ -164,6 +196,9 @@ class SegmentationPanel(Container[Widget]):
             for heading in HEADINGS
         }
         self.folds["Trained network"] = Fold("Trained network", [self.network])
+        self.plot_fold = Fold("Clusters and loss", [self.plot])
+        self.plot_fold.unfold()
+        self.plot_fold.visible = False
         body = Container[Widget](
             widgets=[
                 top,
@@ -174,6 +209,7 @@ class SegmentationPanel(Container[Widget]):
                 self.status,
                 self.notice,
                 self.results,
+                self.plot_fold,
                 *self.folds.values(),
             ],
             labels=False,
@@ -182,11 +218,14 @@ class SegmentationPanel(Container[Widget]):
         self.margins = (0, 0, 0, 0)
         body.native.layout().addStretch()
         make_scrollable(self, body)
+        make_accessible(body)
+        self.results.clusters.order_tabs()
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_image_changed)
         self.axes.changed.connect(self._on_axes_changed)
         self.volumes.changed.connect(self._show_notice)
+        self.region.changed.connect(self._show_notice)
         self.device.changed.connect(self._show_notice)
         self.preset.changed.connect(self._on_preset_changed)
         for control in self.settings.values():
@@ -208,8 +247,7 @@ class SegmentationPanel(Container[Widget]):
         image = self.image.value
         request = self._resolve(image)
         if request is not None:
-            blank = blank_labels(image, request.axes, request.settings.max_clusters)
-            self._begin(request, image, self._add_layer(image, request.axes, blank))
+            self._begin(request, image, self._add_blank(image, request))
 
     def pause(self) -> None:
         """Have the run wait after the iteration under way, or go on."""
@@ -234,8 +272,13 @@ class SegmentationPanel(Container[Widget]):
         ended = self.results.ended
         if ended is not None:
             strokes = self.strokes_button.drawn(ended.image, ended.request.axes)
-            request = dataclasses.replace(ended.request, earlier=ended.outcome, strokes=strokes)
-            self._begin(request, ended.image, self._layer_of(ended))
+            request = dataclasses.replace(
+                ended.request,
+                earlier=ended.outcome,
+                strokes=strokes,
+                pyramid=self._pyramid(ended.image, ended.request.axes, ended.request.settings),
+            )
+            self._begin(request, ended.image, self._layer_of(ended, request))
 
     def start_over(self) -> None:
         """Begin anew in the layer of the run, or of the last one."""
@@ -246,13 +289,19 @@ class SegmentationPanel(Container[Widget]):
         ended = self.results.ended
         request = self._resolve(self.image.value)
         if ended is not None and request is not None:
-            self._begin(request, ended.image, self._layer_of(ended))
+            self._begin(request, ended.image, self._layer_of(ended, request))
 
     def draw_strokes(self) -> None:
         """Make a layer for strokes on the chosen image, or go back to it."""
-        image, axes = self.image.value, self.axes.value
+        image = self.image.value
+        axes = self._known_axes(image)
         if axes is None:
-            show_error(f"{image.name} has {image.ndim} axes: choose what they are under axes")
+            return
+        if is_large(layer_array(image)):
+            show_error(
+                f"{image.name} is too large to be loaded, which strokes need: crop it, draw on "
+                "that, and apply the network to all"
+            )
             return
         self.strokes_button.draw(image, axes)
         if self._active is None:
@@ -277,29 +326,46 @@ class SegmentationPanel(Container[Widget]):
 
     def apply(self) -> None:
         """Find the clusters of the network at hand in the chosen image, into a new layer."""
-        image = self.image.value
-        request = self._resolve(image)
-        if request is None:
+        image, segmenter = self.image.value, self.network.segmenter
+        axes = self._known_axes(image)
+        if axes is None or segmenter is None:
+            return
+        try:
+            pyramid = self._pyramid(image, axes, segmenter.settings)
+        except UnsupsegError as error:
+            show_error(str(error))
             return
 
-        def show(labels: NDArray[np.unsignedinteger]) -> None:
-            data = spread(labels, image, request.axes)
-            layer = self._add_layer(image, request.axes, data)
-            segmenter = self.network.segmenter
-            layer.metadata["napari-unsupseg"] = segmenter.record() if segmenter else {}
-            n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
-            self._say(f"{n_clusters} clusters of the trained network in {image.name}")
+        def show(found: "NDArray[np.unsignedinteger] | LazyLabels") -> None:
+            if isinstance(found, np.ndarray):
+                layer = self._add_layer(image, axes, spread(found, image, axes))
+                n_clusters = np.count_nonzero(np.bincount(found.ravel())[1:])
+                self._say(f"{n_clusters} clusters of the trained network in {image.name}")
+            else:
+                assert pyramid is not None
+                layer = self._add_layer(image, axes, pyramid.levels)
+                self._watch(layer, pyramid, found)
+            layer.metadata["napari-unsupseg"] = segmenter.record()
 
-        self.network.apply(request.image, request.axes, show)
+        self.network.apply(layer_array(image), axes, show)
 
     def _begin(
         self, request: Request, image: napari.layers.Image, labels: napari.layers.Labels
     ) -> None:
         """Run, and show it in a layer."""
+        if request.pyramid is not None:
+            if labels in self._sights:
+                self._sights.pop(labels).end()
+            labels.data = request.pyramid.levels
         labels.editable = False  # strokes would be lost at the next update
         if not self.strokes_button.is_active():
             self._viewer.layers.selection.active = image
-        self._active = ActiveRun(request, image, labels, Control())
+        ended = self.results.ended if request.earlier else None
+        self._active = ActiveRun(
+            request, image, labels, Control(), ended.course if ended else Course()
+        )
+        self.plot.begin(self._active.course)
+        self.plot_fold.visible = True
         self.progress.value = 0
         self.progress.visible = True
         self.status.value = "loading PyTorch…" if self._loading.is_alive() else "starting…"
@@ -316,8 +382,18 @@ class SegmentationPanel(Container[Widget]):
             },
         )
 
+    def _add_blank(self, image: napari.layers.Image, request: Request) -> napari.layers.Labels:
+        """Add the layer of a run before its first iteration."""
+        if request.pyramid is not None:
+            return self._add_layer(image, request.axes, request.pyramid.levels)
+        blank = blank_labels(image, request.axes, request.settings.max_clusters)
+        return self._add_layer(image, request.axes, blank)
+
     def _add_layer(
-        self, image: napari.layers.Image, axes: str, labels: NDArray[np.unsignedinteger]
+        self,
+        image: napari.layers.Image,
+        axes: str,
+        labels: NDArray[np.unsignedinteger] | list[Any],
     ) -> napari.layers.Labels:
         selection = self._viewer.layers.selection
         drawn_on = selection.active if self.strokes_button.is_active() else None
@@ -328,35 +404,71 @@ class SegmentationPanel(Container[Widget]):
             selection.active = drawn_on
         return layer
 
-    def _layer_of(self, ended: EndedRun) -> napari.layers.Labels:
-        """Return the layer of a run, or a new one if it is gone or was painted on."""
+    def _layer_of(self, ended: EndedRun, request: Request) -> napari.layers.Labels:
+        """Return the layer of a run for another, or a new one if it is gone or was painted on."""
         shown = ended.clusters
         if shown.layer in self._viewer.layers and not shown.was_edited:
             return shown.layer
+        if shown.data is None:
+            return self._add_blank(ended.image, request)
         return self._add_layer(ended.image, ended.request.axes, shown.data)
 
     def _resolve(self, image: napari.layers.Image) -> Request | None:
         """Freeze what the widgets say, before the run leaves this thread; None if it cannot be."""
-        if self.axes.value is None:
-            show_error(f"{image.name} has {image.ndim} axes: choose what they are under axes")
+        axes = self._known_axes(image)
+        if axes is None:
             return None
-        if is_large(layer_array(image)):
-            show_error(
-                f"{image.name} is too large to be loaded: crop it or take a smaller level; the "
-                "command line takes it as it is, napari-unsupseg segment IMAGE -o LABELS.ome.zarr"
-            )
+        settings = self._chosen_settings()
+        try:
+            region = find_region(self._viewer, image, axes, self.region.value)
+            pyramid = self._pyramid(image, axes, settings)
+        except UnsupsegError as error:
+            show_error(str(error))
             return None
         return Request(
             image=layer_array(image),
-            axes=self.axes.value,
+            axes=axes,
             spatial_ndim=self._spatial_ndim,
-            spacing=voxel_spacing(image, self.axes.value) if self._spatial_ndim == 3 else None,
-            settings=self._chosen_settings(),
+            spacing=voxel_spacing(image, axes) if self._spatial_ndim == 3 else None,
+            settings=settings,
             device=self.device.value,
             update_every=self.update_every.value,
             history_bytes=self.history_memory.value * 10**6,
-            strokes=self.strokes_button.drawn(image, self.axes.value),
+            strokes=self.strokes_button.drawn(image, axes),
+            region=region,
+            pyramid=pyramid,
         )
+
+    def _known_axes(self, image: napari.layers.Image) -> str | None:
+        """Return what the axes of an image are, or ask."""
+        axes: str | None = self.axes.value
+        if axes is None:
+            show_error(f"{image.name} has {image.ndim} axes: choose what they are under axes")
+        return axes
+
+    def _pyramid(
+        self, image: napari.layers.Image, axes: str, settings: Settings
+    ) -> "LabelPyramid | None":
+        """Return a place for the labels of an image that is too large to be loaded."""
+        if not is_large(layer_array(image)):
+            return None
+        if settings.min_size > 1:
+            raise ImageError(
+                f"{image.name} is too large to be loaded, which min size above 1 needs: set it to "
+                "1, or crop the image"
+            )
+        return blank_pyramid(image, axes, settings.max_clusters)
+
+    def _watch(
+        self, layer: napari.layers.Labels, pyramid: "LabelPyramid", labels: "LazyLabels"
+    ) -> None:
+        """Have a layer show the labels of a large image where they are looked at."""
+
+        def say(sentence: str) -> None:
+            if self._active is None:
+                self._say(sentence)
+
+        self._sights[layer] = LabelsOnSight(self._viewer, layer, pyramid, labels, say, self.native)
 
     @property
     def _spatial_ndim(self) -> int:
@@ -385,8 +497,12 @@ class SegmentationPanel(Container[Widget]):
             return
         self.progress.max = update.n_iterations
         self.progress.value = update.iteration
+        self.plot.add(update)
         if update.labels is not None:
-            active.labels.data = spread(update.labels, active.image, active.request.axes)
+            if active.request.pyramid is not None:  # they are in it
+                active.labels.refresh(extent=False)
+            else:
+                active.labels.data = spread(update.labels, active.image, active.request.axes)
             # behind what napari has just been asked to draw
             QTimer.singleShot(0, active.control.showed)
         if update.is_over:
@@ -400,7 +516,7 @@ class SegmentationPanel(Container[Widget]):
             return
         if outcome is not None:
             self._keep(active, outcome)
-        elif not active.labels.data.any():
+        elif active.is_blank:
             self._remove(active.labels)
             self.status.value = "stopped before there were labels"
         self._show_buttons()
@@ -411,15 +527,23 @@ class SegmentationPanel(Container[Widget]):
         """Offer what a run has left behind."""
         record = outcome.record
         active.labels.metadata["napari-unsupseg"] = record
-        shown = Shown(active.labels, active.labels.data.copy())
+        is_array = outcome.on_demand is None
+        shown = Shown(active.labels, active.labels.data.copy() if is_array else None)
         earlier = self.results.ended if active.request.earlier else None
         segments = earlier.segments if earlier else None
         self.network.offer(outcome.segmenter)
-        self.results.show_run(EndedRun(active.image, active.request, outcome, shown, segments))
+        self.results.show_run(
+            EndedRun(active.image, active.request, outcome, shown, active.course, segments)
+        )
         self.status.value = (
             f"{record['clusters']} clusters after {record['iterations']} iterations "
             f"in {record['precision']}"
         )
+        if outcome.on_demand is not None:
+            settings = active.request.settings
+            pyramid = blank_pyramid(active.image, active.request.axes, settings.max_clusters)
+            active.labels.data = pyramid.levels  # without the labels of crops
+            self._watch(active.labels, pyramid, outcome.on_demand)
 
     def _start_again(self, active: ActiveRun) -> None:
         """Begin anew in the layer of a run that was stopped for it."""
@@ -428,8 +552,7 @@ class SegmentationPanel(Container[Widget]):
             return
         labels = active.labels
         if labels not in self._viewer.layers:
-            blank = blank_labels(active.image, request.axes, request.settings.max_clusters)
-            labels = self._add_layer(active.image, request.axes, blank)
+            labels = self._add_blank(active.image, request)
         self._begin(request, active.image, labels)
 
     def _on_warned(self, warning: tuple[Any, ...]) -> None:
@@ -442,7 +565,7 @@ class SegmentationPanel(Container[Widget]):
         active = self._finish()
         if active is None:
             return
-        if not active.labels.data.any():
+        if active.is_blank:
             self._remove(active.labels)
         self.status.value = str(error)
         self._show_buttons()
@@ -451,7 +574,7 @@ class SegmentationPanel(Container[Widget]):
         """Return the run that has come to its end, if anybody still waits for it."""
         active, self._active = self._active, None
         if active is not None:
-            active.labels.editable = True
+            active.labels.editable = not active.labels.multiscale
             self.progress.visible = False
         return active
 
@@ -463,6 +586,8 @@ class SegmentationPanel(Container[Widget]):
         if self._active and event.value in (self._active.labels, self._active.image):
             self._active.starts_over = False
             self.stop()
+        if event.value in self._sights:
+            self._sights.pop(event.value).end()
         self._show_buttons()
 
     def _on_parent_changed(self) -> None:
@@ -475,7 +600,9 @@ class SegmentationPanel(Container[Widget]):
         active, self._active = self._active, None
         if active is not None:
             active.control.stop()
-            active.labels.editable = True
+            active.labels.editable = not active.labels.multiscale
+        for sight in self._sights.values():
+            sight.end()
 
     def _axes_choices(self, _widget: object) -> list[tuple[str, str | None]]:
         layer = self.image.value
@@ -485,6 +612,11 @@ class SegmentationPanel(Container[Widget]):
         self.axes.reset_choices()
         layer = self.image.value
         self.axes.visible = layer is not None and layer.ndim > 2
+        named = layer.metadata.get("napari-unsupseg", {}) if layer is not None else {}
+        suits = named.get("preset", DEFAULT_PRESET)
+        if self.preset.value == self._suited:  # another was chosen by hand
+            self.preset.value = suits
+        self._suited = suits
         self._on_axes_changed()
         self._show_buttons()
 
@@ -499,7 +631,10 @@ class SegmentationPanel(Container[Widget]):
 
     def _show_notice(self) -> None:
         """Say beforehand if a run would be slow; PyTorch knows where it would run."""
-        self.notice.value = "" if self._loading.is_alive() else self._slow_notice()
+        sentences = [] if self._loading.is_alive() else [self._slow_notice()]
+        if self.image.value is not None and is_large(layer_array(self.image.value)):
+            sentences.insert(0, LARGE_NOTICE)
+        self.notice.value = " ".join(filter(None, sentences))
         self.notice.visible = bool(self.notice.value)
 
     def _slow_notice(self) -> str:
@@ -508,7 +643,8 @@ class SegmentationPanel(Container[Widget]):
         from napari_unsupseg.devices import available_devices
 
         has_accelerator = available_devices()[0] != "cpu"
-        if self.axes.value is None or (self.device.value != "cpu" and has_accelerator):
+        is_part = self.region.value != WHOLE
+        if self.axes.value is None or is_part or (self.device.value != "cpu" and has_accelerator):
             return ""
         frame_shape, n_frames = frames_of(self.image.value, self.axes.value, self._spatial_ndim)
         return slow_notice(frame_shape, n_frames, self._chosen_settings(), torch.get_num_threads())

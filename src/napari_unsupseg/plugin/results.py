@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import napari.layers
 import numpy as np
-from magicgui.widgets import Container, FloatSlider, PushButton, Slider, Widget
+from magicgui.widgets import Container, FloatSlider, PushButton, Slider, SpinBox, Widget
 from napari.qt.threading import create_worker
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication
@@ -14,7 +14,14 @@ from superqt.utils import QSignalDebouncer
 
 from napari_unsupseg.plugin.clusters import ClusterList
 from napari_unsupseg.plugin.controls import Fold
-from napari_unsupseg.plugin.layers import gathered, labels_keywords, region_features, spread
+from napari_unsupseg.plugin.layers import (
+    gathered,
+    labels_keywords,
+    region_features,
+    show_names,
+    spread,
+)
+from napari_unsupseg.plugin.plot import Course
 from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.worker import Outcome, Request
 
@@ -30,15 +37,18 @@ Labels = NDArray[np.unsignedinteger]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shown:
-    """A layer, and what was put into it."""
+    """A layer, and what was put into it; None if nobody can paint on it."""
 
     layer: napari.layers.Labels
-    data: Labels
+    data: Labels | None
 
     @property
     def was_edited(self) -> bool:
-        """Whether somebody has painted on the layer since."""
-        return not np.array_equal(self.layer.data, self.data)
+        """Whether somebody has painted on the layer since, or named its clusters."""
+        is_named = bool(self.layer.metadata.get("napari-unsupseg", {}).get("names"))
+        return is_named or (
+            self.data is not None and not np.array_equal(self.layer.data, self.data)
+        )
 
 
 @dataclasses.dataclass(eq=False)
@@ -49,7 +59,13 @@ class EndedRun:
     request: Request
     outcome: Outcome
     clusters: Shown
+    course: Course
     segments: Shown | None = None
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether the image could be loaded, which segments, history and areas need."""
+        return self.outcome.hierarchy is not None
 
 
 class Results(Container[Widget]):
@@ -79,6 +95,14 @@ class Results(Container[Widget]):
             enabled=False,
             tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one).",
         )
+        self.smallest = SpinBox(
+            label="smallest",
+            value=0,
+            min=0,
+            max=1_000_000,
+            enabled=False,
+            tooltip="Pixels of the smallest segment; smaller ones join what they resemble most.",
+        )
         self.history = Slider(
             label="history",
             min=0,
@@ -94,13 +118,14 @@ class Results(Container[Widget]):
         self.clusters = ClusterList(self._on_clusters_changed)
         self.clusters_fold = Fold("Clusters", [self.clusters])
         sliders = Container[Widget]()
-        sliders.extend([self.granularity, self.history])
+        sliders.extend([self.granularity, self.smallest, self.history])
         sliders.margins = (0, 0, 0, 0)
         self.extend([sliders, self.copy_button, self.clusters_fold])
         self._resting = QSignalDebouncer(parent=self.native)
         self._resting.setTimeout(MEASURED_AFTER)
         self._resting.triggered.connect(self._measure)
-        self.granularity.changed.connect(self._on_granularity_changed)
+        self.granularity.changed.connect(self._show_segments)
+        self.smallest.changed.connect(self._show_segments)
         self.history.changed.connect(self._on_history_changed)
         self.copy_button.changed.connect(self._copy)
 
@@ -113,6 +138,10 @@ class Results(Container[Widget]):
             The run.
         """
         self.ended = ended
+        self.clusters_fold.visible = ended.has_segments
+        if not ended.has_segments:
+            self._to_measure = None
+            return
         self._measure_soon(ended.clusters.layer, ended.outcome.history.labels(-1))
         self.clusters.show_layer(ended.clusters.layer)
         last = len(ended.outcome.history.iterations) - 1
@@ -130,20 +159,31 @@ class Results(Container[Widget]):
         """
         self.visible = self.ended is not None
         ended = self.ended if allowed else None
-        self.clusters.enabled = ended is not None
+        has_segments = ended is not None and ended.has_segments
+        self.clusters.enabled = has_segments
         if not allowed:
             self.clusters.show_all()
-        self.granularity.enabled = self.copy_button.enabled = ended is not None
-        self.history.enabled = ended is not None and len(ended.outcome.history.iterations) > 1
+        self.copy_button.enabled = ended is not None
+        self.granularity.enabled = self.smallest.enabled = has_segments
+        n_pictures = len(ended.outcome.history.iterations) if ended is not None else 0
+        self.history.enabled = has_segments and n_pictures > 1
 
-    def _on_granularity_changed(self, level: float) -> None:
+    @property
+    def _cut(self) -> dict[str, Any]:
+        """How the sliders cut the hierarchy, as keywords."""
+        cut: dict[str, Any] = {"level": self.granularity.value}
+        return cut | {"min_size": self.smallest.value} if self.smallest.value else cut
+
+    def _show_segments(self) -> None:
         """Show the segments of the last run."""
         ended = self.ended
-        if ended is None:
+        if ended is None or ended.outcome.hierarchy is None:
             return
+        how = self._cut
         # one data type for all cuts, so that napari need not build the layer anew
-        cut = ended.outcome.hierarchy.cut(level=level).astype(np.uint16)
-        ended.segments = self._put(ended, ended.segments, cut, "segments", {"granularity": level})
+        cut = ended.outcome.hierarchy.cut(**how).astype(np.uint16)
+        how["granularity"] = how.pop("level")
+        ended.segments = self._put(ended, ended.segments, cut, "segments", how)
         n_segments = int(cut.max())
         self._say("1 segment" if n_segments == 1 else f"{n_segments} segments")
 
@@ -158,8 +198,8 @@ class Results(Container[Widget]):
                 "it to segment(…, strokes=…)"
             )
             return
-        level = self.granularity.value if ended.segments else None
-        script = python_script(ended.request, ended.outcome, ended.image, level)
+        cut = self._cut if ended.segments else None
+        script = python_script(ended.request, ended.outcome, ended.image, cut)
         clipboard = QApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(script)
@@ -223,6 +263,7 @@ class Results(Container[Widget]):
         def set_features(features: dict[str, NDArray[np.number]]) -> None:
             if measured is self._to_measure:
                 layer.features = features
+                show_names(layer)
 
         create_worker(
             region_features,

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from numpy.typing import NDArray
+
 from napari_unsupseg import samples
 
-__all__ = ["cell", "tissue"]
+__all__ = ["cell", "galaxies", "retina", "tissue"]
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -17,7 +19,7 @@ def tissue() -> list[LayerData]:
     list of one tuple
         Data, keywords and type of an Image layer.
     """
-    return [(samples.tissue(), {"name": "tissue", "rgb": True}, "image")]
+    return _layer(samples.tissue(), "tissue")
 
 
 def cell() -> list[LayerData]:
@@ -28,4 +30,36 @@ def cell() -> list[LayerData]:
     list of one tuple
         Data, keywords and type of an Image layer.
     """
-    return [(samples.cell(), {"name": "cell"}, "image")]
+    return _layer(samples.cell(), "cell", preset="paper-2020")
+
+
+def retina() -> list[LayerData]:
+    """Return the detail of a retina.
+
+    Returns
+    -------
+    list of one tuple
+        Data, keywords and type of an Image layer.
+    """
+    return _layer(samples.retina(), "retina")
+
+
+def galaxies() -> list[LayerData]:
+    """Return the galaxies.
+
+    Returns
+    -------
+    list of one tuple
+        Data, keywords and type of an Image layer.
+    """
+    return _layer(samples.galaxies(), "galaxies")
+
+
+def _layer(picture: NDArray[Any], name: str, preset: str = "standard") -> list[LayerData]:
+    """Return an Image layer that names the preset which suits it; the panel takes it up."""
+    keywords = {
+        "name": name,
+        "rgb": picture.ndim == 3,
+        "metadata": {"napari-unsupseg": {"preset": preset}},
+    }
+    return [(picture, keywords, "image")]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import napari.layers
 
+from napari_unsupseg.lazy import is_large, is_lazy
+from napari_unsupseg.plugin.layers import layer_array
 from napari_unsupseg.plugin.worker import Outcome, Request
 from napari_unsupseg.settings import Settings
 
@@ -12,7 +14,7 @@ __all__ = ["python_script"]
 
 
 def python_script(
-    request: Request, outcome: Outcome, image: napari.layers.Image, granularity: float | None
+    request: Request, outcome: Outcome, image: napari.layers.Image, cut: dict[str, float] | None
 ) -> str:
     """Write the script that makes the labels of a run again, byte for byte.
 
@@ -24,8 +26,8 @@ def python_script(
         What came of it.
     image : napari.layers.Image
         The image. A script that cannot read it from a file takes it from napari's window.
-    granularity : float or None
-        Where its hierarchy is cut into segments, if it is.
+    cut : dict or None
+        How its hierarchy is cut into segments, if it is: keywords of `Hierarchy.cut`.
 
     Returns
     -------
@@ -37,10 +39,14 @@ def python_script(
         "",
         f"segmenter = Segmenter({_settings(outcome)}, device={outcome.record['device']!r})",
         *_training(request, outcome),
-        "labels = step.labels",
+        _labels(request, outcome),
     ]
-    if granularity is not None:
-        lines.append(f"segments = segmenter.hierarchy_.cut(level={granularity!r})")
+    if cut is not None:
+        keywords = ", ".join(f"{name}={value!r}" for name, value in cut.items())
+        hierarchy = "segmenter.hierarchy_"
+        if request.region is not None:
+            hierarchy = f"segmenter.predict_hierarchy(image, axes={request.axes!r})"
+        lines.append(f"segments = {hierarchy}.cut({keywords})")
     return "\n".join([*lines, ""])
 
 
@@ -48,11 +54,18 @@ def _reading(image: napari.layers.Image) -> Iterator[str]:
     """Yield the imports, and what makes `image`."""
     path = image.source.path
     level = "[0]" if image.multiscale else ""
+    array = layer_array(image)
     yield "from itertools import islice"
     yield ""
-    if path is None or image.multiscale:
-        yield "import napari"
+    if path is None or image.multiscale or is_lazy(array):
         source = f"napari.current_viewer().layers[{image.name!r}].data{level}"
+        if is_large(array):
+            yield "import dask.array"
+            source = f"dask.array.asarray({source})"
+        elif is_lazy(array):
+            yield "import numpy"
+            source = f"numpy.asarray({source})"
+        yield "import napari"
     elif Path(path).suffix.lower() in (".tif", ".tiff"):
         yield "import tifffile"
         source = f"tifffile.imread({path!r})"
@@ -74,7 +87,7 @@ def _settings(outcome: Outcome) -> str:
 
 def _training(request: Request, outcome: Outcome) -> Iterator[str]:
     """Yield a loop for each part of a run: the first, and those that went on with it."""
-    image = f"image, axes={request.axes!r}"
+    image = f"image{_cropping(request)}, axes={request.axes!r}"
     if request.spatial_ndim == 3:
         image += f", spatial_ndim=3, spacing={request.spacing!r}"
     for index, part in enumerate(outcome.parts):
@@ -83,3 +96,22 @@ def _training(request: Request, outcome: Outcome) -> Iterator[str]:
             steps = f"islice({steps}, {part.n_steps})"
         yield f"for step in {steps}:"
         yield "    pass"
+
+
+def _cropping(request: Request) -> str:
+    """Say how a region is cut out of the image."""
+    if request.region is None:
+        return ""
+    along = dict(zip("yx", request.region, strict=True))
+    parts = (
+        f"{along[axis].start}:{along[axis].stop}" if axis in along else ":"
+        for axis in request.axes.rstrip("cs")
+    )
+    return f"[{', '.join(parts)}]"
+
+
+def _labels(request: Request, outcome: Outcome) -> str:
+    """Say where the labels of the image come from."""
+    if request.region is None and outcome.on_demand is None:
+        return "labels = step.labels"
+    return f"labels = segmenter.predict(image, axes={request.axes!r})"

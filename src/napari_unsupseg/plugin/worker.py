@@ -13,13 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import StrokesError, UnsupsegError
+from napari_unsupseg.lazy import is_large, is_lazy
 from napari_unsupseg.linkage import BESIDE_WINDOW
 from napari_unsupseg.plugin.history import LabelHistory
 from napari_unsupseg.plugin.pace import Pace, Pictures
+from napari_unsupseg.plugin.part import TrainedPart
+from napari_unsupseg.plugin.region import Region
 from napari_unsupseg.settings import Settings
+from napari_unsupseg.strokes import paint
 
 if TYPE_CHECKING:
     from napari_unsupseg.hierarchy import Hierarchy
+    from napari_unsupseg.lazy_labels import LazyLabels
+    from napari_unsupseg.plugin.pyramid import LabelPyramid
     from napari_unsupseg.segmenter import Segmenter
     from napari_unsupseg.training import Step
 
@@ -140,24 +146,27 @@ class Outcome:
     ----------
     record : dict
         How the last labels were made.
-    hierarchy : Hierarchy
-        Segments at every granularity.
+    hierarchy : Hierarchy or None
+        Segments at every granularity; none of an image that is too large to be loaded.
     history : LabelHistory
-        The labels that were shown, and the last ones.
+        The labels that were shown, and the last ones; those of crops of such an image.
     segmenter : Segmenter
         Its network, which can be trained on.
     parts : tuple of Part
         The run, and how it went on.
     is_steered : bool
         Whether it followed strokes.
+    on_demand : LazyLabels or None
+        The labels of an image that is too large to be loaded, any part of it.
     """
 
     record: dict[str, Any]
-    hierarchy: "Hierarchy"
+    hierarchy: "Hierarchy | None"
     history: LabelHistory
     segmenter: "Segmenter"
     parts: tuple[Part, ...]
     is_steered: bool
+    on_demand: "LazyLabels | None" = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -186,6 +195,10 @@ class Request:
         A run to go on with.
     strokes : ndarray of unsigned integers, shape (..., Y, X), or None
         As in `napari_unsupseg.segment`.
+    region : tuple of slice or None
+        Where to train, along y and x; None for everywhere.
+    pyramid : LabelPyramid or None
+        Where the labels go of an image that is too large to be loaded.
     """
 
     image: ArrayLike
@@ -198,6 +211,8 @@ class Request:
     history_bytes: int
     earlier: Outcome | None = None
     strokes: Strokes = None
+    region: Region | None = None
+    pyramid: "LabelPyramid | None" = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -212,6 +227,8 @@ class Update:
         What it may become at most.
     n_clusters : int
         Clusters left.
+    loss : float
+        As in `Step`.
     factor : int
         Pixels of the image along a side of each that was trained on.
     labels : ndarray of uint8 or uint16, shape (..., Y, X), or None
@@ -231,6 +248,7 @@ class Update:
     iteration: int
     n_iterations: int
     n_clusters: int
+    loss: float
     factor: int
     labels: NDArray[np.unsignedinteger] | None
     seconds: float | None
@@ -241,16 +259,21 @@ class Update:
 
 
 def preload() -> threading.Thread:
-    """Load torch and all else that a run needs, out of the window's way.
+    """Load torch, and all else that a run and its plots need, out of the window's way.
 
     Returns
     -------
     threading.Thread
         Alive until everything is loaded. A run that begins before waits for it.
     """
-    thread = threading.Thread(target=importlib.import_module, args=["napari_unsupseg.segmenter"])
+    thread = threading.Thread(target=_load)
     thread.start()
     return thread
+
+
+def _load() -> None:
+    for name in ("napari_unsupseg.segmenter", "pyqtgraph"):
+        importlib.import_module(name)
 
 
 def run(request: Request, control: Control) -> Generator[Update, None, Outcome | None]:
@@ -282,7 +305,16 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
     """
     BESIDE_WINDOW.set(True)
     try:
-        segmenter, history, steps = _begin(request)
+        image = _loaded(request.image)
+        part = TrainedPart(
+            image,
+            request.axes,
+            request.spatial_ndim,
+            request.settings.seed,
+            request.region,
+            request.pyramid,
+        )
+        segmenter, history, steps = _begin(request, part)
         pace, pictures = Pace(), Pictures(request.update_every)
         step = None
         iteration = n_steps = 0
@@ -299,7 +331,7 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
                     control.wait_until_shown()
                 if is_over or (pictures.is_due(iteration) and control.is_shown):
                     with pictures.taken():
-                        labels = step.labels
+                        labels = part.whole(step.labels)
                         history.add(iteration, labels)
                     control.showing()
                 if labels is not None or pictures.words_are_due():
@@ -309,53 +341,89 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
                     yield _update(segmenter, step, pace, is_paused=True)
                     control.wait_while_paused()
                     pace.forget()
-                is_steered |= _steer(segmenter, control)
+                is_steered |= _steer(segmenter, control, part)
                 if control.is_stopped:
                     is_whole = False
                     break
         if step is None:
             return None
-        history.add(iteration, step.labels)
-        # the labels are ready; their hierarchy may take a moment
-        yield _update(segmenter, step, pace, labels=step.labels, is_over=True)
+        labels = part.whole(step.labels)
+        # the labels are ready; those of all the image, and their hierarchy, may take a moment
+        yield _update(segmenter, step, pace, labels=labels, is_over=True)
+        record = segmenter.record(step)
+        on_demand = hierarchy = None
+        if request.pyramid is not None:
+            on_demand = segmenter.lazy_labels(image, axes=request.axes)
+        elif request.region is not None:
+            labels = _found_in_all(segmenter, image, request.axes, part)
+            record["clusters"] = np.count_nonzero(np.bincount(labels.ravel())[1:])
+            yield _update(segmenter, step, pace, labels=labels, is_over=True)
+            hierarchy = segmenter.predict_hierarchy(image, axes=request.axes)
+        else:
+            hierarchy = segmenter.hierarchy_
+        history.add(iteration, labels)
+        if request.region is not None:
+            rows, columns = request.region
+            record["region"] = {
+                "y": [rows.start, rows.stop],
+                "x": [columns.start, columns.stop],
+            }
         parts = [Part(n_steps, is_whole)]
         if request.earlier:
             parts = [*request.earlier.parts, *parts]
             is_steered |= request.earlier.is_steered
-        record = segmenter.record(step) | {"strokes": is_steered}
-        return Outcome(record, segmenter.hierarchy_, history, segmenter, tuple(parts), is_steered)
+        record |= {"strokes": is_steered}
+        return Outcome(record, hierarchy, history, segmenter, tuple(parts), is_steered, on_demand)
     except UnsupsegError:
         raise
     except Exception as error:
         raise RunError(f"the run failed: {error}") from error
 
 
-def _begin(request: Request) -> tuple["Segmenter", LabelHistory, Generator["Step", None, None]]:
+def _loaded(image: Any) -> Any:
+    """Return a lazy image computed, unless it is large."""
+    return image.compute() if is_lazy(image) and not is_large(image) else image
+
+
+def _begin(
+    request: Request, part: TrainedPart
+) -> tuple["Segmenter", LabelHistory, Generator["Step", None, None]]:
     """Return what a run needs to begin, or to go on."""
     # here, not above: torch takes seconds to load and the window must not wait
     from napari_unsupseg.segmenter import Segmenter
 
     earlier = request.earlier
+    strokes = None if request.strokes is None else part.in_region(request.strokes)
     if earlier is not None:
-        earlier.segmenter.strokes = request.strokes
+        earlier.segmenter.strokes = strokes
         return earlier.segmenter, earlier.history, earlier.segmenter.resume()
     segmenter = Segmenter(request.settings, device=request.device)
     steps = segmenter.steps(
-        request.image,
+        part.image,
         axes=request.axes,
         spatial_ndim=request.spatial_ndim,
         spacing=request.spacing,
-        strokes=request.strokes,
+        strokes=strokes,
     )
     return segmenter, LabelHistory(request.history_bytes), steps
 
 
-def _steer(segmenter: "Segmenter", control: Control) -> bool:
+def _found_in_all(
+    segmenter: "Segmenter", image: ArrayLike, axes: str, part: TrainedPart
+) -> NDArray[np.unsignedinteger]:
+    """Return the clusters of a region in all of the image, and strokes as they were drawn."""
+    labels = segmenter.predict(image, axes=axes)
+    inside = part.in_region(labels)
+    inside[...] = paint(inside, segmenter.strokes)
+    return labels
+
+
+def _steer(segmenter: "Segmenter", control: Control, part: TrainedPart) -> bool:
     """Have a run follow the strokes that were drawn since; return whether there are any."""
     is_steered = False
     for strokes in control.steering():
         try:
-            segmenter.strokes = strokes
+            segmenter.strokes = None if strokes is None else part.in_region(strokes)
             is_steered = strokes is not None
         except StrokesError as error:  # the run goes on with those it has
             warnings.warn(str(error), stacklevel=2)
@@ -376,6 +444,7 @@ def _update(
         iteration=step.iteration,
         n_iterations=step.iteration + segmenter.iterations_left_,
         n_clusters=step.n_clusters,
+        loss=step.loss,
         factor=step.factor,
         labels=labels,
         seconds=seconds,
