@@ -1,0 +1,1 @@
+"""What `make_pictures.py` makes, each module a part of it."""

@@ -1,0 +1,114 @@
+"""The algorithm in pictures: what each step makes of the tissue sample."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from napari.utils.colormaps import label_colormap
+from numpy.typing import NDArray
+from skimage.segmentation import find_boundaries
+
+from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg.images import prepare, split_channels
+from napari_unsupseg.network import Network, PixelNorm, build_network
+from napari_unsupseg.samples import tissue
+from napari_unsupseg.superpixels import compute_superpixels
+from napari_unsupseg.training import SelfTraining
+from napari_unsupseg.views import View
+
+from .window import Rgb, side_by_side, write_picture
+
+__all__ = ["make_algorithm"]
+
+SETTINGS = Settings(superpixels=1000)  # large enough to be seen
+LOOKED_AT = 8  # iteration whose responses are shown
+ITERATIONS = (1, 5, 10, 20, 40)
+LEVELS = (0.1, 0.2, 0.35, 0.5)
+SHOWN = 4  # responses
+EPSILON = 1e-5
+
+
+def make_algorithm(out: Path) -> None:
+    """Write a row of pictures for one iteration, for a run and for its hierarchy."""
+    picture = tissue()
+    _draw_iteration(out, picture)
+    _draw_run(out, picture)
+
+
+def _draw_iteration(out: Path, picture: Rgb) -> None:
+    """Image, superpixels, responses, clusters, and their vote."""
+    image = prepare(split_channels(picture), None, SETTINGS.intensity)
+    superpixels = compute_superpixels(image, SETTINGS.superpixels, SETTINGS.compactness)
+    values = torch.from_numpy(image.values)[None]
+    network = build_network(values, SETTINGS)
+    steps = SelfTraining(network, SETTINGS).run(View(image, superpixels), LOOKED_AT + 1)
+    for step in steps:
+        if step.iteration == LOOKED_AT:
+            maps = responses(network, values)  # those that the next iteration begins from
+    outlined = _enlarged(picture)
+    outlined[find_boundaries(_enlarged(superpixels), mode="inner")] = 0
+    largest = np.bincount(step.labels.ravel())[1:].argsort()[::-1][:SHOWN]
+    clusters, voted = (_enlarged(_colour(one.labels)) for one in (step, step.voted()))
+    write_picture(out / "how_superpixels.png", side_by_side([_enlarged(picture), outlined]))
+    write_picture(out / "how_responses.png", side_by_side([_grey(maps[c]) for c in largest], 2))
+    write_picture(out / "how_vote.png", side_by_side([clusters, voted]))
+
+
+def _draw_run(out: Path, picture: Rgb) -> None:
+    """Labels over the iterations, then boundaries and cuts of the hierarchy."""
+    segmenter = Segmenter()
+    labels = {step.iteration: step.labels for step in segmenter.steps(picture)}
+    kept = [labels[n] for n in ITERATIONS if n in labels] + [labels[max(labels)]]
+    write_picture(out / "how_iterations.png", side_by_side([_colour(one) for one in kept], 2))
+    hierarchy = segmenter.hierarchy_
+    lines = 255 - (255 * hierarchy.boundaries()).astype(np.uint8)
+    lines = np.repeat(lines[..., None], 3, axis=-1)
+    write_picture(out / "how_boundaries.png", side_by_side([_enlarged(picture), _enlarged(lines)]))
+    cuts = [_mean_colours(hierarchy.cut(level=level), picture) for level in LEVELS]
+    write_picture(out / "how_cuts.png", side_by_side(cuts, 2))
+
+
+@torch.no_grad()
+def responses(network: Network, image: torch.Tensor) -> NDArray[np.float32]:
+    """Return the responses y' (q, Y, X) of a network to an image (1, C, Y, X)."""
+    maps = image
+    for component in network.features:
+        maps = F.conv2d(maps, component.weight, component.bias, padding=1).relu()
+        maps = _normalised(maps, component.normalisation)
+    maps = F.conv2d(maps, network.classifier.weight)
+    return _normalised(maps, network.normalisation)[0].numpy()
+
+
+def _normalised(maps: torch.Tensor, norm: PixelNorm) -> torch.Tensor:
+    return F.batch_norm(maps, None, None, norm.weight, norm.bias, training=True, eps=EPSILON)
+
+
+def _enlarged(array: NDArray[Any]) -> NDArray[Any]:
+    """Show each pixel as four."""
+    return array.repeat(2, axis=0).repeat(2, axis=1)
+
+
+def _grey(response: NDArray[np.float32]) -> Rgb:
+    low, high = np.percentile(response, (1, 99))
+    levels = np.clip(255 * (response - low) / (high - low), 0, 255).astype(np.uint8)
+    return np.repeat(levels[..., None], 3, axis=-1)
+
+
+def _colour(labels: NDArray[np.unsignedinteger]) -> Rgb:
+    """Paint labels as napari does."""
+    colours = label_colormap(49, background_value=0).map(labels)
+    return (255 * colours[..., :3]).astype(np.uint8)
+
+
+def _mean_colours(segments: NDArray[np.unsignedinteger], picture: Rgb) -> Rgb:
+    """Give each segment its mean colour, and outlines in white."""
+    counts = np.bincount(segments.ravel())
+    sums = [
+        np.bincount(segments.ravel(), channel.ravel()) for channel in np.moveaxis(picture, -1, 0)
+    ]
+    means = np.stack(sums, axis=-1) / np.maximum(counts, 1)[:, None]
+    painted = means[segments].astype(np.uint8)
+    painted[find_boundaries(segments, mode="inner")] = 255
+    return painted

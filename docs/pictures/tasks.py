@@ -1,0 +1,105 @@
+"""Pictures of the tasks: channels, a volume, a movie, strokes, a network applied."""
+
+from pathlib import Path
+
+import numpy as np
+from skimage.data import immunohistochemistry
+
+from napari_unsupseg.files import read_axes, read_image
+from napari_unsupseg.samples import tissue
+
+from .window import Window, side_by_side, write_picture
+
+__all__ = ["make_channels", "make_movie", "make_network", "make_strokes", "make_volume"]
+
+BANANA = np.s_[:, 170:300, 40:300]  # there is nothing around it
+ITERATIONS = 40  # of the volume, which is enough for it
+PLANES = (0.3, 0.5, 0.7)  # of all slices
+FRAMES = (0, 2, 4)
+BESIDE = 264  # pixels from one image to the next
+ANGLES = (-20, 35, 60)  # of the camera, for the volume
+STROKES = (  # label, begin and end: ground, two nuclei, a gland
+    (1, (28, 25), (55, 100)),
+    (2, (92, 57), (116, 61)),
+    (2, (163, 81), (181, 99)),
+    (3, (120, 190), (210, 225)),
+)
+
+
+def make_channels(out: Path, data: Path) -> None:
+    """Segment three channels as one image."""
+    path = data / "hela_3channel_cyx.tif"
+    with Window(read_image(path), "cells", axis_labels=tuple("cyx")) as window:
+        window.panel.axes.value = read_axes(path) or "cyx"
+        window.run()
+        write_picture(out / "channels.png", window.picture())
+
+
+def make_volume(out: Path, data: Path) -> None:
+    """Segment a stack as a volume, and show some slices of it, and all in 3D."""
+    path = data / "banana_mri_zyx.tif"
+    with Window(read_image(path)[BANANA], "banana", axis_labels=tuple("zyx")) as window:
+        viewer, panel = window.viewer, window.panel
+        panel.axes.value, panel.volumes.value = "zyx", True
+        panel.settings["iterations"].value = ITERATIONS
+        window.run()
+        clusters = panel.results.clusters
+        clusters.table.selectRow(int(np.bincount(window.labels.data.ravel())[1:].argmax()))
+        clusters.background_button.native.click()
+        canvases = []
+        for share in PLANES:
+            viewer.dims.set_current_step(0, int(share * viewer.dims.nsteps[0]))
+            canvases.append(window.canvas_as_seen())
+        window.image.visible = False
+        viewer.dims.ndisplay = 3
+        window.rest()
+        viewer.camera.angles = ANGLES
+        canvases.append(window.canvas_as_seen())
+        quarter = min(map(len, canvases)) // 4  # in 3D there is no slider below
+        middle = [canvas[quarter : 3 * quarter] for canvas in canvases]
+        write_picture(out / "volume_planes.png", side_by_side(middle, 2))
+
+
+def make_movie(out: Path, data: Path) -> None:
+    """Segment a movie, and show frames of it above their labels."""
+    path = data / "membrane_tyx.tif"
+    with Window(read_image(path), "membranes", axis_labels=tuple("tyx")) as window:
+        window.panel.axes.value = "tyx"
+        window.run()
+        canvases = []
+        for is_labelled in (False, True):
+            window.labels.visible = is_labelled
+            for frame in FRAMES:
+                window.viewer.dims.set_current_step(0, frame)
+                canvases.append(window.canvas(1))
+        write_picture(out / "movie.png", side_by_side(canvases, 2))
+
+
+def make_strokes(out: Path) -> None:
+    """Draw strokes on an image, and have a run follow them."""
+    with Window(tissue(), "tissue", rgb=True) as window:
+        panel = window.panel
+        panel.strokes_button.native.click()
+        layer = window.viewer.layers[-1]
+        for label, begin, end in STROKES:
+            for place in np.linspace(begin, end, 60):
+                layer.paint(tuple(place), label)
+        write_picture(out / "strokes.png", window.picture())
+        before = window.canvas()
+        window.run()
+        write_picture(out / "strokes_followed.png", side_by_side([before, window.canvas()]))
+
+
+def make_network(out: Path) -> None:
+    """Apply the network of one part of a section to another."""
+    other = immunohistochemistry()[:256, :256]
+    with Window(tissue(), "first", rgb=True) as window:
+        window.run()
+        viewer, panel = window.viewer, window.panel
+        second = viewer.add_image(other, name="second", rgb=True, translate=(0, BESIDE))
+        panel.folds["Trained network"].unfold()
+        panel.image.value = second
+        panel.network.apply_button.native.click()
+        window.wait_until(lambda: "second segmentation" in viewer.layers)
+        viewer.reset_view()
+        write_picture(out / "network.png", window.picture())

@@ -1,0 +1,92 @@
+"""What the documentation's pages tell to type is typed, on small images of the names they use."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from imageio.v3 import imwrite
+
+from napari_unsupseg import Segmenter, Settings
+
+from .conftest import SMALL
+from .test_cli import QUICK, call
+from .test_large import write_ome
+
+ROOT = Path(__file__).parents[1]
+TAKE_LONG = {"performance", "quality"}  # and data sets
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHER_PROCESSES = ("--workers", "--scheduler")  # have tests of their own
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    if page.stem in TAKE_LONG:
+        return []
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
+
+
+SCRIPTS = {page.stem: "\n".join(blocks(page, "python")) for page in PAGES}
+COMMANDS = [
+    pytest.param(line, id=f"{page.stem}: {line.split('#')[0].strip()}")
+    for page in PAGES
+    for block in blocks(page, "sh")
+    for line in block.splitlines()
+    if line.startswith("napari-unsupseg ") and not any(word in line for word in OTHER_PROCESSES)
+]
+
+
+@pytest.fixture(scope="session")
+def _written(tmp_path_factory, rgb) -> Path:
+    """Write the files that the pages name."""
+    folder = tmp_path_factory.mktemp("pages")
+    picture = rgb[:40, :40]
+    series = np.repeat(picture[None, ..., 0], 4, axis=0)
+    for name in ("cells", "first", "fourth"):
+        tifffile.imwrite(folder / f"{name}.tif", picture, photometric="rgb")
+    tifffile.imwrite(folder / "slide.tif", rgb, photometric="rgb")
+    for name, axes in {"stack": "ZYX", "movie": "TYX", "channels": "CYX"}.items():
+        tifffile.imwrite(folder / f"{name}.tif", series, imagej=True, metadata={"axes": axes})
+    strokes = np.zeros(picture.shape[:2], np.uint8)
+    strokes[5, 5:20] = 1
+    tifffile.imwrite(folder / "drawn.tif", strokes)
+    for name in ("one", "two"):
+        imwrite(folder / f"{name}.png", picture)
+    (folder / "FOLDER").mkdir()
+    imwrite(folder / "FOLDER" / "three.png", picture)
+    write_ome(folder / "slide.ome.zarr", np.moveaxis(rgb, -1, 0), "cyx")
+    zarr.save_array(folder / "slide.zarr", rgb)
+    Segmenter(Settings.from_dict(SMALL)).fit(picture).save(folder / "cells.unsupseg")
+    return folder
+
+
+@pytest.fixture
+def _beside_files(_written, tmp_path, monkeypatch):
+    shutil.copytree(_written, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("napari_unsupseg.lazy.LOADED_VALUES", 10_000)  # the slides have more
+
+
+@pytest.mark.usefixtures("_beside_files")
+@pytest.mark.filterwarnings("ignore:superpixels is")  # of images as small as these
+@pytest.mark.parametrize(
+    "page", [name for name, script in SCRIPTS.items() if script and name != "README"]
+)
+def test_the_python_of_a_page_runs_as_printed(page, monkeypatch):
+    for name, value in SMALL.items():
+        monkeypatch.setitem(Settings.__init__.__kwdefaults__, name, value)
+    exec(SCRIPTS[page], {})
+
+
+@pytest.mark.usefixtures("_beside_files")
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_a_page_runs_as_printed(line):
+    _, *words = shlex.split(line, comments=True)
+    arguments = [name for word in words for name in sorted(map(str, Path().glob(word))) or [word]]
+    if "--save" in arguments:
+        Path("cells.unsupseg").unlink()
+    result = call(*arguments, *(QUICK if arguments[0] == "segment" else []))
+    assert result.exit_code == 0, result.output
