@@ -1,3 +1,6 @@
+import threading
+import time
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -5,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import napari_unsupseg.backprop
+import napari_unsupseg.strips
 from napari_unsupseg.backprop import Backpropagation
 from napari_unsupseg.network import Network, build_network
 from napari_unsupseg.settings import Settings
+from napari_unsupseg.strips import Bands, Frame
 
 
 def responses(network: Network, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -67,12 +71,13 @@ def some_case(components: int, size: tuple[int, ...], share: float, seed: int):
     ),
     share=st.sampled_from([0.6, 1.0]),
     strip_pixels=st.integers(1, 100),
+    threads=st.integers(1, 3),
     weights=st.sampled_from([None, (0.5, 1, 2, 0, 3, 1)]),
     continuity=st.sampled_from([0, 5]),
     seed=st.integers(0, 1000),
 )
 def test_gradients_are_those_of_autograd(
-    components, size, share, strip_pixels, weights, continuity, seed
+    components, size, share, strip_pixels, threads, weights, continuity, seed
 ):
     network, image, mask, target = some_case(components, size, share, seed)
     expected = responses(network, image, mask)
@@ -81,7 +86,9 @@ def test_gradients_are_those_of_autograd(
     loss += continuity * steps_between_neighbours(expected, mask)
     gradients = torch.autograd.grad(loss, list(network.parameters()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(napari_unsupseg.backprop.STRIP_PIXELS, "cpu", strip_pixels)
+        patch.setitem(napari_unsupseg.strips.STRIP_PIXELS, "cpu", strip_pixels)
+        patch.setattr(napari_unsupseg.strips, "BAND_PIXELS", 1)
+        patch.setattr(torch, "get_num_threads", lambda: threads)
         passes = Backpropagation(
             network, image, None if mask.all() else mask, torch.float64, continuity
         )
@@ -149,3 +156,37 @@ def test_bfloat16_features_give_nearly_the_same_gradients(share):
         if exact.norm() > 1e-6:  # the last shift has no gradient: the next normalisation undoes it
             assert F.cosine_similarity(exact, rounded, dim=0) > 0.95
             assert rounded.norm() == pytest.approx(exact.norm().item(), rel=0.1)
+
+
+@pytest.fixture
+def in_three_bands(monkeypatch):
+    monkeypatch.setattr(napari_unsupseg.strips, "BAND_PIXELS", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+
+
+def test_an_error_in_one_band_is_told_when_all_have_ended(in_three_bands):
+    bands, ended = Bands(Frame.of(torch.zeros(1, 3, 30, 10), None)), []
+
+    def fail_in_the_first(band):
+        if next(iter(band.strips()))[0] == 0:
+            raise MemoryError("no room")
+        time.sleep(0.05)
+        ended.append(band)
+
+    with pytest.raises(MemoryError, match="no room"):
+        bands.each(fail_in_the_first)
+    assert len(ended) == 2
+
+
+def test_no_thread_outlives_the_passes(in_three_bands):
+    network, image, _, target = some_case(2, (30, 20), 1.0, 0)
+    before = set(threading.enumerate())
+    passes = Backpropagation(network, image)
+    passes.forward()
+    passes.backward(target)
+    own = {thread for thread in threading.enumerate() if thread.name.startswith("bands")} - before
+    assert own
+    del passes
+    for thread in own:
+        thread.join(10)
+        assert not thread.is_alive()

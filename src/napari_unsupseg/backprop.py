@@ -1,29 +1,29 @@
 """Forward and backward passes of the network over one frame, strip of rows by strip of rows.
 
-The gradients are those of autograd, written out: a strip passes through a whole layer while it lies
-in the processor's cache, and the only maps that are kept are each layer's, in buffers taken once.
-Maps are (Y, X, axes), or (Z, Y, X, axes), where a row is a plane. Normalisation is never stored;
-x · scale + shift is cheaper made anew.
+The gradients are those of autograd, written out: the only maps that are kept are each layer's, in
+buffers taken once. Maps are (Y, X, axes), or (Z, Y, X, axes), where a row is a plane. Normalisation
+is never stored; x · scale + shift is cheaper made anew.
 """
 
 import dataclasses
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 
 from napari_unsupseg.network import Component, Components, Network, PixelNorm
+from napari_unsupseg.strips import Band, Bands, Frame, Moments, Rows, both, sum_over_pixels
 
 __all__ = ["Backpropagation"]
 
-# 100 axes of a strip are 3 MB on a CPU: they stay in the cache, and malloc keeps them at hand
-STRIP_PIXELS = {"cpu": 2**13}
-STRIP_PIXELS_ELSEWHERE = 2**18
 BLOCK_PIXELS = 2**11  # of a matrix product, which keeps to the cache of one core
+
+let_through = torch.ops.aten.threshold_backward.grad_input
+convolution_backward = torch.ops.aten.convolution_backward
 
 
 class Backpropagation:
@@ -53,13 +53,13 @@ class Backpropagation:
         continuity: float = 0,
     ) -> None:
         _keep_freed_blocks()
-        frame = Frame.of(image, mask)
+        bands = Bands(Frame.of(image, mask))
         self.features: Features
         if isinstance(network.features, Components):
-            self.features = ComponentsPass(network.features, image, frame, precision)
+            self.features = ComponentsPass(network.features, image, bands, precision)
         else:
-            self.features = ReplacedPass(network.features, image)
-        self.head = HeadPass(network, self.features, frame, continuity)
+            self.features = ReplacedPass(network.features, image, bands)
+        self.head = HeadPass(network, self.features, bands, continuity)
 
     @torch.no_grad()
     def forward(self) -> torch.Tensor:
@@ -106,120 +106,18 @@ def _keep_freed_blocks() -> None:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Frame:
-    """What every layer needs to know of the image.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Pixels along each axis.
-    mask : Tensor, shape ([Z,] Y, X, 1), or None
-        1 where a pixel takes part; None if all do.
-    n_pixels : int
-        N, the pixels that take part.
-    device : torch.device
-        Where the image is.
-    dtype : torch.dtype
-        Of the image, the responses and the parameters.
-    """
-
-    shape: tuple[int, ...]
-    mask: torch.Tensor | None
-    n_pixels: int
-    device: torch.device
-    dtype: torch.dtype
-
-    @classmethod
-    def of(cls, image: torch.Tensor, mask: torch.Tensor | None) -> "Frame":
-        """Describe an image (1, C, [Z,] Y, X)."""
-        shape = tuple(image.shape[2:])
-        if mask is None:
-            return cls(shape, None, math.prod(shape), image.device, image.dtype)
-        weights = mask.to(image.dtype)[..., None]
-        n_pixels = int(mask.count_nonzero())
-        return cls(shape, weights, n_pixels, image.device, image.dtype)
-
-    @property
-    def strip_height(self) -> int:
-        """Rows in a strip."""
-        pixels = STRIP_PIXELS.get(self.device.type, STRIP_PIXELS_ELSEWHERE)
-        return min(self.shape[0], max(1, pixels // math.prod(self.shape[1:])))
-
-    def strips(self) -> Iterator[tuple[int, int]]:
-        """Yield the first row of each strip, and the one after its last."""
-        for first in range(0, self.shape[0], self.strip_height):
-            yield first, min(first + self.strip_height, self.shape[0])
-
-    def empty(self, n_axes: int, dtype: torch.dtype) -> torch.Tensor:
-        """Return a map to be filled, ([Z,] Y, X, n_axes)."""
-        return torch.empty(*self.shape, n_axes, dtype=dtype, device=self.device)
-
-    def zeros(self, *shape: int) -> torch.Tensor:
-        """Return zeros of the image's data type on its device."""
-        return torch.zeros(*shape, dtype=self.dtype, device=self.device)
-
-    def n_pairs(self, axis: int) -> int:
-        """Return how many neighbours along an axis both take part."""
-        if self.mask is None:
-            return self.n_pixels - self.n_pixels // self.shape[axis]
-        return int(_both(self.mask, axis).count_nonzero())
-
-    def leave_out(self, strip: torch.Tensor, first: int, last: int) -> torch.Tensor:
-        """Set a strip to 0 at pixels that take no part."""
-        return strip if self.mask is None else strip.mul_(self.mask[first:last])
-
-    def padded(self, n_axes: int, dtype: torch.dtype) -> torch.Tensor:
-        """Return zeros for a strip and one pixel around it, (rows + 2, ..., X + 2, n_axes)."""
-        lengths = (length + 2 for length in (self.strip_height, *self.shape[1:]))
-        return torch.zeros(*lengths, n_axes, dtype=dtype, device=self.device)
-
-    def fill(
-        self, padded: torch.Tensor, first: int, last: int, write: "Callable[[int, int, Rows], None]"
-    ) -> torch.Tensor:
-        """Have a strip and its neighbouring rows written into `padded`, zeros beyond the image."""
-        padded = padded[: last - first + 2]
-        low, high = max(first - 1, 0), min(last + 1, self.shape[0])
-        if low == first:
-            padded[0] = 0
-        if high == last:
-            padded[-1] = 0
-        write(low, high, self.inside(padded[low - first + 1 : high - first + 1]))
-        return padded
-
-    def inside(self, padded: torch.Tensor) -> torch.Tensor:
-        """Return rows without the pixels around them, (rows, ..., X, axes)."""
-        for axis, length in enumerate(self.shape[1:], start=1):
-            padded = padded.narrow(axis, 1, length)
-        return padded
-
-
-Rows = torch.Tensor  # (rows, X, axes) or (planes, Y, X, axes), some rows of a map
-
-
-def _sum(strip: Rows, dtype: torch.dtype | None = None) -> torch.Tensor:
-    """Sum over pixels, (axes,)."""
-    return strip.sum(tuple(range(strip.ndim - 1)), dtype=dtype)
-
-
-def _both(mask: torch.Tensor, axis: int) -> torch.Tensor:
-    """Return 1 where a pixel and the next along an axis take part."""
-    n_pairs = mask.shape[axis] - 1
-    return mask.narrow(axis, 0, n_pairs) * mask.narrow(axis, 1, n_pairs)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class MapGradient:
     """Gradient of the loss at a layer's maps after their normalisation.
 
     Attributes
     ----------
     rows : callable
-        Returns the gradient from a first row to the one after the last.
+        Given a band, returns the gradient from a first row to the one after the last.
     total, product : Tensor, shape (axes,)
         Its sum over the pixels, and that of its product with the maps before normalisation.
     """
 
-    rows: Callable[[int, int], Rows]
+    rows: Callable[[Band, int, int], Rows]
     total: torch.Tensor
     product: torch.Tensor
 
@@ -228,12 +126,13 @@ class Features(Protocol):
     """The feature part of a network in training: maps, normalised by scale and shift."""
 
     n_axes: int
+    dtype: torch.dtype
 
     def forward(self) -> None:
         """Compute the maps."""
 
     def rows(self, first: int, last: int) -> Rows:
-        """Return the maps before normalisation, in the image's data type."""
+        """Return the maps before normalisation."""
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return scale and shift of the normalisation, each (axes,)."""
@@ -242,67 +141,40 @@ class Features(Protocol):
         """Set the parameters' gradients."""
 
 
-class Moments:
-    """Mean and variance over the pixels that take part, gathered strip by strip (Chan et al.)."""
-
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
-        self._parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-
-    def add(self, strip: Rows, first: int, last: int) -> None:
-        """Take in a strip, 0 at pixels that take no part."""
-        mask = self._frame.mask
-        if mask is None:
-            count = strip.new_full((1,), math.prod(strip.shape[:-1]))
-        else:
-            count = mask[first:last].sum()[None]
-        mean = _sum(strip) / count.clamp(min=1)
-        deviations = self._frame.leave_out(strip - mean, first, last)
-        self._parts.append((count, mean, _sum(deviations.square_())))
-
-    def result(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mean and variance, each (axes,)."""
-        counts, means, squares = (torch.stack(part) for part in zip(*self._parts, strict=True))
-        n_pixels = self._frame.n_pixels
-        mean = (counts * means).sum(0) / n_pixels
-        between = (counts * (means - mean).square()).sum(0)
-        return mean, (squares.sum(0) + between) / n_pixels
-
-
 def _backward_of_norm(
-    norm: PixelNorm, gradient: MapGradient, n_pixels: int
+    norm: PixelNorm, total: torch.Tensor, product: torch.Tensor, n_pixels: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Set a normalisation's gradients; return a, b, c of dx = a · dz + b · x + c for each axis."""
-    along = norm.reciprocal * (gradient.product - norm.mean * gradient.total)
-    norm.weight.grad, norm.bias.grad = along, gradient.total
+    along = norm.reciprocal * (product - norm.mean * total)
+    norm.weight.grad, norm.bias.grad = along, total
     slope = norm.scale * norm.reciprocal * along / n_pixels
-    return norm.scale, -slope, slope * norm.mean - norm.scale * gradient.total / n_pixels
+    return norm.scale, -slope, slope * norm.mean - norm.scale * total / n_pixels
 
 
 class ComponentsPass:
     """The paper's components, first to last."""
 
     def __init__(
-        self, components: Components, image: torch.Tensor, frame: Frame, precision: torch.dtype
+        self, components: Components, image: torch.Tensor, bands: Bands, precision: torch.dtype
     ) -> None:
         self._passes: list[ComponentPass] = []
         for component in components:
             convolution = (
-                InnerConvolution(component, self._passes[-1], frame)
+                InnerConvolution(component, self._passes[-1], bands.frame)
                 if self._passes
-                else FirstConvolution(component, image, frame, precision)
+                else FirstConvolution(component, image, bands.frame, precision)
             )
-            self._passes.append(ComponentPass(component, convolution, frame, precision))
-        self._frame = frame
+            self._passes.append(ComponentPass(component, convolution, bands, precision))
         self._last = self._passes[-1]
         self.n_axes = self._last.n_axes
+        self.dtype = precision
 
     def forward(self) -> None:
         for component in self._passes:
             component.forward()
 
     def rows(self, first: int, last: int) -> Rows:
-        return self._last.maps[first:last].to(self._frame.dtype)
+        return self._last.maps[first:last]
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
         return self._last.norm.scale, self._last.norm.shift
@@ -321,45 +193,52 @@ class ComponentPass:
         self,
         component: Component,
         convolution: "FirstConvolution | InnerConvolution",
-        frame: Frame,
+        bands: Bands,
         precision: torch.dtype,
     ) -> None:
-        self._frame = frame
+        self._bands, self._frame = bands, bands.frame
         self._convolution = convolution
         self.norm = component.normalisation
         self.n_axes = len(component.weight)
-        self.maps = frame.empty(self.n_axes, precision)
-        self._padded = frame.padded(self.n_axes, precision)
+        self.maps = self._frame.empty(self.n_axes, precision)
 
     def forward(self) -> None:
         self._convolution.prepare()
-        moments = Moments(self._frame)
-        for first, last in self._frame.strips():
+        self.norm.take(*Moments.pooled(self._bands.each(self._forward_in)))
+
+    def _forward_in(self, band: Band) -> Moments:
+        moments = Moments(band)
+        for first, last in band.strips():
             strip = self.maps[first:last]
-            torch.clamp_min(self._convolution.forward(first, last), 0, out=strip)  # ReLU
-            self._frame.leave_out(strip, first, last)
-            moments.add(strip.to(self._frame.dtype), first, last)
-        self.norm.take(*moments.result())
+            torch.clamp_min(self._convolution.forward(band, first, last), 0, out=strip)  # ReLU
+            moments.add(self._frame.leave_out(strip, first, last), first, last)
+        return moments
 
     def write_normalised(self, first: int, last: int, out: Rows) -> None:
-        maps = self.maps[first:last].to(self._frame.dtype)
-        torch.addcmul(self.norm.shift, maps, self.norm.scale, out=out)
+        scale, shift = (part.to(self.maps.dtype) for part in (self.norm.scale, self.norm.shift))
+        torch.addcmul(shift, self.maps[first:last], scale, out=out)
         self._frame.leave_out(out, first, last)
 
     def backward(self, gradient: MapGradient) -> MapGradient | None:
         """Set the gradients of this component; return that at the maps of the one below."""
-        a, b, c = _backward_of_norm(self.norm, gradient, self._frame.n_pixels)
+        total, product, dtype = gradient.total, gradient.product, self.maps.dtype
+        slopes = _backward_of_norm(self.norm, total, product, self._frame.n_pixels)
+        a, b, c = (slope.to(dtype) for slope in slopes)
 
-        def write(first: int, last: int, out: Rows) -> None:
-            maps = self.maps[first:last].to(self._frame.dtype)
-            strip = torch.addcmul(c, maps, b).addcmul_(gradient.rows(first, last), a)
-            torch.mul(strip, maps.sign(), out=out)  # ReLU lets through where it was positive
+        def backward_in(band: Band) -> tuple[torch.Tensor, ...]:
+            def write(first: int, last: int, out: Rows) -> None:
+                maps = self.maps[first:last]
+                strip = band.scratch(last - first, self.n_axes, "at output", dtype)
+                torch.addcmul(c, maps, b, out=strip).addcmul_(gradient.rows(band, first, last), a)
+                let_through(strip, maps, 0, grad_input=out)  # ReLU, where it was positive
 
-        self._convolution.start_backward()
-        for first, last in self._frame.strips():
-            padded = self._frame.fill(self._padded, first, last, write)
-            self._convolution.backward(padded, first, last)
-        return self._convolution.finish_backward()
+            sums = self._convolution.no_gradients()
+            for rows in band.strips():
+                padded = band.padded(rows, self.n_axes, dtype, "gradient", write)
+                self._convolution.backward(band, padded, rows, sums)
+            return sums
+
+        return self._convolution.finish_backward(*self._bands.summed(backward_in))
 
 
 class FirstConvolution:
@@ -387,22 +266,26 @@ class FirstConvolution:
         )
         return in_kernels_order.reshape(len(self._image) * 3**n_axes, -1).T
 
-    def forward(self, first: int, last: int) -> Rows:
-        flat = torch.addmm(self._layer.bias, self._patches(first, last), self._weight)
-        return flat.view(last - first, *self._frame.shape[1:], -1).to(self._precision)
+    def forward(self, band: Band, first: int, last: int) -> Rows:
+        strip = band.scratch(last - first, self._weight.shape[1], "wide")
+        # addmm would first write the bias to every pixel, which takes as long as the product
+        torch.mm(self._patches(first, last), self._weight, out=strip.flatten(0, -2))
+        return strip.add_(self._layer.bias).to(self._precision)
 
-    def start_backward(self) -> None:
-        self._weight_gradient = torch.zeros_like(self._layer.weight).flatten(1)
-        self._bias_gradient = torch.zeros_like(self._layer.bias)
+    def no_gradients(self) -> tuple[torch.Tensor, ...]:
+        return torch.zeros_like(self._weight.T), torch.zeros_like(self._layer.bias)
 
-    def backward(self, padded: Rows, first: int, last: int) -> None:
-        strip = self._frame.inside(padded[1:-1]).to(self._image.dtype).flatten(0, -2)
-        self._weight_gradient.addmm_(strip.T, self._patches(first, last))
-        self._bias_gradient += strip.sum(0)
+    def backward(
+        self, band: Band, padded: Rows, rows: tuple[int, int], sums: tuple[torch.Tensor, ...]
+    ) -> None:
+        weight, bias = sums
+        strip = band.wide(self._frame.inside(padded[1:-1])).flatten(0, -2)
+        weight.addmm_(strip.T, self._patches(*rows))
+        bias += strip.sum(0)
 
-    def finish_backward(self) -> None:
-        self._layer.weight.grad = self._weight_gradient.view_as(self._layer.weight)
-        self._layer.bias.grad = self._bias_gradient
+    def finish_backward(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        self._layer.weight.grad = weight.view_as(self._layer.weight)
+        self._layer.bias.grad = bias
 
 
 class InnerConvolution:
@@ -412,7 +295,6 @@ class InnerConvolution:
         self._layer = component
         self._below = below
         self._frame = frame
-        self._padded = frame.padded(below.n_axes, below.maps.dtype)
         self._gradient = torch.empty_like(below.maps)
 
     def prepare(self) -> None:
@@ -421,79 +303,99 @@ class InnerConvolution:
         layout = torch.channels_last if n_axes == 2 else torch.channels_last_3d
         self._weight = self._layer.weight.to(dtype, memory_format=layout)
         self._bias = self._layer.bias.to(dtype)
-
-    def _input(self, first: int, last: int) -> Rows:
-        return self._frame.fill(self._padded, first, last, self._below.write_normalised)
-
-    def forward(self, first: int, last: int) -> Rows:
-        return _convolve(self._input(first, last), self._weight, self._bias)
-
-    def start_backward(self) -> None:
-        n_out, n_in, *kernel = self._layer.weight.shape
         # the gradient at a convolution's input is a convolution with its flipped kernel
         self._flipped = self._weight.flip(*range(2, self._weight.ndim)).transpose(0, 1)
-        self._weight_gradient = self._frame.zeros(*kernel, n_in, n_out)
-        self._bias_gradient = self._frame.zeros(n_out)
-        self._total, self._product = self._frame.zeros(n_in), self._frame.zeros(n_in)
 
-    def backward(self, padded: Rows, first: int, last: int) -> None:
-        _add_weight_gradient(self._input(first, last), padded, self._weight_gradient)
-        # over the padding as well, which is 0
-        self._bias_gradient += _sum(padded[1:-1], self._frame.dtype)
-        strip = self._frame.leave_out(_convolve(padded, self._flipped), first, last)
-        self._gradient[first:last] = strip
-        self._total += _sum(strip, self._frame.dtype)
-        self._product += _sum(strip.to(self._frame.dtype) * self._below.maps[first:last])
+    def _input(self, band: Band, rows: tuple[int, int]) -> Rows:
+        below = self._below
+        return band.padded(rows, below.n_axes, below.maps.dtype, "maps", below.write_normalised)
 
-    def finish_backward(self) -> MapGradient:
-        of_kernel = range(self._weight_gradient.ndim - 2)
-        self._layer.weight.grad = self._weight_gradient.permute(-1, -2, *of_kernel).contiguous()
-        self._layer.bias.grad = self._bias_gradient
+    def forward(self, band: Band, first: int, last: int) -> Rows:
+        return self._convolve(self._input(band, (first, last)), self._weight, self._bias)
+
+    def no_gradients(self) -> tuple[torch.Tensor, ...]:
+        n_out, n_in, *kernel = self._layer.weight.shape
+        shapes = (*kernel, n_in, n_out), (n_out,), (n_in,), (n_in,)
+        return tuple(self._frame.zeros(*shape) for shape in shapes)
+
+    def backward(
+        self, band: Band, padded: Rows, rows: tuple[int, int], sums: tuple[torch.Tensor, ...]
+    ) -> None:
+        weight, bias, total, product = sums
+        _add_parameters_gradients(self._input(band, rows), padded, self._weight, weight, bias)
+        strip = self._frame.leave_out(self._convolve(padded, self._flipped), *rows)
+        self._gradient[slice(*rows)] = strip
+        strip = band.wide(strip)
+        total += sum_over_pixels(strip)
+        maps = band.wide(self._below.maps[slice(*rows)], "wide maps")
+        of_maps = band.scratch(len(maps), maps.shape[-1], "wide")
+        product += sum_over_pixels(torch.mul(strip, maps, out=of_maps))
+
+    def _convolve(
+        self, padded: Rows, weight: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> Rows:
+        """Convolve (rows + 2, ..., at least X + 2, n_in) to (rows, ..., X, n_out)."""
+        convolve = F.conv2d if padded.ndim == 3 else F.conv3d
+        strip = convolve(padded.movedim(-1, 0)[None], weight, bias)[0].movedim(0, -1)
+        return strip.narrow(-2, 0, self._frame.shape[-1])
+
+    def finish_backward(
+        self, weight: torch.Tensor, bias: torch.Tensor, total: torch.Tensor, product: torch.Tensor
+    ) -> MapGradient:
+        self._layer.weight.grad = weight.movedim((-1, -2), (0, 1)).contiguous()
+        self._layer.bias.grad = bias
         rows = self._gradient
-        return MapGradient(lambda first, last: rows[first:last], self._total, self._product)
+        return MapGradient(lambda _, first, last: rows[first:last], total, product)
 
 
-def _convolve(padded: Rows, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Rows:
-    """Convolve (rows + 2, ..., X + 2, n_in) to (rows, ..., X, n_out)."""
-    convolve = F.conv2d if padded.ndim == 3 else F.conv3d
-    return convolve(padded.movedim(-1, 0)[None], weight, bias)[0].movedim(0, -1)
-
-
-def _add_weight_gradient(maps: Rows, gradient: Rows, total: torch.Tensor) -> None:
-    """Add a strip's share of the gradient at a kernel.
+def _add_parameters_gradients(
+    maps: Rows, gradient: Rows, kernel: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> None:
+    """Add a strip's share of the gradients at a convolution's kernel and bias.
 
     Parameters
     ----------
     maps, gradient : Tensor, shape (rows + 2, ..., X + 2, n_in) and (rows + 2, ..., X + 2, n_out)
         The convolution's input, and the gradient at its output, 0 at its first and last pixel
         along all axes but the first.
-    total : Tensor, shape (3, ..., 3, n_in, n_out)
+    kernel : Tensor, shape (n_out, n_in, 3, ..., 3)
+        Its weights.
+    weight, bias : Tensor, shape (3, ..., 3, n_in, n_out) and (n_out,)
         Added to.
     """
+    n_axes = maps.ndim - 1
+    inner = gradient[(slice(1, -1),) * n_axes]
+    if maps.dtype != weight.dtype:  # torch's own is the faster one with AMX
+        inputs = (rows.movedim(-1, 0)[None] for rows in (inner, maps))
+        _, of_kernel, of_bias = convolution_backward(
+            *inputs, kernel, [len(kernel)], [1] * n_axes, [0] * n_axes, [1] * n_axes,
+            False, [0] * n_axes, 1, [False, True, True],
+        )  # fmt: skip
+        weight += of_kernel.movedim((0, 1), (-1, -2))
+        bias += of_bias
+        return
+    bias += sum_over_pixels(inner)
     lengths = maps.shape[:-1]
-    strides = [math.prod(lengths[axis + 1 :]) for axis in range(len(lengths))]
+    strides = [math.prod(lengths[axis + 1 :]) for axis in range(n_axes)]
     # in flat order a shift of the kernel is an offset, and the zeros end each row's reach
     centre = sum(strides)
     flat_gradient = gradient.flatten(0, -2)[centre:-centre]
     flat_maps = maps.flatten(0, -2)
     for block in range(0, len(flat_gradient), BLOCK_PIXELS):
         there = flat_gradient[block : block + BLOCK_PIXELS]
-        for place in itertools.product(range(3), repeat=len(lengths)):
+        for place in itertools.product(range(3), repeat=n_axes):
             offset = block + sum(map(operator.mul, place, strides))
-            shifted = flat_maps[offset:][: len(there)]
-            if maps.dtype == total.dtype:
-                total[place].addmm_(shifted.T, there)
-            else:
-                total[place] += shifted.T @ there
+            weight[place].addmm_(flat_maps[offset:][: len(there)].T, there)
 
 
 class ReplacedPass:
     """A caller's module as the features; autograd has its gradients."""
 
-    def __init__(self, module: torch.nn.Module, image: torch.Tensor) -> None:
-        self._module, self._image = module, image
+    def __init__(self, module: torch.nn.Module, image: torch.Tensor, bands: Bands) -> None:
+        self._module, self._image, self._bands = module, image, bands
         self._output = image
         self.n_axes = 0
+        self.dtype = image.dtype
 
     @torch.enable_grad()
     def forward(self) -> None:
@@ -502,7 +404,7 @@ class ReplacedPass:
 
     def rows(self, first: int, last: int) -> Rows:
         strip: Rows = self._output.detach()[0, :, first:last].movedim(0, -1)
-        return strip.to(self._image.dtype)
+        return strip.to(self.dtype)
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
         return self._image.new_ones(self.n_axes), self._image.new_zeros(self.n_axes)
@@ -511,7 +413,13 @@ class ReplacedPass:
         for parameter in self._module.parameters():
             parameter.grad = None
         if self._output.requires_grad:
-            rows = gradient.rows(0, self._output.shape[2])
+
+            def write(band: Band) -> None:
+                for first, last in band.strips():
+                    rows[first:last] = gradient.rows(band, first, last)
+
+            rows = self._bands.frame.empty(self.n_axes, self.dtype)
+            self._bands.each(write)
             self._output.backward(rows.movedim(-1, 0)[None].to(self._output.dtype))
         self._output = self._image  # its graph is spent
 
@@ -520,77 +428,100 @@ class HeadPass:
     """The classifier, and the normalisation that makes its maps the responses."""
 
     def __init__(
-        self, network: Network, features: Features, frame: Frame, continuity: float
+        self, network: Network, features: Features, bands: Bands, continuity: float
     ) -> None:
-        self._frame, self._features = frame, features
+        self._bands, self._features = bands, features
+        frame = self._frame = bands.frame
         self._layer, self._norm = network.classifier, network.normalisation
-        n_clusters = len(self._layer.weight)
+        n_clusters = self._n_clusters = len(self._layer.weight)
         # of each neighbour along each axis; all of the loss is divided by the pixels further on
         self._continuity = [
             continuity * frame.n_pixels / (max(1, frame.n_pairs(axis)) * n_clusters)
             for axis in (range(len(frame.shape)) if continuity else ())
         ]
         self._maps = frame.empty(n_clusters, frame.dtype)
-        self._gradient = frame.empty(n_clusters, frame.dtype)
+        self._gradient = frame.empty(n_clusters, features.dtype)
         self._clusters = torch.empty(frame.shape, dtype=torch.int64, device=frame.device)
 
     def forward(self) -> None:
         weight = self._layer.weight.flatten(1)  # (q, p)
         scale, shift = self._features.affine()
         folded, bias = (weight * scale).T.contiguous(), weight @ shift
-        moments = Moments(self._frame)
-        for first, last in self._frame.strips():
-            strip = self._maps[first:last]
-            maps = self._features.rows(first, last).flatten(0, -2)
-            torch.addmm(bias, maps, folded, out=strip.flatten(0, -2))
-            moments.add(self._frame.leave_out(strip, first, last), first, last)
-        self._norm.take(*moments.result())
 
-    def _responses(self, first: int, last: int) -> Rows:
-        return torch.addcmul(self._norm.shift, self._maps[first:last], self._norm.scale)
+        def forward_in(band: Band) -> Moments:
+            moments = Moments(band)
+            for first, last in band.strips():
+                strip = self._maps[first:last]
+                maps = band.wide(self._features.rows(first, last)).flatten(0, -2)
+                torch.mm(maps, folded, out=strip.flatten(0, -2)).add_(bias)
+                moments.add(self._frame.leave_out(strip, first, last), first, last)
+            return moments
+
+        self._norm.take(*Moments.pooled(self._bands.each(forward_in)))
+
+    def _responses(self, band: Band, first: int, last: int) -> Rows:
+        responses = band.scratch(last - first, self._n_clusters, "responses")
+        norm = self._norm
+        return torch.addcmul(norm.shift, self._maps[first:last], norm.scale, out=responses)
 
     def clusters(self) -> torch.Tensor:
         """Return the axis of the greatest response, ([Z,] Y, X)."""
-        for first, last in self._frame.strips():
-            torch.argmax(self._responses(first, last), -1, out=self._clusters[first:last])
+
+        def label(band: Band) -> None:
+            for first, last in band.strips():
+                # argmax takes twice as long on a CPU
+                greatest = self._responses(band, first, last).max(-1)
+                self._clusters[first:last] = greatest.indices
+
+        self._bands.each(label)
         return self._clusters
 
     def loss(self, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
         """Return the loss, and keep its gradient at the responses."""
         frame = self._frame
-        loss, total, product = frame.zeros(1), *frame.zeros(2, self._maps.shape[-1])
         tiny = torch.finfo(frame.dtype).tiny
-        for first, last in frame.strips():
-            wanted = target[first:last, ..., None]
-            strip = self._gradient[first:last]
-            torch.softmax(self._responses(first, last), -1, out=strip)
-            at_wanted = strip.gather(-1, wanted)
-            likelihood = at_wanted.clamp(min=tiny).log_()
-            strip.scatter_(-1, wanted, at_wanted.sub_(1))
-            if weights is not None:
-                of_pixels = weights[first:last, ..., None]
-                likelihood *= of_pixels
-                strip *= of_pixels
-            loss -= frame.leave_out(likelihood, first, last).sum()
-            frame.leave_out(strip, first, last)
-            if self._continuity:
-                loss += self._add_continuity(strip, first, last)
-            total += _sum(strip)
-            product += _sum(strip * self._maps[first:last])
-        n_pixels = frame.n_pixels  # the gradient's rows are divided by it further on
-        self._at_responses = MapGradient(self._gradient_rows, total / n_pixels, product / n_pixels)
-        return loss[0] / n_pixels
 
-    def _add_continuity(self, gradient: Rows, first: int, last: int) -> torch.Tensor:
+        def loss_in(band: Band) -> tuple[torch.Tensor, ...]:
+            loss, total, product = frame.zeros(1), *frame.zeros(2, self._n_clusters)
+            for first, last in band.strips():
+                wanted = target[first:last, ..., None]
+                kept = self._gradient[first:last]
+                strip = kept
+                if kept.dtype != frame.dtype:
+                    strip = band.scratch(len(kept), self._n_clusters, "at responses")
+                torch.softmax(self._responses(band, first, last), -1, out=strip)
+                at_wanted = strip.gather(-1, wanted)
+                likelihood = at_wanted.clamp(min=tiny).log_()
+                strip.scatter_(-1, wanted, at_wanted.sub_(1))
+                if weights is not None:
+                    of_pixels = weights[first:last, ..., None]
+                    likelihood *= of_pixels
+                    strip *= of_pixels
+                loss -= frame.leave_out(likelihood, first, last).sum()
+                frame.leave_out(strip, first, last)
+                if self._continuity:
+                    loss += self._add_continuity(band, strip, first, last)
+                total += sum_over_pixels(strip)
+                of_maps = band.scratch(len(strip), self._n_clusters, "responses")
+                product += sum_over_pixels(torch.mul(strip, self._maps[first:last], out=of_maps))
+                kept.copy_(strip)
+            return loss, total, product
+
+        n_pixels = frame.n_pixels  # the gradient's rows are divided by it further on
+        loss, *sums = (total / n_pixels for total in self._bands.summed(loss_in))
+        self._total, self._product = sums
+        return loss[0]
+
+    def _add_continuity(self, band: Band, gradient: Rows, first: int, last: int) -> torch.Tensor:
         """Add the gradient of a strip's share of the continuity loss; return the share."""
         frame = self._frame
         low, high = max(first - 1, 0), min(last + 1, frame.shape[0])
-        responses, own = self._responses(low, high), slice(first - low, last - low)
+        responses, own = self._responses(band, low, high), slice(first - low, last - low)
         loss = frame.zeros(1)
         for axis, weight in enumerate(self._continuity):
             steps = responses.diff(dim=axis)
             if frame.mask is not None:
-                steps *= _both(frame.mask[low:high], axis)
+                steps *= both(frame.mask[low:high], axis)
             loss += weight * steps[own].abs().sum()
             pull = steps.sign_().mul_(weight)
             around = [0, 0] * (len(frame.shape) - 1 - axis)
@@ -598,24 +529,37 @@ class HeadPass:
             gradient += (before - after)[own]
         return loss
 
-    def _gradient_rows(self, first: int, last: int) -> Rows:
-        return self._gradient[first:last]
-
     def backward(self) -> MapGradient:
         """Set the head's gradients; return that at the features."""
-        a, b, c = _backward_of_norm(self._norm, self._at_responses, self._frame.n_pixels)
-        correlation = self._frame.zeros(self._maps.shape[-1], self._features.n_axes)
-        for first, last in self._frame.strips():
-            strip = self._gradient[first:last].mul_(a / self._frame.n_pixels)
-            strip.addcmul_(self._maps[first:last], b).add_(c)
-            flat = self._frame.leave_out(strip, first, last).flatten(0, -2)
-            correlation.addmm_(flat.T, self._features.rows(first, last).flatten(0, -2))
+        features, n_pixels = self._features, self._frame.n_pixels
+        a, b, c = _backward_of_norm(self._norm, self._total, self._product, n_pixels)
+
+        def correlate(band: Band) -> tuple[torch.Tensor]:
+            correlation = self._frame.zeros(self._n_clusters, features.n_axes)
+            for first, last in band.strips():
+                kept = self._gradient[first:last]
+                strip = band.scratch(last - first, self._n_clusters, "wide")
+                torch.addcmul(c, self._maps[first:last], b, out=strip)
+                strip.addcmul_(band.wide(kept, "at responses"), a / n_pixels)
+                kept.copy_(self._frame.leave_out(strip, first, last))
+                flat, maps = kept.flatten(0, -2), features.rows(first, last).flatten(0, -2)
+                if maps.dtype == correlation.dtype:
+                    correlation.addmm_(flat.T, maps)
+                else:
+                    correlation += flat.T @ maps
+            return (correlation,)
+
+        (correlation,) = self._bands.summed(correlate)
         weight = self._layer.weight.flatten(1)
         # normalisation has made each axis of the gradient sum to 0, and so it does at the features
-        gradient = correlation * self._features.affine()[0]
+        gradient = correlation * features.affine()[0]
         self._layer.weight.grad = gradient.view_as(self._layer.weight)
-        return MapGradient(
-            lambda first, last: torch.matmul(self._gradient[first:last], weight),
-            torch.zeros_like(correlation[0]),
-            (weight * correlation).sum(0),
-        )
+        product = (weight * correlation).sum(0)
+        short = weight.to(features.dtype)
+
+        def rows(band: Band, first: int, last: int) -> Rows:
+            strip = band.scratch(last - first, features.n_axes, "at features", features.dtype)
+            torch.mm(self._gradient[first:last].flatten(0, -2), short, out=strip.flatten(0, -2))
+            return strip
+
+        return MapGradient(rows, torch.zeros_like(product), product)
