@@ -76,6 +76,11 @@ def test_every_kind_of_network_can_be_kept(tmp_path, shape, axes, spatial_ndim):
     np.testing.assert_array_equal(labels, segmenter.predict(image, axes=axes))
 
 
+def test_another_image_has_no_labels_but_those_of_the_run(path):
+    noise = np.random.default_rng(0).normal(0, 255, (60, 60))
+    assert set(np.unique(Segmenter.load(path).predict(noise))) <= {1, 2}
+
+
 def test_segments_of_another_image(path):
     image, _ = cells(1)
     loaded = Segmenter.load(path)

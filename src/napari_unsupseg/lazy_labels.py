@@ -105,7 +105,7 @@ class LazyLabels:
         """Label a part of the image, channels first, as if it were all."""
         if _is_empty(part):
             return np.zeros(part.shape[1:], dtype=self.dtype)
-        return predict(self._model.network, self._prepare(part), precision=self._precision)
+        return self._predict(self._prepare(part))
 
     def _sample(self, part: NDArray[np.generic], inner: Place, step: int) -> Labels:
         """Label every so manyth pixel: a mosaic of what the network sees of each, side by side."""
@@ -125,8 +125,12 @@ class LazyLabels:
             for array in (prepared.values, prepared.valid)
         ]
         mosaic = dataclasses.replace(prepared, values=mosaics[0], valid=mosaics[1])
-        labels: Labels = predict(self._model.network, mosaic, precision=self._precision)
+        labels = self._predict(mosaic)
         return labels[..., halo::window, halo::window]
+
+    def _predict(self, image: PreparedImage) -> Labels:
+        model = self._model
+        return predict(model.network, image, n_labels=model.n_labels, precision=self._precision)
 
     def _prepare(self, part: NDArray[np.generic]) -> PreparedImage:
         return prepare(

@@ -34,11 +34,14 @@ class Model:
         Those of its run.
     is_rgb : bool
         Whether it was trained on red, green and blue.
+    n_labels : int
+        Labels that its run has kept, the first ones.
     """
 
     network: Network
     settings: Settings
     is_rgb: bool
+    n_labels: int
 
     @property
     def n_channels(self) -> int:
@@ -84,6 +87,7 @@ def write_model(path: Path, model: Model) -> None:
         "settings": model.settings.to_dict(),
         "channels": model.n_channels,
         "rgb": model.is_rgb,
+        "labels": model.n_labels,
         "spatial_ndim": model.spatial_ndim,
         "sha256": _digest(tensors),
     }
@@ -133,7 +137,8 @@ def read_model(path: Path) -> Model:
         if header["sha256"] != _digest(tensors):
             raise ValueError("its weights are not those that were written")
         settings = Settings.from_dict(header["settings"])
-        return Model(_network(header, settings, tensors), settings, bool(header["rgb"]))
+        network = _network(header, settings, tensors)
+        return Model(network, settings, bool(header["rgb"]), int(header["labels"]))
     except FileError:
         raise
     # a header that is not as it was written can be wrong in any way

@@ -544,7 +544,7 @@ class Segmenter:
         network, labels = self._network, self._kept.labels
         if not self.image_.is_constant:
             network = teach(network, self.image_, labels, self.settings, self.precision)
-        return Model(network, self.settings, self.image_.is_rgb)
+        return Model(network, self.settings, self.image_.is_rgb, int(labels.max()))
 
     def predict(
         self,
@@ -655,7 +655,8 @@ class Segmenter:
         model = self._model
         prepared = prepare(channels, mask, self.settings.intensity, model.spatial_ndim)
         _require_same_kind(model, prepared)
-        return prepared, predict(model.network, prepared, precision=self.precision)
+        labels = predict(model.network, prepared, n_labels=model.n_labels, precision=self.precision)
+        return prepared, labels
 
     def lazy_labels(self, image: ArrayLike, *, axes: str | None = None) -> LazyLabels:
         """Find the clusters of a run in a dask array, one part at a time.

@@ -6,17 +6,14 @@ of times a strip.
 """
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
+from napari_unsupseg.threads import Threads, count_threads
 
 __all__ = ["Band", "Bands", "Frame", "Moments", "Rows", "both", "sum_over_pixels"]
 
@@ -190,8 +187,6 @@ class Band:
 class Bands:
     """All bands of an image, and the threads that go through them.
 
-    There are as many as torch uses threads, on a CPU; each operation of theirs uses no others.
-
     Parameters
     ----------
     frame : Frame
@@ -199,45 +194,20 @@ class Bands:
     """
 
     def __init__(self, frame: Frame) -> None:
-        n_bands = 1
-        if frame.device.type == "cpu":
-            enough = math.prod(frame.shape) // BAND_PIXELS
-            n_bands = max(1, min(torch.get_num_threads(), enough, frame.shape[0]))
+        enough = math.prod(frame.shape) // BAND_PIXELS
+        n_bands = max(1, min(count_threads(frame.device), enough, frame.shape[0]))
         edges = [index * frame.shape[0] // n_bands for index in range(n_bands + 1)]
         self.frame = frame
         self._bands = [Band(frame, *ends) for ends in itertools.pairwise(edges)]
-        self._threads = None
-        if n_bands > 1:
-            self._threads = ThreadPoolExecutor(n_bands, "bands", _use_no_other_threads)
+        self._threads = Threads(n_bands)
 
     def each(self, work: Callable[[Band], Result]) -> list[Result]:
         """Have each band gone through; return what came of it, from first to last."""
-        if self._threads is None:
-            return [work(band) for band in self._bands]
-
-        def without_graph(band: Band) -> Result:
-            with torch.no_grad():  # is a thread's own
-                return work(band)
-
-        futures = [self._threads.submit(without_graph, band) for band in self._bands]
-        wait(futures)  # also when one fails: the others write into the same maps
-        return [future.result() for future in futures]
+        return self._threads.each(work, self._bands)
 
     def summed(self, work: Callable[[Band], tuple[torch.Tensor, ...]]) -> list[torch.Tensor]:
         """Have each band gone through; return the sums of what came of it."""
         return [torch.stack(parts).sum(0) for parts in zip(*self.each(work), strict=True)]
-
-
-def _use_no_other_threads() -> None:
-    torch.get_num_threads()  # at its first use in a thread, torch sets what the next line sets
-    _thread_pools().limit(limits=1, user_api="openmp")
-
-
-@functools.cache
-def _thread_pools() -> "ThreadpoolController":
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 class Moments:
