@@ -1,6 +1,7 @@
 """Where the time of an iteration goes, and how far it is from its convolutions alone.
 
 python -m benchmarks.profile_iteration --image FILE
+python -m benchmarks.profile_iteration --image FILE --precision bfloat16
 """
 
 import itertools
@@ -22,20 +23,21 @@ from napari_unsupseg.files import read_image
 
 KINDS = {
     "mkldnn_convolution": "3 × 3 convolutions, forward and at their input",
-    "addmm_": "3 × 3 convolutions and classifier, at their weights",
-    "addmm": "first convolution and classifier, forward",
-    "mm": "classifier, at its input",
-    "im2col": "patches of the image",
+    "convolution_backward": "3 × 3 convolutions, at their weights",
+    "addmm_": "matrix products: at weights",
+    "mm": "matrix products: first convolution and classifier",
 }
 
 
 def main(
     image: Annotated[Path, typer.Option(help="Image file.")],
     iterations: Annotated[int, typer.Option(help="Iterations to profile.", min=1)] = 5,
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
 ) -> None:
-    """Profile iterations at full size in float32 on the CPU, M = 2."""
+    """Profile iterations at full size on one thread of the CPU, M = 2."""
+    torch.set_num_threads(1)  # the profiler sees only the thread that it was begun in
     pixels = read_image(image)
-    settings = Settings(settle=0, precision="float32")
+    settings = Settings(settle=0, precision=precision)
     steps = Segmenter(settings, device="cpu").steps(pixels)
     next(steps)
     start = time.perf_counter()
@@ -47,22 +49,29 @@ def main(
     for record in records.key_averages():
         kind = KINDS.get(record.key.removeprefix("aten::"), "all else, in passes over strips")
         seconds[kind] += record.self_cpu_time_total / 1e6 / iterations
-    floor = convolutions_alone(*pixels.shape[:2], settings.filters)
+    floor = convolutions_alone(*pixels.shape[:2], settings.filters, getattr(torch, precision))
     show(image.name, seconds, whole, floor)
 
 
-def convolutions_alone(height: int, width: int, filters: int) -> dict[str, float]:
+def convolutions_alone(
+    height: int, width: int, filters: int, precision: torch.dtype
+) -> dict[str, float]:
     """Return the seconds that torch takes for one 3 × 3 convolution and its two gradients."""
-    maps = torch.rand(1, filters, height, width)
-    weight = torch.rand(filters, filters, 3, 3)
-    shape, gradients = weight.shape, torch.nn.grad
+    layout = torch.channels_last
+    maps = torch.rand(1, filters, height, width).to(precision, memory_format=layout)
+    weight = torch.rand(filters, filters, 3, 3).to(precision, memory_format=layout)
+
+    def gradient(of_input: bool) -> object:
+        return torch.ops.aten.convolution_backward(
+            maps, maps, weight, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1,
+            [of_input, not of_input, False],
+        )  # fmt: skip
+
     with torch.no_grad():
         return {
             "forward": median(lambda: torch.conv2d(maps, weight, padding=1)),
-            "at its input": median(
-                lambda: gradients.conv2d_input(maps.shape, weight, maps, padding=1)
-            ),
-            "at its weights": median(lambda: gradients.conv2d_weight(maps, shape, maps, padding=1)),
+            "at its input": median(lambda: gradient(of_input=True)),
+            "at its weights": median(lambda: gradient(of_input=False)),
         }
 
 

@@ -200,8 +200,10 @@ def peak_memory() -> int:
 def describe(device: torch.device) -> str:
     """Return a device's name, or a CPU's instruction set and the threads in use."""
     if device.type == "cpu":
+        report: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         capability = torch.backends.cpu.get_cpu_capability()
-        return f"{platform.machine()} with {capability}, {torch.get_num_threads()} threads"
+        also = " and AMX" if report.get("amx_bf16") else ""
+        return f"{platform.machine()} with {capability}{also}, {torch.get_num_threads()} threads"
     return torch.get_device_module(device).get_device_name(device)
 
 

@@ -38,7 +38,7 @@ MAX_FRAGMENTS = 10_000
 FRAGMENTS_OF_FRAME = 1000  # of each of many frames there can always be as many
 ALIKE_LEVEL = 0.3  # of the segments that clusters are made of
 MAX_ALIKE = 2000  # of these segments, whose distances are all compared
-TYPICAL = 1.59  # dissimilarity at which the default level cuts
+TYPICAL = 1.62  # dissimilarity at which the default level cuts
 STEEPNESS = 3  # of levels there, so that those of use lie well apart
 
 
@@ -303,9 +303,10 @@ def build_hierarchy(
     Notes
     -----
     Two regions are as far apart as a weighted sum says of: the share of pixels by which their
-    histograms of labels differ, over iterations; the same for colours; the distance of their mean
-    colours; the step in colour and the share of changes of label at their common border. Small
-    regions are brought closer. Colours are CIELAB for RGB, else the image's intensities. Basins
+    histograms of labels differ, over iterations; the same for colours, and for how steeply these
+    change; the distance of their mean colours; the step in colour and the share of changes of label
+    at their common border. Small regions are brought closer, and regions that share much of their
+    borders. Colours are CIELAB for RGB, else the image's intensities. Basins
     of a watershed of the colours' gradient are merged into fragments by the mean of this along
     their borders; from there on it is computed anew for whatever has merged.
 

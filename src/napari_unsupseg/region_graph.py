@@ -22,13 +22,16 @@ Labels = NDArray[np.unsignedinteger]
 Floats = NDArray[np.float64]
 
 COLOUR_BINS = 10  # of each channel's histogram
+SLOPE_BINS = 8  # of the histogram of slopes, each with as many of the image's pixels
 
 # weights of what tells two regions apart, chosen on half of BSDS500's val images
 HISTORY = 0.5  # share of pixels whose labels differ, over iterations
 HISTORY_AT_BORDER = 0.8  # share of border pixels with other labels on the other side
 COLOUR = 1.0  # distance of mean colours, 1 from black to white
 COLOURS = 1.2  # share of pixels whose colours differ, over channels
+SLOPES = 0.8  # share of pixels whose slopes differ, which tells textures apart
 EDGE = 2.2  # step in colour across the border
+ENCLOSED = 0.15  # of all this is taken off where one region encloses the other
 SMALL = 0.002  # share of the image below which a region merges the sooner
 SOONER = 0.3  # power of its size at which it does
 FARTHEST = 1e3  # for what must have a finite weight
@@ -45,6 +48,7 @@ class _Regions:
     areas: Floats
     colours: Floats
     colour_counts: NDArray[np.float32]
+    slope_counts: NDArray[np.float32]
     label_counts: NDArray[np.float32]
     stroke_counts: NDArray[np.float32]
     n_snapshots: int
@@ -70,20 +74,14 @@ class _Regions:
             sums[into] = sums[one] + sums[other]
 
     def _map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "_Regions":
-        areas, colours, colour_counts, label_counts, stroke_counts = map(change, self._sums())
-        return dataclasses.replace(
-            self,
-            areas=areas,
-            colours=colours,
-            colour_counts=colour_counts,
-            label_counts=label_counts,
-            stroke_counts=stroke_counts,
-        )
+        changed: dict[str, Any] = dict(zip(SUMS, map(change, self._sums()), strict=True))
+        return dataclasses.replace(self, **changed)
 
     def _sums(self) -> tuple[NDArray[Any], ...]:
-        return (
-            self.areas, self.colours, self.colour_counts, self.label_counts, self.stroke_counts,
-        )  # fmt: skip
+        return tuple(getattr(self, name) for name in SUMS)
+
+
+SUMS = ("areas", "colours", "colour_counts", "slope_counts", "label_counts", "stroke_counts")
 
 
 class RegionGraph:
@@ -114,6 +112,8 @@ class RegionGraph:
         self._borders = borders
         self._n_frames = n_frames
         self._small = SMALL * regions.areas.sum() / n_frames
+        lengths = borders[:, 0].repeat(2)
+        self._perimeters = np.bincount(pairs.ravel(), lengths, len(regions.areas)).astype(float)
 
     @property
     def n_regions(self) -> int:
@@ -164,9 +164,12 @@ class RegionGraph:
         RegionGraph
             Of these regions.
         """
-        described = _describe(regions, colours, history, lightness, strokes)
+        along = _last_axes(regions, spatial_ndim)
+        blur = [int(axis in along) for axis in range(regions.ndim)]
+        smooth = gaussian(colours, blur, channel_axis=-1)
+        described = _describe(regions, colours, smooth, history, lightness, along, strokes)
         n_frames = math.prod(regions.shape[:-spatial_ndim])
-        return cls(described, *_borders(regions, colours, history, spatial_ndim), n_frames)
+        return cls(described, *_borders(regions, smooth, history, along), n_frames)
 
     def grouped(self, groups: NDArray[np.int64]) -> "RegionGraph":
         """Merge groups of regions, each given by its number from 0, shape (n,)."""
@@ -216,6 +219,7 @@ class RegionGraph:
         # come to have many neighbours
         n_regions = self.n_regions
         regions = self._regions.with_room(n_regions - 1)
+        perimeters = np.append(self._perimeters, np.zeros(n_regions - 1))
         neighbours: list[dict[int, Floats]] = [{} for _ in range(2 * n_regions - 1)]
         for (one, other), border in zip(self.pairs.tolist(), self._borders, strict=True):
             neighbours[one][other] = neighbours[other][one] = border
@@ -254,7 +258,8 @@ class RegionGraph:
             if borders:
                 beyond = np.fromiter(borders, dtype=np.int64)
                 along = np.stack(list(borders.values()))
-                found = self._dissimilarity(regions, new, beyond, along)
+                perimeters[new] = along[:, 0].sum()
+                found = self._dissimilarity(regions, perimeters, new, beyond, along)
                 waits = np.minimum(areas[new], areas[beyond]) < smaller_than
                 for far, border in borders.items():
                     neighbours[far][new] = border
@@ -314,7 +319,9 @@ class RegionGraph:
         parts = np.array_split(np.arange(len(self.pairs)), len(self.pairs) // 1000 + 1)
         return np.concatenate(
             [
-                self._dissimilarity(self._regions, ones[part], others[part], self._borders[part])
+                self._dissimilarity(
+                    self._regions, self._perimeters, ones[part], others[part], self._borders[part]
+                )
                 for part in parts
             ]
         )
@@ -322,6 +329,7 @@ class RegionGraph:
     def _dissimilarity(
         self,
         regions: _Regions,
+        perimeters: Floats,
         one: int | NDArray[np.int64],
         other: NDArray[np.int64],
         borders: Floats,
@@ -338,13 +346,17 @@ class RegionGraph:
             + COLOURS / 2 * np.abs(difference(regions.colour_counts)).sum(1)
             / regions.colours.shape[1]
             + COLOUR * np.linalg.norm(difference(regions.colours), axis=1)
+            + SLOPES / 2 * np.abs(difference(regions.slope_counts)).sum(1)
         )  # fmt: skip
         with np.errstate(divide="ignore", invalid="ignore"):
             between = (EDGE * edges + HISTORY_AT_BORDER * changes) / lengths
+            enclosed = lengths / np.minimum(perimeters[one], perimeters[other])
         size = np.minimum(1, np.minimum(a, b).ravel() / self._small) ** SOONER
         strokes = regions.stroke_counts[one] + regions.stroke_counts[other]
         may_merge = (lengths > 0) & ((strokes > 0).sum(1) < 2)
-        dissimilarity: Floats = np.where(may_merge, (inside + between) * size, np.inf)
+        dissimilarity: Floats = np.where(
+            may_merge, (inside + between) * size * (1 - ENCLOSED * enclosed), np.inf
+        )
         return dissimilarity
 
 
@@ -425,13 +437,17 @@ def _link(pairs: NDArray[np.int64], n_regions: int) -> NDArray[np.int64]:
 def _describe(
     fragments: NDArray[np.int64],
     colours: NDArray[np.float32],
+    smooth: NDArray[np.float32],
     history: Sequence[Labels],
     lightness: Sequence[float],
+    along: Sequence[int],
     strokes: Labels | None,
 ) -> _Regions:
     """Sum up what is inside each fragment."""
     inside = fragments >= 0
     regions, values = fragments[inside], colours[inside]
+    slopes = _slopes(smooth, along)[inside]
+    ends = np.quantile(slopes, np.linspace(0, 1, SLOPE_BINS + 1)[1:-1])
     n_regions = int(regions.max()) + 1
     low, high = values.min(0), values.max(0)
     bins = ((values - low) / np.maximum(high - low, 1e-6) * COLOUR_BINS).astype(np.int64)
@@ -439,6 +455,7 @@ def _describe(
         np.bincount(regions).astype(np.float64),
         _sums(regions, values, n_regions),
         _counts(regions, list(np.minimum(bins, COLOUR_BINS - 1).T), n_regions),
+        _counts(regions, [np.digitize(slopes, ends)], n_regions),
         _counts(regions, [labels[inside] for labels in history], n_regions),
         _stroke_counts(regions, strokes[inside], n_regions)
         if strokes is not None
@@ -448,19 +465,24 @@ def _describe(
     )
 
 
+def _slopes(smooth: NDArray[np.float32], along: Sequence[int]) -> NDArray[np.float32]:
+    """Return the length of the gradient of colours, (..., Y, X)."""
+    squares = np.zeros(smooth.shape[:-1], dtype=np.float32)
+    for axis in along:
+        if smooth.shape[axis] > 1:
+            squares += np.square(np.gradient(smooth, axis=axis)).sum(axis=-1)
+    return np.sqrt(squares)
+
+
 def _borders(
     fragments: NDArray[np.int64],
-    colours: NDArray[np.float32],
+    smooth: NDArray[np.float32],
     history: Sequence[Labels],
-    spatial_ndim: int,
+    along: Sequence[int],
 ) -> tuple[NDArray[np.int64], Floats]:
     """Return which fragments are neighbours, (E, 2), and what lies along their borders, (E, 3)."""
-    axes = _last_axes(fragments, spatial_ndim)
-    smooth = gaussian(
-        colours, [int(axis in axes) for axis in range(fragments.ndim)], channel_axis=-1
-    )
     edges, changes = [], []
-    for axis in axes:
+    for axis in along:
         edges.append(np.linalg.norm(np.subtract(*neighbours(smooth, axis)), axis=-1))
         differ = (np.not_equal(*neighbours(labels, axis, before=1)) for labels in history)
         changes.append(sum(differ) / len(history))
