@@ -184,7 +184,7 @@ def test_no_thread_outlives_the_passes(in_three_bands):
     passes = Backpropagation(network, image)
     passes.forward()
     passes.backward(target)
-    own = {thread for thread in threading.enumerate() if thread.name.startswith("unsupseg")} - before
+    own = {one for one in threading.enumerate() if one.name.startswith("unsupseg")} - before
     assert own
     del passes
     for thread in own:

@@ -129,6 +129,14 @@ def test_clusters_of_colours_are_numbered_from_the_darkest():
     np.testing.assert_array_equal(hierarchy_of(image).clusters(2)[0, ::30], [2, 1])
 
 
+@pytest.mark.parametrize("n_clusters", [1, 2, 3, 4])
+def test_as_many_clusters_as_asked_for(n_clusters):
+    # SciPy before 1.15 gave two of four for three
+    hierarchy = hierarchy_of(quadrants())
+    assert hierarchy.cut(level=0.3).max() == 4
+    assert hierarchy.clusters(n_clusters).max() == n_clusters
+
+
 def test_fewer_clusters_than_asked_for():
     image, _ = blobs()
     found = hierarchy_of(image).clusters(200)

@@ -51,7 +51,7 @@ def test_tiles_are_the_whole(height, width, tile, components, masked, threads, s
 
 
 def test_labels_are_chosen_from_the_first_ones(rgb):
-    network, prepared, clusters = trained(rgb)
+    network, prepared, _ = trained(rgb)
     free, bound = predict(network, prepared), predict(network, prepared, n_labels=7)
     assert free.max() > 7 == bound.max()
     np.testing.assert_array_equal(bound[free <= 7], free[free <= 7])

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 COLOUR_BINS = 10  # of each channel's histogram
 SLOPE_BINS = 8  # of the histogram of slopes, each with as many of the image's pixels
 
-# weights of what tells two regions apart, chosen on half of BSDS500's val images
+# weights of what tells two regions apart, chosen on BSDS500's val images
 HISTORY = 0.5  # share of pixels whose labels differ, over iterations
 HISTORY_AT_BORDER = 0.8  # share of border pixels with other labels on the other side
 COLOUR = 1.0  # distance of mean colours, 1 from black to white
