@@ -1,7 +1,9 @@
 """Small real images and settings that run in a second."""
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -20,6 +22,17 @@ def run_python(script: str) -> str:
     """Return what a script prints in a process of its own."""
     command = [sys.executable, "-c", script]
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+
+
+@contextlib.contextmanager
+def threads_of_torch(n: int) -> Iterator[None]:
+    """Have torch use some threads on a CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from napari_unsupseg.network import Network, build_network
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.strips import Bands, Frame
 
+from .conftest import threads_of_torch
+
 
 def responses(network: Network, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Compute (N, q) by torch's own layers, whose gradients autograd knows."""
@@ -85,10 +87,9 @@ def test_gradients_are_those_of_autograd(
     loss = F.cross_entropy(expected, target[mask], weights, reduction="sum") / mask.sum()
     loss += continuity * steps_between_neighbours(expected, mask)
     gradients = torch.autograd.grad(loss, list(network.parameters()))
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, threads_of_torch(threads):
         patch.setitem(napari_unsupseg.strips.STRIP_PIXELS, "cpu", strip_pixels)
         patch.setattr(napari_unsupseg.strips, "BAND_PIXELS", 1)
-        patch.setattr(torch, "get_num_threads", lambda: threads)
         passes = Backpropagation(
             network, image, None if mask.all() else mask, torch.float64, continuity
         )
@@ -161,7 +162,8 @@ def test_bfloat16_features_give_nearly_the_same_gradients(share):
 @pytest.fixture
 def in_three_bands(monkeypatch):
     monkeypatch.setattr(napari_unsupseg.strips, "BAND_PIXELS", 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    with threads_of_torch(3):
+        yield
 
 
 def test_an_error_in_one_band_is_told_when_all_have_ended(in_three_bands):

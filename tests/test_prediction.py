@@ -15,6 +15,8 @@ from napari_unsupseg.network import build_network
 from napari_unsupseg.prediction import predict
 from napari_unsupseg.settings import Settings
 
+from .conftest import threads_of_torch
+
 
 def trained(image, mask=None, components=2, filters=24, features=None, seed=0):
     """Return a network that has seen an image, the image, and its clusters in training."""
@@ -44,8 +46,7 @@ def test_tiles_are_the_whole(height, width, tile, components, masked, threads, s
         mask[0, 0] = True
     network, prepared, _ = trained(image, mask, components, seed=seed)
     whole = predict(network, prepared, tile=1000)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "get_num_threads", lambda: threads)
+    with threads_of_torch(threads):
         np.testing.assert_array_equal(predict(network, prepared, tile=tile), whole)
     np.testing.assert_array_equal(whole > 0, prepared.valid)
 

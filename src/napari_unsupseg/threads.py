@@ -1,14 +1,11 @@
 """Threads that each keep to one core, where torch would spread every operation over all of them."""
 
-import functools
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 __all__ = ["Threads", "count_threads"]
 
@@ -35,7 +32,8 @@ class Threads:
     def __init__(self, n_threads: int) -> None:
         self._pool = None
         if n_threads > 1:
-            self._pool = ThreadPoolExecutor(n_threads, "unsupseg", _keep_to_one_core)
+            of_others = (torch.get_num_threads(),)
+            self._pool = ThreadPoolExecutor(n_threads, "unsupseg", _keep_to_one_core, of_others)
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Do a work on each item; return what came of it, in their order.
@@ -55,13 +53,11 @@ def _without_graph(work: Callable[[Item], Result], item: Item) -> Result:
         return work(item)
 
 
-def _keep_to_one_core() -> None:
+def _keep_to_one_core(of_others: int) -> None:
+    """Have torch use one core in this thread, and as many as before in threads yet to come."""
     torch.get_num_threads()  # at its first use in a thread, torch sets what the next line sets
-    _thread_pools().limit(limits=1, user_api="openmp")
-
-
-@functools.cache
-def _thread_pools() -> "ThreadpoolController":
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
+    torch.set_num_threads(1)
+    # that is this thread's, yet also what new threads begin with, which only another can set back
+    restore = threading.Thread(target=torch.set_num_threads, args=(of_others,))
+    restore.start()
+    restore.join()

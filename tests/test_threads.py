@@ -1,0 +1,24 @@
+import threading
+
+import torch
+
+from napari_unsupseg.threads import Threads
+
+from .conftest import threads_of_torch
+
+
+def test_threads_keep_to_one_core_and_leave_the_others_theirs():
+    seen = []
+    with threads_of_torch(3):
+        threads = Threads(2)
+        assert threads.each(lambda _: torch.get_num_threads(), range(8)) == [1] * 8
+        other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+        assert [torch.get_num_threads(), *seen] == [3, 3]
+
+
+def test_one_thread_is_the_callers():
+    assert Threads(1).each(lambda _: threading.current_thread(), [0]) == [
+        threading.current_thread()
+    ]
