@@ -68,7 +68,9 @@ def test_labels_made_otherwise_are_not_taken_for_done(folder, tmp_path):
     for changed in (["--seed", 5], ["--connected"], ["--min-size", 9]):
         result = call("segment", folder, "-o", out, *QUICK, *changed)
         assert result.exit_code == 1
-        assert "exists already; choose another name or pass --overwrite" in result.stderr
+        assert (
+            "exists already; choose another place, or overwrite it (--overwrite)" in result.stderr
+        )
     assert call("segment", folder, "-o", out, *QUICK, "--seed", 5, "--overwrite").exit_code == 0
 
 

@@ -116,7 +116,7 @@ def test_a_stopped_call_goes_on(tmp_path, slide, small_limits, monkeypatch):
 
     monkeypatch.setattr(Segmenter, "steps", untrained)
     other = call("segment", slide, "-o", out, *TWO, "--seed", 3)
-    assert "exists already; choose another name or pass --overwrite" in other.stderr
+    assert "exists already; choose another place, or overwrite it (--overwrite)" in other.stderr
     result = call("segment", slide, "-o", out, *TWO)
     assert result.exit_code == 0, result.stderr
     assert all(path.stat().st_mtime_ns == time for path, time in done.items())
@@ -277,7 +277,7 @@ def test_what_is_no_image_is_named(tmp_path, grey):
 def test_other_stores_are_not_replaced(tmp_path, slide, grey):
     other = write_ome(tmp_path / "other.zarr", grey)
     result = call("segment", slide, "-o", other, *QUICK)
-    assert "exists already; choose another name or pass --overwrite" in result.stderr
+    assert "exists already; choose another place, or overwrite it (--overwrite)" in result.stderr
     with open_image(other) as source:
         assert source.values.shape == grey.shape
     result = call("segment", slide, "-o", slide, *QUICK, "--overwrite")

@@ -293,7 +293,9 @@ def require_writable(path: Path, *, overwrite: bool) -> None:
     if path.is_dir() and not is_zarr(path):
         raise FileError(f"{path}: is a folder; name a file to write")
     if path.exists() and not overwrite:
-        raise FileError(f"{path}: exists already; choose another name or pass --overwrite")
+        raise FileError(
+            f"{path}: exists already; choose another place, or overwrite it (--overwrite)"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
