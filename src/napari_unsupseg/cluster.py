@@ -12,6 +12,9 @@ from napari_unsupseg.jobs import Job, Options
 
 __all__ = ["run_side_by_side"]
 
+# dask has its processes give memory back so eagerly that each iteration takes all of it anew
+_TRIM = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
+
 
 def run_side_by_side(
     jobs: Sequence[Job], options: Options, workers: int = 1, scheduler: str | None = None
@@ -42,13 +45,14 @@ def run_side_by_side(
         If dask.distributed is not installed, or there is no such scheduler.
     """
     try:
+        import dask.config
         import distributed
     except ImportError as error:
         raise DeviceError(
             "several workers need dask.distributed: pip install 'napari-unsupseg[cluster]'"
         ) from error
     n_threads = None if scheduler else max(1, (os.cpu_count() or 1) // workers)
-    with contextlib.ExitStack() as stack:
+    with dask.config.set({_TRIM: None}), contextlib.ExitStack() as stack:
         try:
             where = scheduler or stack.enter_context(
                 distributed.LocalCluster(
