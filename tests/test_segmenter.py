@@ -243,6 +243,23 @@ def test_dim_nuclei_are_not_lost_in_the_background():
     assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.9
 
 
+@pytest.mark.parametrize(("row", "column"), [(40, 244), (100, 100), (200, 60)])
+def test_the_rarest_cluster_is_found_again_in_another_image(row, column):
+    image = np.full((256, 256, 3), 90.0)
+    image[128:] = 150
+    square = np.s_[row : row + 12, column : column + 12]
+    image[square] = 30, 60, 200
+    noise = np.random.default_rng(0).normal(0, 4, image.shape)
+    image = (image + noise).clip(0, 255).astype(np.uint8)
+    asked = SMALL | {"superpixels": 800, "iterations": 60, "settle": 0.02, "final_clusters": 3}
+    segmenter = Segmenter(Settings.from_dict(asked)).fit(image)
+    rarest = segmenter.labels_[square].max()
+    assert np.mean(segmenter.labels_[square] == rarest) == 1
+    found = segmenter.predict(image[::-1])[::-1]
+    assert np.mean(found[square] == rarest) > 0.9
+    assert np.mean(found == segmenter.labels_) > 0.99
+
+
 @pytest.mark.parametrize("left_at", [1, 3, 7])
 def test_a_run_that_was_left_goes_on_as_if_it_had_not_been(rgb, small, left_at):
     *_, expected = Segmenter(small).steps(rgb)

@@ -14,7 +14,7 @@ from napari_unsupseg.views import make_view
 
 __all__ = ["teach"]
 
-PIXELS = 2**14  # to learn from, in tiles at full size from all over the image
+PIXELS = 2**15  # to learn from, in tiles at full size from all over the image
 ITERATIONS = 60
 BALANCE = 0.3  # the rarer a cluster the more its pixels count
 
@@ -55,6 +55,7 @@ def teach(
         superpixels=0,
         compactness=settings.compactness,
         seed=settings.seed,
+        strokes=_one_pixel_of_each(labels, settings.seed),  # so that a tile has it
     )
     target = torch.from_numpy(view.image.values[-1].astype(np.int64)).sub_(1).clamp_(min=0)
     seen = dataclasses.replace(view.image, values=np.ascontiguousarray(view.image.values[:-1]))
@@ -66,3 +67,12 @@ def teach(
         pass
     training.take_statistics(view)
     return taught
+
+
+def _one_pixel_of_each(labels: Labels, seed: int) -> Labels:
+    """Return labels at one pixel of each, drawn at random, and 0 elsewhere."""
+    random = np.random.default_rng(seed)
+    drawn = np.zeros_like(labels)
+    for label in np.unique(labels[labels > 0]):
+        drawn.flat[random.choice(np.flatnonzero(labels == label))] = label
+    return drawn
