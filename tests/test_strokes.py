@@ -87,6 +87,16 @@ def test_what_looks_like_a_stroke_has_its_label():
     assert np.mean(labels == expected) > 0.95
 
 
+def test_what_a_stroke_only_ends_in_is_named_by_what_it_looks_like():
+    image = bands(0, 180, 0, 240)
+    strokes = drawn_on(image.shape, (1, np.s_[20, 4:26]), (2, np.s_[20, 76:90]))
+    labels = segment(
+        image, strokes=strokes, iterations=60, filters=32, superpixels=400, final_clusters=2
+    )
+    expected = np.repeat([1, 2, 1, 2], 24)
+    assert np.mean(labels == expected) > 0.95
+
+
 def test_there_is_a_cluster_for_every_stroke_and_only_free_numbers_for_others(grey):
     strokes = drawn_on(grey.shape, (2, np.s_[3, :5]), (9, np.s_[30, :5]), (15, np.s_[50, 60:70]))
     few = segment(grey, strokes=strokes, **SETTLED | {"final_clusters": 2})

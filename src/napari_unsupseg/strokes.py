@@ -1,6 +1,7 @@
 """Strokes: what a user has drawn on an image, to say which of its pixels are alike."""
 
 import numpy as np
+import skimage.measure
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
@@ -11,6 +12,7 @@ __all__ = ["check_strokes", "keep_apart", "name_segments", "paint"]
 
 Labels = NDArray[np.unsignedinteger]
 
+END = 1 / 3  # of what a stroke has in one segment; with less of it in another it only ends there
 BY_NETWORK = 0.3  # what the network's labels weigh where colours weigh 1 from black to white
 
 
@@ -125,6 +127,7 @@ def name_segments(
     ndarray of int64, shape (segments,)
         Label of the stroke, 0 where a segment has none.
     """
+    strokes = _without_ends(strokes, segments)
     inside, drawn = segments >= 0, strokes > 0
     names = np.unique(strokes[drawn])
     areas = np.bincount(segments[inside], minlength=len(features))
@@ -133,7 +136,7 @@ def name_segments(
     ) / areas[:, np.newaxis]  # fmt: skip
     pairs = np.stack([segments[drawn], np.searchsorted(names, strokes[drawn])])
     seeds, columns = np.unique(pairs, axis=1)
-    # a stroke's end in a segment that the network gives to another stroke's label names nothing
+    # nor does a stroke name a segment that the network gives to another stroke's label
     counts = shares[seeds, columns] == shares[seeds].max(axis=1)
     counts |= ~np.isin(columns, columns[counts])
     seeds, columns = seeds[counts], columns[counts]
@@ -145,6 +148,22 @@ def name_segments(
         found[shares.sum(axis=1) < 0.5] = 0
     found[seeds] = names[columns]
     return found
+
+
+def _without_ends(strokes: Labels, segments: NDArray[np.integer]) -> Labels:
+    """Take away what strokes have in segments that they hardly reach into."""
+    drawn = strokes > 0
+    numbers = skimage.measure.label(strokes, connectivity=strokes.ndim)[drawn]
+    n_segments = int(segments.max()) + 1
+    parts, part, sizes = np.unique(
+        numbers * n_segments + segments[drawn], return_inverse=True, return_counts=True
+    )
+    stroke = parts // n_segments
+    most = np.zeros(numbers.max() + 1)
+    np.maximum.at(most, stroke, sizes)
+    kept = strokes.copy()
+    kept[drawn] *= (sizes >= END * most[stroke])[part]
+    return kept
 
 
 def paint(labels: Labels, strokes: Labels | None) -> Labels:
