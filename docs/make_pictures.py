@@ -1,6 +1,6 @@
 """Make the documentation's pictures, by driving real napari windows.
 
-    python docs/make_pictures.py --all --data FOLDER
+    python docs/make_pictures.py --data FOLDER
     python docs/make_pictures.py strokes animation
 
 FOLDER holds ``hela_3channel_cyx.tif``, ``banana_mri_zyx.tif`` and ``membrane_tyx.tif``, of
@@ -14,7 +14,14 @@ from pathlib import Path
 from pictures.algorithm import make_algorithm
 from pictures.animation import make_animation
 from pictures.first_steps import make_first_steps
-from pictures.tasks import make_channels, make_movie, make_network, make_strokes, make_volume
+from pictures.tasks import (
+    make_channels,
+    make_movie,
+    make_network,
+    make_slide,
+    make_strokes,
+    make_volume,
+)
 
 OF_SAMPLES = {
     "animation": make_animation,
@@ -22,6 +29,7 @@ OF_SAMPLES = {
     "algorithm": make_algorithm,
     "strokes": make_strokes,
     "network": make_network,
+    "slide": make_slide,
 }
 OF_FILES = {"channels": make_channels, "volume": make_volume, "movie": make_movie}
 
@@ -32,18 +40,18 @@ def main() -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        choices=[*OF_SAMPLES, *OF_FILES],
+        default="all",
+        choices=["all", *OF_SAMPLES, *OF_FILES],
         metavar="NAME",
-        help=f"what to make: {', '.join([*OF_SAMPLES, *OF_FILES])}",
+        help=f"what to make: {', '.join([*OF_SAMPLES, *OF_FILES])}; otherwise all",
     )
-    parser.add_argument("--all", action="store_true", help="make everything")
     parser.add_argument("--data", type=Path, help="folder with the microscopy images")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images")
     options = parser.parse_args()
-    names = [*OF_SAMPLES, *OF_FILES] if options.all else options.names
+    names = [*OF_SAMPLES, *OF_FILES] if "all" in options.names else options.names
     missing = [name for name in names if name in OF_FILES and not options.data]
-    if missing or not names:
-        parser.error(f"{', '.join(missing)}: need --data" if missing else "name some, or --all")
+    if missing:
+        parser.error(f"{', '.join(missing)}: need --data")
     options.out.mkdir(parents=True, exist_ok=True)
     for name in names:
         if name in OF_SAMPLES:

@@ -1,8 +1,11 @@
-"""Pictures of the tasks: channels, a volume, a movie, strokes, a network applied."""
+"""Pictures of the tasks: channels, a volume, a movie, a slide, strokes, a network applied."""
 
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
 from skimage.data import immunohistochemistry
 
 from napari_unsupseg.files import read_axes, read_image
@@ -10,7 +13,14 @@ from napari_unsupseg.samples import tissue
 
 from .window import Window, side_by_side, write_picture
 
-__all__ = ["make_channels", "make_movie", "make_network", "make_strokes", "make_volume"]
+__all__ = [
+    "make_channels",
+    "make_movie",
+    "make_network",
+    "make_slide",
+    "make_strokes",
+    "make_volume",
+]
 
 BANANA = np.s_[:, 170:300, 40:300]  # there is nothing around it
 ITERATIONS = 40  # of the volume, which is enough for it
@@ -18,6 +28,9 @@ PLANES = (0.3, 0.5, 0.7)  # of all slices
 FRAMES = (0, 2, 4)
 BESIDE = 264  # pixels from one image to the next
 ANGLES = (-20, 35, 60)  # of the camera, for the volume
+SLIDE_SIDE = 16_384  # pixels
+CHUNK = 1024  # pixels, of the slide
+NEARER = (8, 32)  # times as near as when all of the slide is seen
 STROKES = (  # label, begin and end: ground, two nuclei, a gland
     (1, (28, 25), (55, 100)),
     (2, (92, 57), (116, 61)),
@@ -73,6 +86,34 @@ def make_movie(out: Path, data: Path) -> None:
                 window.viewer.dims.set_current_step(0, frame)
                 canvases.append(window.canvas(1))
         write_picture(out / "movie.png", side_by_side(canvases, 2))
+
+
+def make_slide(out: Path) -> None:
+    """Label a slide that is larger than memory where it is looked at, nearer and nearer."""
+    section = da.from_array(immunohistochemistry())
+    pair = da.concatenate([section, section[::-1]])
+    mirrored = da.concatenate([pair, pair[:, ::-1]], axis=1)
+    n_times = SLIDE_SIDE // len(mirrored)
+    slide = da.tile(mirrored, (n_times, n_times, 1)).rechunk((CHUNK, CHUNK, 3))
+    levels = [slide[:: 2**level, :: 2**level] for level in range(5)]
+    with Window(levels, "slide", rgb=True, multiscale=True) as window:
+        window.hide_other_docks()
+        window.run()
+        camera = window.viewer.scene.camera
+        farthest = camera.zoom
+        canvases = []
+        for times in NEARER:
+            camera.zoom = farthest * times
+            window.rest()
+            window.wait_until(lambda: _seen(window.labels).all())
+            canvases.append(window.canvas_as_seen())
+        write_picture(out / "slide.png", side_by_side(canvases))
+
+
+def _seen(labels: Labels) -> NDArray[np.integer]:
+    """Return the labels of a multiscale layer that are on the screen."""
+    place = tuple(slice(low, high + 1) for low, high in labels.corner_pixels[:, -2:].T)
+    return np.asarray(labels.data[labels.data_level][place])
 
 
 def make_strokes(out: Path) -> None:
