@@ -90,11 +90,11 @@ def make_movie(out: Path, data: Path) -> None:
 
 def make_slide(out: Path) -> None:
     """Label a slide that is larger than memory where it is looked at, nearer and nearer."""
-    section = da.from_array(immunohistochemistry())
-    pair = da.concatenate([section, section[::-1]])
-    mirrored = da.concatenate([pair, pair[:, ::-1]], axis=1)
+    section = immunohistochemistry()
+    height, width, _ = section.shape
+    mirrored = np.pad(section, ((0, height), (0, width), (0, 0)), mode="symmetric")
     n_times = SLIDE_SIDE // len(mirrored)
-    slide = da.tile(mirrored, (n_times, n_times, 1)).rechunk((CHUNK, CHUNK, 3))
+    slide = da.tile(da.from_array(mirrored), (n_times, n_times, 1)).rechunk((CHUNK, CHUNK, 3))
     levels = [slide[:: 2**level, :: 2**level] for level in range(5)]
     with Window(levels, "slide", rgb=True, multiscale=True) as window:
         window.hide_other_docks()

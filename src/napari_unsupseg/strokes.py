@@ -136,7 +136,7 @@ def name_segments(
     ) / areas[:, np.newaxis]  # fmt: skip
     pairs = np.stack([segments[drawn], np.searchsorted(names, strokes[drawn])])
     seeds, columns = np.unique(pairs, axis=1)
-    # nor does a stroke name a segment that the network gives to another stroke's label
+    # in a segment that the network gives to another stroke's label a stroke names nothing
     counts = shares[seeds, columns] == shares[seeds].max(axis=1)
     counts |= ~np.isin(columns, columns[counts])
     seeds, columns = seeds[counts], columns[counts]
