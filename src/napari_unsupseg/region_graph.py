@@ -221,15 +221,15 @@ class RegionGraph:
         regions = self._regions.with_room(n_regions - 1)
         perimeters = np.append(self._perimeters, np.zeros(n_regions - 1))
         neighbours: list[dict[int, Floats]] = [{} for _ in range(2 * n_regions - 1)]
-        for (one, other), border in zip(self.pairs.tolist(), self._borders, strict=True):
+        for one, other, border in zip(*self.pairs.T.tolist(), self._borders, strict=True):
             neighbours[one][other] = neighbours[other][one] = border
         areas = regions.areas
         waits = np.minimum(*areas[self.pairs].T) < smaller_than
         # each pair waits with one of the two, and only a region's first pair in the queue: most
         # pairs of a region with many neighbours are gone before their turn comes
         waiting: list[list[tuple[float, int]]] = [[] for _ in range(2 * n_regions - 1)]
-        for weight, (one, other) in zip(
-            self.weights()[waits].tolist(), self.pairs[waits].tolist(), strict=True
+        for weight, one, other in zip(
+            self.weights()[waits].tolist(), *self.pairs[waits].T.tolist(), strict=True
         ):
             waiting[one].append((weight, other))
         for pairs in waiting:
@@ -241,7 +241,7 @@ class RegionGraph:
         while queue:
             dissimilarity, one, other = heapq.heappop(queue)
             if other not in neighbours[one]:  # one of them has merged since
-                pairs = waiting[one] if neighbours[one] else []
+                pairs = waiting[one]
                 while pairs and pairs[0][1] not in neighbours[one]:
                     heapq.heappop(pairs)
                 if pairs:
@@ -253,6 +253,7 @@ class RegionGraph:
             merges.append((one, other))
             dissimilarities.append(dissimilarity)
             regions.merge(one, other, into=new)
+            waiting[one] = waiting[other] = []  # or millions of pairs are let go at once at the end
             borders = _join(neighbours, one, other)
             neighbours[new] = borders
             if borders:
