@@ -210,6 +210,33 @@ def test_an_image_that_just_fits_is_not_refused(rgb, small, monkeypatch):
         Segmenter(Settings(superpixels=150)).fit(rgb)
 
 
+def test_predict_tells_how_far_it_is(grey, small):
+    segmenter = Segmenter(small).fit(grey)
+    movie = np.stack([grey, grey[::-1], grey[:, ::-1]])
+    parts, shares = segmenter.predict_parts(movie, axes="tyx"), []
+    while True:
+        try:
+            shares.append(next(parts))
+        except StopIteration as end:
+            labels = end.value
+            break
+    np.testing.assert_array_equal(labels, segmenter.predict(movie, axes="tyx"))
+    np.testing.assert_allclose(shares, [1 / 3, 2 / 3, 1])
+
+
+def test_clusters_that_are_known_are_not_found_again(grey, small):
+    segmenter = Segmenter(small).fit(grey)
+    found = segmenter.predict_hierarchy(grey).cut(level=0.3)
+    labels = segmenter.predict(grey)
+    np.testing.assert_array_equal(
+        segmenter.predict_hierarchy(grey, labels=labels).cut(level=0.3), found
+    )
+    others = segmenter.predict_hierarchy(grey, labels=np.ones_like(labels)).cut(level=0.3)
+    assert not np.array_equal(others, found)
+    with pytest.raises(ImageError, match=r"labels have shape \(9, 76\) and the image \(60, 76\)"):
+        segmenter.predict_hierarchy(grey, labels=labels[:9])
+
+
 def test_the_clusters_kept_are_those_of_the_hierarchy(grey):
     settled = SMALL | {"settle": 0.02}
     segmenter = Segmenter(Settings.from_dict(settled | {"final_clusters": 4}))

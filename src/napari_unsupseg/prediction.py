@@ -3,7 +3,8 @@
 import itertools
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from napari_unsupseg.network import Components, Network, PixelNorm
 from napari_unsupseg.segments import label_dtype
 from napari_unsupseg.threads import Threads, count_threads
 
-__all__ = ["predict"]
+__all__ = ["predict", "predict_parts", "result_of"]
+
+Result = TypeVar("Result")
 
 # pixels, side in 2D; the maps of larger ones leave the cache of a core
 LARGEST_TILE = {"cpu": 96}
@@ -61,6 +64,49 @@ def predict(
     OutOfMemoryError
         If not even the smallest tile fits.
     """
+    return result_of(
+        predict_parts(network, image, n_labels=n_labels, tile=tile, precision=precision)
+    )
+
+
+def predict_parts(
+    network: Network,
+    image: PreparedImage,
+    *,
+    n_labels: int | None = None,
+    tile: int | None = None,
+    precision: torch.dtype = torch.float32,
+) -> Generator[float, None, NDArray[np.unsignedinteger]]:
+    """Label an image as `predict` does, some tiles at a time.
+
+    Parameters
+    ----------
+    network : Network
+        As in `predict`.
+    image : PreparedImage
+        As in `predict`.
+    n_labels : int, optional
+        As in `predict`.
+    tile : int, optional
+        As in `predict`.
+    precision : torch.dtype
+        As in `predict`.
+
+    Yields
+    ------
+    float
+        Share of the pixels that have labels, up to 1.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, shape (..., Y, X)
+        As of `predict`.
+
+    Raises
+    ------
+    OutOfMemoryError
+        As `predict`.
+    """
     labels = np.zeros(image.valid.shape, dtype=label_dtype(len(network.classifier.weight)))
     is_tiled = isinstance(network.features, Components)
     whole = tuple(slice(0, length) for length in image.frame_shape)
@@ -69,6 +115,7 @@ def predict(
         side = tile or _tile_side(network, image.spatial_ndim, precision)
     n_threads = count_threads(network.device) if is_tiled else 1
     threads = Threads(n_threads)
+    n_labelled = 0
     for of_frame, frame in zip(labels.reshape(-1, *image.frame_shape), image.frames(), strict=True):
 
         def label(place: Place, frame: PreparedImage = frame) -> NDArray[np.unsignedinteger]:
@@ -81,6 +128,7 @@ def predict(
             try:
                 for place, found in zip(places, threads.each(label, places), strict=True):
                     of_frame[place] = found
+                    n_labelled += found.size
             except OutOfMemoryError:
                 if not is_tiled or side <= SMALLEST_TILE:
                     raise
@@ -94,7 +142,29 @@ def predict(
                 pending = list(itertools.chain.from_iterable(_split(p, side) for p in pending))
             else:
                 del pending[:n_threads]
+                yield n_labelled / labels.size
     return labels
+
+
+def result_of(parts: Generator[object, None, Result]) -> Result:
+    """Go through a generator to its end.
+
+    Parameters
+    ----------
+    parts : generator
+        What it yields is dropped.
+
+    Returns
+    -------
+    object
+        What it returns.
+    """
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 def _split(place: Place, side: int) -> Iterator[Place]:

@@ -36,7 +36,7 @@ from napari_unsupseg.lazy import draw_crops, is_large, is_lazy
 from napari_unsupseg.lazy_labels import LazyLabels
 from napari_unsupseg.model_file import Model, read_model, write_model
 from napari_unsupseg.network import Network, build_network
-from napari_unsupseg.prediction import predict
+from napari_unsupseg.prediction import predict_parts, result_of
 from napari_unsupseg.segments import stack_frames
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.stages import Standing, required_bytes, train
@@ -597,13 +597,80 @@ class Segmenter:
         >>> segmenter.fit(coins()[::4, ::4]).predict(coins()[:50, :60]).shape
         (50, 60)
         """
+        return result_of(
+            self.predict_parts(
+                image,
+                axes=axes,
+                channel_axis=channel_axis,
+                mask=mask,
+                granularity=granularity,
+                n_segments=n_segments,
+            )
+        )
+
+    def predict_parts(
+        self,
+        image: ArrayLike,
+        *,
+        axes: str | None = None,
+        channel_axis: int | None = None,
+        mask: ArrayLike | None = None,
+        granularity: float | None = None,
+        n_segments: int | None = None,
+    ) -> Generator[float, None, Labels]:
+        """Find the clusters of a run in another image, a part at a time.
+
+        For those who want to know how far it is, or to leave off.
+
+        Parameters
+        ----------
+        image : array_like
+            As in `predict`.
+        axes : str, optional
+            As in `segment`.
+        channel_axis : int, optional
+            As in `segment`.
+        mask : array_like of bool, shape (..., Y, X), optional
+            As in `segment`.
+        granularity : float, optional
+            As in `segment`.
+        n_segments : int, optional
+            As in `segment`.
+
+        Yields
+        ------
+        float
+            Share of the pixels whose clusters are found, up to 1; none of a dask array, whose
+            labels are computed later.
+
+        Returns
+        -------
+        ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+            As of `predict`.
+
+        Raises
+        ------
+        SettingError
+            As `predict`.
+        ImageError
+            As `predict`.
+
+        Examples
+        --------
+        >>> from skimage.data import coins
+        >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500)).fit(coins()[::4, ::4])
+        >>> *_, last = segmenter.predict_parts(coins()[:100, :200])
+        >>> last
+        1.0
+        """
         check_cut(n_segments, granularity)
         is_cut = granularity is not None or n_segments is not None
         channels = split_channels(image, axes, channel_axis)
         if is_lazy(channels.values):
             labels: Labels = self._lazy_labels(channels, mask, is_cut=is_cut).array()
             return labels
-        prepared, labels = self._find(channels, mask)
+        prepared = self._prepared(channels, mask)
+        labels = yield from self._find(prepared)
         if is_cut:
             hierarchy = build_hierarchy(prepared, [labels], min_size=self.settings.min_size)
             return hierarchy.cut(n_segments=n_segments, level=granularity)
@@ -618,6 +685,7 @@ class Segmenter:
         axes: str | None = None,
         channel_axis: int | None = None,
         mask: ArrayLike | None = None,
+        labels: Labels | None = None,
     ) -> Hierarchy:
         """Find segments of another image at every granularity, by the clusters of a run.
 
@@ -631,6 +699,8 @@ class Segmenter:
             As in `segment`.
         mask : array_like of bool, shape (..., Y, X), optional
             As in `segment`.
+        labels : ndarray of unsigned integers, shape (..., Y, X), optional
+            What `predict` found in the image, which need not be found again then.
 
         Returns
         -------
@@ -643,20 +713,33 @@ class Segmenter:
         SettingError
             If there is no network yet.
         ImageError
-            If the image has other channels or axes than the one trained on.
+            If the image has other channels or axes than the one trained on, or labels another
+            shape than it.
         """
-        prepared, labels = self._find(split_channels(image, axes, channel_axis), mask)
+        prepared = self._prepared(split_channels(image, axes, channel_axis), mask)
+        if labels is None:
+            labels = result_of(self._find(prepared))
+        elif labels.shape != prepared.valid.shape:
+            raise ImageError(
+                f"labels have shape {labels.shape} and the image {prepared.valid.shape}: give "
+                "those that predict found in it"
+            )
         return build_hierarchy(prepared, [labels], min_size=self.settings.min_size)
 
-    def _find(
-        self, channels: ImageChannels, mask: ArrayLike | None
-    ) -> tuple[PreparedImage, Labels]:
-        """Return an image as the network sees it, and the clusters found in it."""
+    def _prepared(self, channels: ImageChannels, mask: ArrayLike | None) -> PreparedImage:
+        """Return an image as the network sees it."""
         model = self._model
         prepared = prepare(channels, mask, self.settings.intensity, model.spatial_ndim)
         _require_same_kind(model, prepared)
-        labels = predict(model.network, prepared, n_labels=model.n_labels, precision=self.precision)
-        return prepared, labels
+        return prepared
+
+    def _find(self, image: PreparedImage) -> Generator[float, None, Labels]:
+        """Yield how far it is, and return the clusters found in an image."""
+        model = self._model
+        labels = yield from predict_parts(
+            model.network, image, n_labels=model.n_labels, precision=self.precision
+        )
+        return labels
 
     def lazy_labels(self, image: ArrayLike, *, axes: str | None = None) -> LazyLabels:
         """Find the clusters of a run in a dask array, one part at a time.

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,10 +9,13 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog
 
+import napari_unsupseg.prediction
 from napari_unsupseg import Segmenter, Settings
 
 from ..conftest import SMALL
 from .conftest import WAIT, click, wait_until_ready
+
+MOMENT = 0.02  # seconds
 
 
 @pytest.fixture
@@ -101,6 +106,77 @@ def test_a_network_is_applied_to_files(panel, qtbot, rgb, network, tmp_path, mon
     chosen[:] = [files[0], tmp_path / "a.tif"]
     click(qtbot, panel.network.files_button)
     qtbot.waitUntil(lambda: "two of the images would have it" in notes[-1].message, timeout=WAIT)
+
+
+@pytest.fixture
+def slowly(monkeypatch):
+    """Have each tile take a moment, and return the tiles that were labelled."""
+    labelled = []
+    real = napari_unsupseg.prediction._label
+
+    def label(network, image, place, *rest):
+        time.sleep(MOMENT)
+        labelled.append(place)
+        return real(network, image, place, *rest)
+
+    monkeypatch.setattr(napari_unsupseg.prediction, "_label", label)
+    return labelled
+
+
+@pytest.fixture
+def movie(viewer, panel, qtbot, rgb, network):
+    """Return a layer of many frames that a network is about to be applied to."""
+    layer = viewer.add_image(np.tile(rgb, (400, 1, 1, 1)), name="movie")
+    panel.load_network(network)
+    qtbot.waitUntil(lambda: panel.network.apply_button.enabled, timeout=WAIT)
+    return layer
+
+
+def test_applying_shows_how_far_it_is_and_can_be_stopped(viewer, panel, qtbot, movie, slowly):
+    shares = []
+    panel.progress.changed.connect(shares.append)
+    click(qtbot, panel.network.apply_button)
+    qtbot.waitUntil(lambda: panel.progress.value > 2, timeout=WAIT)
+    assert panel.progress.native.isVisible()
+    assert not panel.run_button.enabled
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+    assert len(slowly) < len(movie.data)
+    assert panel.status.value == "stopped: no layer was added"
+    assert list(viewer.layers) == [movie]
+    assert not panel.progress.native.isVisible()
+    assert not panel.stop_button.enabled
+    assert shares == sorted(shares)
+    slowly.clear()
+    movie.data = movie.data[:30]
+    click(qtbot, panel.network.apply_button)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=WAIT)
+    assert len(slowly) == 30
+    assert viewer.layers[1].data.all()
+
+
+def test_closing_the_viewer_ends_what_a_network_is_applied_to(viewer, panel, qtbot, movie, slowly):
+    click(qtbot, panel.network.apply_button)
+    qtbot.waitUntil(lambda: panel.progress.value > 2, timeout=WAIT)
+    viewer.close()
+    n_labelled = len(slowly)
+    qtbot.wait(int(10 * MOMENT * 1000))
+    assert len(slowly) <= n_labelled + 1
+
+
+def test_files_labelled_before_a_stop_stay(panel, qtbot, rgb, network, tmp_path, slowly):
+    images = [tmp_path / f"{index}.png" for index in range(60)]
+    for path in images:
+        imwrite(path, rgb)
+    panel.load_network(network)
+    qtbot.waitUntil(lambda: panel.network.files_button.enabled, timeout=WAIT)
+    panel.network.apply_to_files(images, tmp_path / "out")
+    qtbot.waitUntil(lambda: panel.progress.value > 2, timeout=WAIT)
+    click(qtbot, panel.stop_button)
+    qtbot.waitUntil(lambda: panel.network.files_button.enabled, timeout=WAIT)
+    n_labelled = len(list((tmp_path / "out").glob("*_labels.tif")))
+    assert 0 < n_labelled < len(images)
+    assert f"stopped after {n_labelled} of 60: " in panel.status.value
 
 
 def drop(widget, path):

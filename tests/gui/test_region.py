@@ -148,11 +148,13 @@ def tissue(viewer, panel, rgb):
 
 
 def test_a_run_on_a_rectangle_is_found_in_all(viewer, panel, qtbot, tissue):
-    pictures = []
+    pictures, sentences = [], []
+    panel.progress.changed.connect(lambda _: sentences.append(panel.status.value))
     click(qtbot, panel.run_button)
     labels = viewer.layers["tissue segmentation"]
     labels.events.data.connect(lambda: pictures.append(labels.data))
     wait_until_ready(qtbot, panel)
+    assert "finding the clusters in all of tissue…" in sentences
     segmenter = Segmenter(Settings.from_dict(SMALL))
     *_, last = segmenter.steps(tissue.data[HALF])
     expected = segmenter.predict(tissue.data)

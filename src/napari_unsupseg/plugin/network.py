@@ -3,9 +3,10 @@
 import hashlib
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from magicgui.widgets import Container, Label, PushButton, Widget
@@ -17,7 +18,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_unsupseg.errors import FileError, UnsupsegError
 from napari_unsupseg.lazy import is_large
 from napari_unsupseg.plugin.controls import row
-from napari_unsupseg.plugin.worker import guarded
+from napari_unsupseg.plugin.worker import loaded, telling_errors, while_wanted
 
 if TYPE_CHECKING:
     from napari_unsupseg.lazy_labels import LazyLabels
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     Found = NDArray[np.unsignedinteger] | LazyLabels
 
 __all__ = ["SUFFIX", "TrainedNetwork"]
+
+Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
@@ -42,15 +45,25 @@ class TrainedNetwork(Container[Widget]):
         Told in a sentence what is done.
     on_change : callable
         Called when something begins or ends, so that others may switch on or off.
+    on_share : callable
+        Told the share of an image, or of files, that has been labelled, up to 1.
     """
 
-    def __init__(self, say: Callable[[str], None], on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        on_change: Callable[[], None],
+        on_share: Callable[[float], None],
+    ) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._say = say
         self._on_change = on_change
+        self._on_share = on_share
+        self._stopped = threading.Event()
         self.segmenter: Segmenter | None = None
         self.is_busy = False
+        self.can_stop = False
         self.about = Label(value="none yet: press Run, or load one")
         self.save_button = PushButton(
             text="Save…", tooltip="Write the network to a file, to be used on other images."
@@ -66,7 +79,7 @@ class TrainedNetwork(Container[Widget]):
         self.extend([self.about, row([self.save_button, self.load_button, self.apply_button])])
         self.append(self.files_button)
         self._is_gone = False
-        self.native.destroyed.connect(self._on_gone)
+        self.native.destroyed.connect(self.abandon)
         self.save_button.changed.connect(self._ask_where_to_save)
         self.load_button.changed.connect(self._ask_what_to_load)
         self.files_button.changed.connect(self._ask_which_files)
@@ -113,7 +126,7 @@ class TrainedNetwork(Container[Widget]):
             self.offer(segmenter, path.name)
             self._say(f"{path.name} is loaded: choose an image and press Apply")
 
-        self._work(f"loading {path.name}…", take, _load, path)
+        self._work(f"loading {path.name}…", take, _at_once(_load), path)
 
     def apply(self, image: ArrayLike, axes: str, show: Callable[["Found"], None]) -> None:
         """Find the network's clusters in an image.
@@ -127,8 +140,23 @@ class TrainedNetwork(Container[Widget]):
         show : callable
             Given the labels; of an image that is too large to be loaded, what finds them.
         """
+
+        def take(found: "Found | None") -> None:
+            if found is None:
+                self._say("stopped: no layer was added")
+            else:
+                show(found)
+
         if self.segmenter is not None:
-            self._work("applying the network…", show, _predict, self.segmenter, image, axes)
+            self._work(
+                "applying the network…",
+                take,
+                _predict,
+                self.segmenter,
+                image,
+                axes,
+                can_stop=True,
+            )
 
     def save(self, path: Path) -> None:
         """Write the network to a file.
@@ -143,7 +171,7 @@ class TrainedNetwork(Container[Widget]):
             self._work(
                 f"saving {path.name}…",
                 lambda _: self._say(f"{path.name} is saved"),
-                self.segmenter.save,
+                _at_once(self.segmenter.save),
                 path,
             )
 
@@ -166,7 +194,19 @@ class TrainedNetwork(Container[Widget]):
                 self.segmenter,
                 images,
                 folder,
+                can_stop=True,
             )
+
+    def stop(self) -> None:
+        """Leave off what is going on; files that have labels by then keep them."""
+        self._stopped.set()
+        self.can_stop = False
+        self._on_change()
+
+    def abandon(self) -> None:
+        """Leave off what is going on, and tell nobody: the panel is gone."""
+        self._is_gone = True
+        self._stopped.set()
 
     def _ask_where_to_save(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(
@@ -191,10 +231,16 @@ class TrainedNetwork(Container[Widget]):
         self,
         sentence: str,
         take: Callable[[Any], None],
-        function: Callable[..., Any],
+        parts: Callable[..., Generator[float, None, Any]],
         *arguments: Any,
+        can_stop: bool = False,
     ) -> None:
         """Do something out of the window's way, and take what comes of it."""
+        stopped = self._stopped = threading.Event()
+
+        def yielded(share: float) -> None:
+            if not self._is_gone:
+                self._on_share(share)
 
         def returned(result: Any) -> None:
             if self._is_gone:
@@ -213,17 +259,37 @@ class TrainedNetwork(Container[Widget]):
                 logger.error("%s failed", sentence, exc_info=error)
 
         self._say(sentence)
-        self._set_busy(True)
+        self._on_share(0)
+        self._set_busy(True, can_stop)
         create_worker(
-            guarded, function, *arguments, _connect={"returned": returned, "errored": errored}
+            _told,
+            parts,
+            *arguments,
+            *([stopped] if can_stop else []),
+            _connect={"yielded": yielded, "returned": returned, "errored": errored},
         )
 
-    def _on_gone(self) -> None:
-        self._is_gone = True
-
-    def _set_busy(self, is_busy: bool) -> None:
-        self.is_busy = is_busy
+    def _set_busy(self, is_busy: bool, can_stop: bool = False) -> None:
+        self.is_busy, self.can_stop = is_busy, can_stop
         self._on_change()
+
+
+def _told(
+    parts: Callable[..., Generator[float, None, Result]], *arguments: Any
+) -> Generator[float, None, Result]:
+    """Do a work in parts, so that none of its errors is lost."""
+    with telling_errors():
+        return (yield from parts(*arguments))
+
+
+def _at_once(function: Callable[..., Result]) -> Callable[..., Generator[float, None, Result]]:
+    """Return a function as a work of a single part."""
+
+    def parts(*arguments: Any) -> Generator[float, None, Result]:
+        yield from ()
+        return function(*arguments)
+
+    return parts
 
 
 def _load(path: Path) -> "Segmenter":
@@ -232,18 +298,31 @@ def _load(path: Path) -> "Segmenter":
     return Segmenter.load(path)
 
 
-def _predict(segmenter: "Segmenter", image: ArrayLike, axes: str) -> "Found":
+def _predict(
+    segmenter: "Segmenter", image: ArrayLike, axes: str, stopped: threading.Event
+) -> Generator[float, None, "Found | None"]:
+    """Yield how far it is; return an image's labels, or None if stopped before they were found."""
     if is_large(image):
         return segmenter.lazy_labels(image, axes=axes)
-    return np.asarray(segmenter.predict(image, axes=axes))  # of a dask array they are one
+    finding = segmenter.predict_parts(loaded(image), axes=axes)
+    return (yield from while_wanted(finding, lambda: not stopped.is_set()))
 
 
-def _apply_to_files(segmenter: "Segmenter", images: Sequence[Path], folder: Path) -> str:
+def _apply_to_files(
+    segmenter: "Segmenter", images: Sequence[Path], folder: Path, stopped: threading.Event
+) -> Generator[float, None, str]:
     """Label files one by one as the command line does; say how many, or raise what failed."""
-    reports = list(_label_files(segmenter, images, folder))
+    reports = []
+    for report in _label_files(segmenter, images, folder):
+        reports.append(report)
+        yield len(reports) / len(images)
+        if stopped.is_set():
+            break
     failures = [report["error"] for report in reports if "error" in report]
     n_done = len(reports) - len(failures)
     sentence = "1 file is labelled" if n_done == 1 else f"{n_done} files are labelled"
+    if len(reports) < len(images):
+        sentence = f"stopped after {len(reports)} of {len(images)}: {sentence}"
     if failures:
         raise FileError("; ".join([*failures, sentence]))
     return sentence

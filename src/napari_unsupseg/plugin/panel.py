@@ -76,6 +76,7 @@ LARGE_NOTICE = (
     "This image is too large to be loaded: the network trains on crops of it, or on what you "
     "choose under train on, and labels are then made where you look."
 )
+PERCENT = 100
 LOADED_MS = 100  # from one look whether PyTorch is loaded to the next
 
 # napari does so when its application quits, which that of a script may never do
@@ -172,7 +173,7 @@ class SegmentationPanel(Container[Widget]):
         self.notice.visible = False
         self.plot = CoursePlot(viewer)
         self.results = Results(viewer, self._say)
-        self.network = TrainedNetwork(self._say, self._show_buttons)
+        self.network = TrainedNetwork(self._say, self._show_buttons, self._show_share)
         self._lay_out()
         self._loading = preload()
         self._awaiting = QTimer(self.native)
@@ -261,11 +262,18 @@ class SegmentationPanel(Container[Widget]):
         self._show_buttons()
 
     def stop(self) -> None:
-        """End the run after the iteration under way; its labels stay."""
+        """End the run after the iteration under way, or leave off what the network is applied to.
+
+        Labels of the run stay, and of files that have some.
+        """
         if self._active:
             self._active.control.stop()
-            self.status.value = "stopping…"
-            self._show_buttons()
+        elif self.network.can_stop:
+            self.network.stop()
+        else:
+            return
+        self.status.value = "stopping…"
+        self._show_buttons()
 
     def go_on(self) -> None:
         """Train on where the last run stopped, in the layer it has left."""
@@ -367,7 +375,6 @@ class SegmentationPanel(Container[Widget]):
         self.plot.begin(self._active.course)
         self.plot_fold.visible = True
         self.progress.value = 0
-        self.progress.visible = True
         self.status.value = "loading PyTorch…" if self._loading.is_alive() else "starting…"
         self._show_buttons()
         create_worker(
@@ -491,9 +498,13 @@ class SegmentationPanel(Container[Widget]):
             self.preset.value = next(names, CUSTOM)
         self._show_notice()
 
-    def _on_update(self, update: Update) -> None:
+    def _on_update(self, update: Update | float) -> None:
         active = self._active
         if active is None:
+            return
+        if isinstance(update, float):
+            self.status.value = f"finding the clusters in all of {active.image.name}…"
+            self._show_share(update)
             return
         self.progress.max = update.n_iterations
         self.progress.value = update.iteration
@@ -575,7 +586,6 @@ class SegmentationPanel(Container[Widget]):
         active, self._active = self._active, None
         if active is not None:
             active.labels.editable = not active.labels.multiscale
-            self.progress.visible = False
         return active
 
     def _remove(self, layer: napari.layers.Labels) -> None:
@@ -599,7 +609,7 @@ class SegmentationPanel(Container[Widget]):
         self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
         active, self._active = self._active, None
         if active is not None:
-            active.control.stop()
+            active.control.abandon()
             active.labels.editable = not active.labels.multiscale
         for sight in self._sights.values():
             sight.end()
@@ -649,6 +659,10 @@ class SegmentationPanel(Container[Widget]):
         frame_shape, n_frames = frames_of(self.image.value, self.axes.value, self._spatial_ndim)
         return slow_notice(frame_shape, n_frames, self._chosen_settings(), torch.get_num_threads())
 
+    def _show_share(self, share: float) -> None:
+        self.progress.max = PERCENT
+        self.progress.value = round(share * PERCENT)
+
     def _say(self, sentence: str) -> None:
         self.status.value = sentence
 
@@ -661,7 +675,9 @@ class SegmentationPanel(Container[Widget]):
         has_ended = is_free and ended is not None and ended.image in self._viewer.layers
         self.run_button.enabled = is_free and self.image.value is not None
         self.strokes_button.enabled = self.image.value is not None
-        self.pause_button.enabled = self.stop_button.enabled = is_running
+        self.pause_button.enabled = is_running
+        self.stop_button.enabled = is_running or self.network.can_stop
+        self.progress.visible = active is not None or self.network.can_stop
         self.continue_button.enabled = has_ended
         self.start_over_button.enabled = is_running or has_ended
         self.pause_button.text = "Resume" if active and active.control.is_paused else "Pause"

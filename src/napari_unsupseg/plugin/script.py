@@ -45,7 +45,7 @@ def python_script(
         keywords = ", ".join(f"{name}={value!r}" for name, value in cut.items())
         hierarchy = "segmenter.hierarchy_"
         if request.region is not None:
-            hierarchy = f"segmenter.predict_hierarchy(image, axes={request.axes!r})"
+            hierarchy = f"segmenter.predict_hierarchy(image, axes={request.axes!r}, labels=labels)"
         lines.append(f"segments = {hierarchy}.cut({keywords})")
     return "\n".join([*lines, ""])
 

@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_unsupseg.lazy import Place
 from napari_unsupseg.plugin.pyramid import LabelPyramid
-from napari_unsupseg.plugin.worker import guarded
+from napari_unsupseg.plugin.worker import telling_errors
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -154,8 +154,8 @@ class LabelsOnSight:
                 level, place = self._wanted.popleft()
             except IndexError:  # also when another look has just wanted nothing
                 return
-            found = guarded(self._labels.compute, place, 2**level)
-            self._pyramid.write(place, found, level)
+            with telling_errors():
+                self._pyramid.write(place, self._labels.compute(place, 2**level), level)
             self._done.add((level, _corner(place)))
             yield len(self._wanted)
 

@@ -36,12 +36,15 @@ __all__ = [
     "Request",
     "RunError",
     "Update",
-    "guarded",
+    "loaded",
     "preload",
     "run",
+    "telling_errors",
+    "while_wanted",
 ]
 
 Result = TypeVar("Result")
+Labels = NDArray[np.unsignedinteger]
 Strokes = NDArray[np.unsignedinteger] | None
 
 PAUSE = 0.1  # seconds from one look at a paused run to the next
@@ -60,6 +63,7 @@ class Control:
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
+        self._abandoned = threading.Event()
         self._going = threading.Event()
         self._shown = threading.Event()
         self._going.set()
@@ -70,6 +74,11 @@ class Control:
     def is_stopped(self) -> bool:
         """Whether the run is to end."""
         return self._stopped.is_set()
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for what comes of the run."""
+        return self._abandoned.is_set()
 
     @property
     def is_paused(self) -> bool:
@@ -86,6 +95,11 @@ class Control:
         self._stopped.set()
         self._going.set()
         self._shown.set()
+
+    def abandon(self) -> None:
+        """End the run, and leave off what would follow."""
+        self._abandoned.set()
+        self.stop()
 
     def pause(self) -> None:
         """Have the run wait after the iteration under way."""
@@ -276,7 +290,7 @@ def _load() -> None:
         importlib.import_module(name)
 
 
-def run(request: Request, control: Control) -> Generator[Update, None, Outcome | None]:
+def run(request: Request, control: Control) -> Generator[Update | float, None, Outcome | None]:
     """Train on an image, and yield as often as there is something to show.
 
     Parameters
@@ -290,11 +304,13 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
     ------
     Update
         After an iteration, and from time to time while it is paused.
+    float
+        Share of the image that has labels, while a region's clusters are found in all of it.
 
     Returns
     -------
     Outcome or None
-        None if stopped before there were labels.
+        None if stopped before there were labels, or abandoned.
 
     Raises
     ------
@@ -304,8 +320,8 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
         If anything else goes wrong.
     """
     BESIDE_WINDOW.set(True)
-    try:
-        image = _loaded(request.image)
+    with telling_errors("the run failed: "):
+        image = loaded(request.image)
         part = TrainedPart(
             image,
             request.axes,
@@ -345,7 +361,7 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
                 if control.is_stopped:
                     is_whole = False
                     break
-        if step is None:
+        if step is None or control.is_abandoned:
             return None
         labels = part.whole(step.labels)
         # the labels are ready; those of all the image, and their hierarchy, may take a moment
@@ -355,10 +371,14 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
         if request.pyramid is not None:
             on_demand = segmenter.lazy_labels(image, axes=request.axes)
         elif request.region is not None:
-            labels = _found_in_all(segmenter, image, request.axes, part)
+            finding = segmenter.predict_parts(image, axes=request.axes)
+            found = yield from while_wanted(finding, lambda: not control.is_abandoned)
+            if found is None:
+                return None
+            labels = _with_strokes(found, segmenter, part)
             record["clusters"] = np.count_nonzero(np.bincount(labels.ravel())[1:])
             yield _update(segmenter, step, pace, labels=labels, is_over=True)
-            hierarchy = segmenter.predict_hierarchy(image, axes=request.axes)
+            hierarchy = segmenter.predict_hierarchy(image, axes=request.axes, labels=found)
         else:
             hierarchy = segmenter.hierarchy_
         history.add(iteration, labels)
@@ -374,14 +394,21 @@ def run(request: Request, control: Control) -> Generator[Update, None, Outcome |
             is_steered |= request.earlier.is_steered
         record |= {"strokes": is_steered}
         return Outcome(record, hierarchy, history, segmenter, tuple(parts), is_steered, on_demand)
-    except UnsupsegError:
-        raise
-    except Exception as error:
-        raise RunError(f"the run failed: {error}") from error
 
 
-def _loaded(image: Any) -> Any:
-    """Return a lazy image computed, unless it is large."""
+def loaded(image: Any) -> Any:
+    """Return a lazy image computed, unless it is large.
+
+    Parameters
+    ----------
+    image : array_like
+        Data of an Image layer.
+
+    Returns
+    -------
+    array_like
+        A dask array only if it is too large to be loaded.
+    """
     return image.compute() if is_lazy(image) and not is_large(image) else image
 
 
@@ -408,14 +435,12 @@ def _begin(
     return segmenter, LabelHistory(request.history_bytes), steps
 
 
-def _found_in_all(
-    segmenter: "Segmenter", image: ArrayLike, axes: str, part: TrainedPart
-) -> NDArray[np.unsignedinteger]:
-    """Return the clusters of a region in all of the image, and strokes as they were drawn."""
-    labels = segmenter.predict(image, axes=axes)
-    inside = part.in_region(labels)
+def _with_strokes(labels: Labels, segmenter: "Segmenter", part: TrainedPart) -> Labels:
+    """Return labels of an image with the strokes in a region of it as they were drawn."""
+    drawn = labels.copy()
+    inside = part.in_region(drawn)
     inside[...] = paint(inside, segmenter.strokes)
-    return labels
+    return drawn
 
 
 def _steer(segmenter: "Segmenter", control: Control, part: TrainedPart) -> bool:
@@ -455,20 +480,54 @@ def _update(
     )
 
 
-def guarded(function: Callable[..., Result], *arguments: object) -> Result:
-    """Call a function in a worker, so that none of its errors is lost.
+def while_wanted(
+    parts: Generator[float, None, Result], is_wanted: Callable[[], bool]
+) -> Generator[float, None, Result | None]:
+    """Go through the parts of a work, as long as it is wanted.
 
     Parameters
     ----------
-    function : callable
-        What to call.
-    *arguments
-        Its arguments.
+    parts : generator
+        Yields the share that is done.
+    is_wanted : callable
+        Asked before each part.
+
+    Yields
+    ------
+    float
+        Share that is done, not so often that a window would be busy with it.
 
     Returns
     -------
     object
-        What it returns.
+        What the generator returns; None if it was left off.
+    """
+    words = Pictures(0)
+    while is_wanted():
+        try:
+            share = next(parts)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if words.words_are_due():
+            words.told()
+            yield share
+    return None
+
+
+@contextlib.contextmanager
+def telling_errors(beginning: str = "") -> Iterator[None]:
+    """See that no error in a worker is lost.
+
+    Parameters
+    ----------
+    beginning : str
+        Of the sentence on an error that nobody foresaw.
+
+    Yields
+    ------
+    None
+        For the work.
 
     Raises
     ------
@@ -478,8 +537,8 @@ def guarded(function: Callable[..., Result], *arguments: object) -> Result:
         In place of any other error.
     """
     try:
-        return function(*arguments)
+        yield
     except UnsupsegError:
         raise
     except Exception as error:
-        raise RunError(str(error)) from error
+        raise RunError(f"{beginning}{error}") from error
