@@ -183,7 +183,7 @@ def test_an_error_in_one_band_is_told_when_all_have_ended(in_three_bands):
 def test_no_thread_outlives_the_passes(in_three_bands):
     network, image, _, target = some_case(2, (30, 20), 1.0, 0)
     before = set(threading.enumerate())
-    passes = Backpropagation(network, image)
+    passes = Backpropagation(network, image, precision=image.dtype)
     passes.forward()
     passes.backward(target)
     own = {one for one in threading.enumerate() if one.name.startswith("unsupseg")} - before

@@ -16,7 +16,16 @@ import torch
 import torch.nn.functional as F
 
 from napari_unsupseg.network import Component, Components, Network, PixelNorm
-from napari_unsupseg.strips import Band, Bands, Frame, Moments, Rows, both, sum_over_pixels
+from napari_unsupseg.strips import (
+    Band,
+    Bands,
+    Frame,
+    Moments,
+    Rows,
+    both,
+    sum_over_pixels,
+    sums_with,
+)
 
 __all__ = ["Backpropagation"]
 
@@ -205,6 +214,7 @@ class ComponentPass:
     def forward(self) -> None:
         self._convolution.prepare()
         self.norm.take(*Moments.pooled(self._bands.each(self._forward_in)))
+        self._affine = [part.to(self.maps.dtype) for part in (self.norm.scale, self.norm.shift)]
 
     def _forward_in(self, band: Band) -> Moments:
         moments = Moments(band)
@@ -215,7 +225,7 @@ class ComponentPass:
         return moments
 
     def write_normalised(self, first: int, last: int, out: Rows) -> None:
-        scale, shift = (part.to(self.maps.dtype) for part in (self.norm.scale, self.norm.shift))
+        scale, shift = self._affine
         torch.addcmul(shift, self.maps[first:last], scale, out=out)
         self._frame.leave_out(out, first, last)
 
@@ -253,10 +263,11 @@ class FirstConvolution:
         self._precision = precision
 
     def prepare(self) -> None:
-        self._weight = self._layer.weight.flatten(1).T
+        weight, bias = self._layer.weight.flatten(1), self._layer.bias
+        self._weight = torch.cat([weight, bias[:, None]], 1).T
 
     def _patches(self, first: int, last: int) -> torch.Tensor:
-        """Return (pixels, 9 C), or (pixels, 27 C)."""
+        """Return (pixels, 9 C + 1), or (pixels, 27 C + 1), the last ones 1 for the bias."""
         windows = self._image[:, first : last + 2]
         n_axes = len(self._frame.shape)
         for axis in range(1, n_axes + 1):
@@ -264,28 +275,29 @@ class FirstConvolution:
         in_kernels_order = windows.permute(
             0, *range(n_axes + 1, 2 * n_axes + 1), *range(1, n_axes + 1)
         )
-        return in_kernels_order.reshape(len(self._image) * 3**n_axes, -1).T
+        patches = windows.new_ones(len(self._weight), math.prod(in_kernels_order.shape[-n_axes:]))
+        patches[:-1].view(in_kernels_order.shape).copy_(in_kernels_order)
+        return patches.T
 
     def forward(self, band: Band, first: int, last: int) -> Rows:
         strip = band.scratch(last - first, self._weight.shape[1], "wide")
-        # addmm would first write the bias to every pixel, which takes as long as the product
         torch.mm(self._patches(first, last), self._weight, out=strip.flatten(0, -2))
-        return strip.add_(self._layer.bias).to(self._precision)
+        return strip.to(self._precision)
 
     def no_gradients(self) -> tuple[torch.Tensor, ...]:
-        return torch.zeros_like(self._weight.T), torch.zeros_like(self._layer.bias)
+        return (torch.zeros_like(self._weight.T),)
 
     def backward(
         self, band: Band, padded: Rows, rows: tuple[int, int], sums: tuple[torch.Tensor, ...]
     ) -> None:
-        weight, bias = sums
+        [parameters] = sums
         strip = band.wide(self._frame.inside(padded[1:-1])).flatten(0, -2)
-        weight.addmm_(strip.T, self._patches(*rows))
-        bias += strip.sum(0)
+        parameters.addmm_(strip.T, self._patches(*rows))
 
-    def finish_backward(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
-        self._layer.weight.grad = weight.view_as(self._layer.weight)
-        self._layer.bias.grad = bias
+    def finish_backward(self, parameters: torch.Tensor) -> None:
+        weight, bias = parameters[:, :-1], parameters[:, -1]
+        self._layer.weight.grad = weight.reshape(self._layer.weight.shape)
+        self._layer.bias.grad = bias.contiguous()
 
 
 class InnerConvolution:
@@ -303,8 +315,10 @@ class InnerConvolution:
         layout = torch.channels_last if n_axes == 2 else torch.channels_last_3d
         self._weight = self._layer.weight.to(dtype, memory_format=layout)
         self._bias = self._layer.bias.to(dtype)
-        # the gradient at a convolution's input is a convolution with its flipped kernel
-        self._flipped = self._weight.flip(*range(2, self._weight.ndim)).transpose(0, 1)
+        # the gradient at a convolution's input is a convolution with its flipped kernel, and the
+        # kernel's layout decides that of the maps
+        flipped = self._weight.flip(*range(2, self._weight.ndim)).transpose(0, 1)
+        self._flipped = flipped.contiguous(memory_format=layout)
 
     def _input(self, band: Band, rows: tuple[int, int]) -> Rows:
         below = self._below
@@ -324,12 +338,10 @@ class InnerConvolution:
         weight, bias, total, product = sums
         _add_parameters_gradients(self._input(band, rows), padded, self._weight, weight, bias)
         strip = self._frame.leave_out(self._convolve(padded, self._flipped), *rows)
-        self._gradient[slice(*rows)] = strip
-        strip = band.wide(strip)
-        total += sum_over_pixels(strip)
-        maps = band.wide(self._below.maps[slice(*rows)], "wide maps")
-        of_maps = band.scratch(len(maps), maps.shape[-1], "wide")
-        product += sum_over_pixels(torch.mul(strip, maps, out=of_maps))
+        kept = self._gradient[slice(*rows)].copy_(strip)
+        of_strip = sums_with(kept, self._below.maps[slice(*rows)], self._frame.dtype)
+        total += of_strip[0]
+        product += of_strip[1]
 
     def _convolve(
         self, padded: Rows, weight: torch.Tensor, bias: torch.Tensor | None = None
@@ -364,17 +376,17 @@ def _add_parameters_gradients(
         Added to.
     """
     n_axes = maps.ndim - 1
-    inner = gradient[(slice(1, -1),) * n_axes]
     if maps.dtype != weight.dtype:  # torch's own is the faster one with AMX
-        inputs = (rows.movedim(-1, 0)[None] for rows in (inner, maps))
+        inputs = (rows.movedim(-1, 0)[None] for rows in (gradient[1:-1], maps))
+        around = [0] + [1] * (n_axes - 1)
         _, of_kernel, of_bias = convolution_backward(
-            *inputs, kernel, [len(kernel)], [1] * n_axes, [0] * n_axes, [1] * n_axes,
+            *inputs, kernel, [len(kernel)], [1] * n_axes, around, [1] * n_axes,
             False, [0] * n_axes, 1, [False, True, True],
         )  # fmt: skip
         weight += of_kernel.movedim((0, 1), (-1, -2))
         bias += of_bias
         return
-    bias += sum_over_pixels(inner)
+    bias += sum_over_pixels(gradient[1:-1])
     lengths = maps.shape[:-1]
     strides = [math.prod(lengths[axis + 1 :]) for axis in range(n_axes)]
     # in flat order a shift of the kernel is an offset, and the zeros end each row's reach
@@ -425,7 +437,11 @@ class ReplacedPass:
 
 
 class HeadPass:
-    """The classifier, and the normalisation that makes its maps the responses."""
+    """The classifier, and the normalisation that makes its maps the responses.
+
+    What all pixels of a map have in common is left out of it, since the normalisation would take
+    it away: adding it is a pass over all of them.
+    """
 
     def __init__(
         self, network: Network, features: Features, bands: Bands, continuity: float
@@ -441,28 +457,32 @@ class HeadPass:
         ]
         self._maps = frame.empty(n_clusters, frame.dtype)
         self._gradient = frame.empty(n_clusters, features.dtype)
+        self._bias = frame.zeros(n_clusters)
         self._clusters = torch.empty(frame.shape, dtype=torch.int64, device=frame.device)
 
     def forward(self) -> None:
         weight = self._layer.weight.flatten(1)  # (q, p)
         scale, shift = self._features.affine()
-        folded, bias = (weight * scale).T.contiguous(), weight @ shift
+        folded, self._bias = (weight * scale).T.contiguous(), weight @ shift
 
         def forward_in(band: Band) -> Moments:
             moments = Moments(band)
             for first, last in band.strips():
                 strip = self._maps[first:last]
                 maps = band.wide(self._features.rows(first, last)).flatten(0, -2)
-                torch.mm(maps, folded, out=strip.flatten(0, -2)).add_(bias)
+                torch.mm(maps, folded, out=strip.flatten(0, -2))
                 moments.add(self._frame.leave_out(strip, first, last), first, last)
             return moments
 
-        self._norm.take(*Moments.pooled(self._bands.each(forward_in)))
+        mean, variance = Moments.pooled(self._bands.each(forward_in))
+        norm = self._norm
+        norm.take(mean + self._bias, variance)
+        self._affine = norm.scale, norm.shift + self._bias * norm.scale
 
     def _responses(self, band: Band, first: int, last: int) -> Rows:
         responses = band.scratch(last - first, self._n_clusters, "responses")
-        norm = self._norm
-        return torch.addcmul(norm.shift, self._maps[first:last], norm.scale, out=responses)
+        scale, shift = self._affine
+        return torch.addcmul(shift, self._maps[first:last], scale, out=responses)
 
     def clusters(self) -> torch.Tensor:
         """Return the axis of the greatest response, ([Z,] Y, X)."""
@@ -501,15 +521,15 @@ class HeadPass:
                 frame.leave_out(strip, first, last)
                 if self._continuity:
                     loss += self._add_continuity(band, strip, first, last)
-                total += sum_over_pixels(strip)
-                of_maps = band.scratch(len(strip), self._n_clusters, "responses")
-                product += sum_over_pixels(torch.mul(strip, self._maps[first:last], out=of_maps))
+                of_strip = sums_with(strip, self._maps[first:last], frame.dtype)
+                total += of_strip[0]
+                product += of_strip[1]
                 kept.copy_(strip)
             return loss, total, product
 
         n_pixels = frame.n_pixels  # the gradient's rows are divided by it further on
-        loss, *sums = (total / n_pixels for total in self._bands.summed(loss_in))
-        self._total, self._product = sums
+        loss, self._total, product = (sums / n_pixels for sums in self._bands.summed(loss_in))
+        self._product = product + self._bias * self._total
         return loss[0]
 
     def _add_continuity(self, band: Band, gradient: Rows, first: int, last: int) -> torch.Tensor:
@@ -533,6 +553,7 @@ class HeadPass:
         """Set the head's gradients; return that at the features."""
         features, n_pixels = self._features, self._frame.n_pixels
         a, b, c = _backward_of_norm(self._norm, self._total, self._product, n_pixels)
+        c += b * self._bias
 
         def correlate(band: Band) -> tuple[torch.Tensor]:
             correlation = self._frame.zeros(self._n_clusters, features.n_axes)
