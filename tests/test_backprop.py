@@ -12,7 +12,7 @@ import napari_unsupseg.strips
 from napari_unsupseg.backprop import Backpropagation
 from napari_unsupseg.network import Network, build_network
 from napari_unsupseg.settings import Settings
-from napari_unsupseg.strips import Bands, Frame
+from napari_unsupseg.strips import Bands, Frame, Moments
 
 from .conftest import threads_of_torch
 
@@ -192,3 +192,35 @@ def test_no_thread_outlives_the_passes(in_three_bands):
     for thread in own:
         thread.join(10)
         assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("share", [0.05, 0.9, 1.0])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(("mean", "deviation"), [(0, 1), (30, 1), (30, 0), (0.01, 1e-4)])
+def test_moments_are_those_of_pixels_that_take_part(
+    in_three_bands, share, precision, mean, deviation
+):
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(1, 1, 60, 40, generator=generator)
+    mask = torch.rand(60, 40, generator=generator) < share
+    values = mean + deviation * torch.randn(60, 40, 20, generator=generator)
+    maps = (values * mask[..., None]).to(precision)
+    bands = Bands(Frame.of(image, None if share == 1 else mask))
+
+    def gather(band):
+        moments = Moments(band)
+        for first, last in band.strips():
+            moments.add(maps[first:last], first, last)
+        return moments
+
+    found_mean, found_variance = Moments.pooled(bands.each(gather))
+    inside = maps[mask].double()
+    assert found_variance.dtype == torch.float32
+    assert (found_variance >= 0).all()
+    torch.testing.assert_close(found_mean, inside.mean(0).float(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        found_variance,
+        inside.var(0, correction=0).float(),
+        rtol=1e-4,
+        atol=1e-5 * max(mean, 1e-3) ** 2,
+    )
