@@ -75,6 +75,8 @@ def main(
     """Segment each image and print AP, F, IoU and covering of each method."""
     settings = settings_from(preset, set_)
     paths = sorted((root / "images" / split).glob("*.jpg"))
+    if not paths:
+        raise typer.BadParameter(f"{root / 'images' / split} has no *.jpg")
     if limit:
         paths = [paths[i] for i in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
     memory = joblib.Memory(keep, verbose=0)

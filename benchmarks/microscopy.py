@@ -73,6 +73,8 @@ def find_images(root: Path) -> dict[str, list[Path]]:
     for path in sorted((root / "particles").glob("*.png")):
         if not path.stem.endswith("_instances"):
             groups["particles"].append(path)
+    if not any(groups.values()):
+        raise typer.BadParameter(f"{root} has neither nuclei/*.png nor particles/*.png")
     return groups
 
 

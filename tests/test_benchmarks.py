@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import typer
 from imageio.v3 import imread, imwrite
 
 pytest.importorskip("resource", reason="peak memory is read in the Unix way")
@@ -158,3 +159,9 @@ def test_k_means_finds_levels():
     assert found.shape == levels.shape
     assert len({(int(a), int(b)) for a, b in zip(found.flat, levels.flat, strict=True)}) == 3
     assert baselines.k_means(np.stack([levels] * 3, axis=-1), 3, window=3).shape == levels.shape
+
+
+@pytest.mark.parametrize("benchmark", [bsds500, microscopy, strokes], ids=lambda one: one.__name__)
+def test_a_folder_without_images_is_told(benchmark, tmp_path):
+    with pytest.raises(typer.BadParameter, match=rf"{tmp_path}.* (no|neither) "):
+        benchmark.main(root=tmp_path)
