@@ -22,6 +22,7 @@ from napari_unsupseg.strips import (
     Frame,
     Moments,
     Rows,
+    axes_first,
     both,
     sum_over_pixels,
     sums_with,
@@ -348,7 +349,7 @@ class InnerConvolution:
     ) -> Rows:
         """Convolve (rows + 2, ..., at least X + 2, n_in) to (rows, ..., X, n_out)."""
         convolve = F.conv2d if padded.ndim == 3 else F.conv3d
-        strip = convolve(padded.movedim(-1, 0)[None], weight, bias)[0].movedim(0, -1)
+        strip = convolve(axes_first(padded), weight, bias)[0].movedim(0, -1)
         return strip.narrow(-2, 0, self._frame.shape[-1])
 
     def finish_backward(
@@ -377,7 +378,7 @@ def _add_parameters_gradients(
     """
     n_axes = maps.ndim - 1
     if maps.dtype != weight.dtype:  # torch's own is the faster one with AMX
-        inputs = (rows.movedim(-1, 0)[None] for rows in (gradient[1:-1], maps))
+        inputs = map(axes_first, (gradient[1:-1], maps))
         around = [0] + [1] * (n_axes - 1)
         _, of_kernel, of_bias = convolution_backward(
             *inputs, kernel, [len(kernel)], [1] * n_axes, around, [1] * n_axes,
@@ -432,7 +433,7 @@ class ReplacedPass:
 
             rows = self._bands.frame.empty(self.n_axes, self.dtype)
             self._bands.each(write)
-            self._output.backward(rows.movedim(-1, 0)[None].to(self._output.dtype))
+            self._output.backward(axes_first(rows).to(self._output.dtype))
         self._output = self._image  # its graph is spent
 
 
@@ -457,7 +458,6 @@ class HeadPass:
         ]
         self._maps = frame.empty(n_clusters, frame.dtype)
         self._gradient = frame.empty(n_clusters, features.dtype)
-        self._bias = frame.zeros(n_clusters)
         self._clusters = torch.empty(frame.shape, dtype=torch.int64, device=frame.device)
 
     def forward(self) -> None:

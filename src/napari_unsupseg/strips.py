@@ -16,7 +16,17 @@ import torch
 
 from napari_unsupseg.threads import Threads, count_threads
 
-__all__ = ["Band", "Bands", "Frame", "Moments", "Rows", "both", "sum_over_pixels", "sums_with"]
+__all__ = [
+    "Band",
+    "Bands",
+    "Frame",
+    "Moments",
+    "Rows",
+    "axes_first",
+    "both",
+    "sum_over_pixels",
+    "sums_with",
+]
 
 # 100 axes of a strip are 3 MB on a CPU: they stay in the cache, and malloc keeps them at hand
 STRIP_PIXELS = {"cpu": 2**13}
@@ -240,7 +250,7 @@ class Moments:
             return mean, variance
         # var_mean takes twenty times as long on a CPU
         earlier = self._band.frame.zeros(strip.shape[-1])  # counts for nothing, but has the dtype
-        return torch.batch_norm_update_stats(_axes_first(strip), earlier, earlier.clone(), 0)
+        return torch.batch_norm_update_stats(axes_first(strip), earlier, earlier.clone(), 0)
 
     @staticmethod
     def pooled(every: "list[Moments]") -> tuple[torch.Tensor, torch.Tensor]:
@@ -269,7 +279,7 @@ def sums_with(strip: Rows, maps: Rows, dtype: torch.dtype) -> tuple[torch.Tensor
     # a third of the time or less, in one pass over both
     zeros, ones = _constants(strip.shape[-1], dtype)
     _, product, total = batch_norm_backward(
-        _axes_first(strip), _axes_first(maps), ones, None, None, zeros, ones, True, 0,
+        axes_first(strip), axes_first(maps), ones, None, None, zeros, ones, True, 0,
         [False, True, True],
     )  # fmt: skip
     return total, product
@@ -280,7 +290,7 @@ def _constants(n_axes: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Ten
     return torch.zeros(n_axes, dtype=dtype), torch.ones(n_axes, dtype=dtype)
 
 
-def _axes_first(strip: Rows) -> torch.Tensor:
+def axes_first(strip: Rows) -> torch.Tensor:
     """Return a strip as (1, axes, rows, ..., X), a batch of one for torch's layers."""
     return strip.movedim(-1, 0)[None]
 
