@@ -13,9 +13,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+# while threads start, torch's number for threads yet to come is 1, which nobody else is to read
+_starting = threading.Lock()
+
+
 def count_threads(device: torch.device) -> int:
     """Return how many threads can go beside each other: as many as torch uses on a CPU, or 1."""
-    return torch.get_num_threads() if device.type == "cpu" else 1
+    if device.type != "cpu":
+        return 1
+    with _starting:
+        return torch.get_num_threads()
 
 
 class Threads:
@@ -30,10 +37,7 @@ class Threads:
     """
 
     def __init__(self, n_threads: int) -> None:
-        self._pool = None
-        if n_threads > 1:
-            of_others = (torch.get_num_threads(),)
-            self._pool = ThreadPoolExecutor(n_threads, "unsupseg", _keep_to_one_core, of_others)
+        self._pool = _start(n_threads) if n_threads > 1 else None
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Do a work on each item; return what came of it, in their order.
@@ -53,11 +57,19 @@ def _without_graph(work: Callable[[Item], Result], item: Item) -> Result:
         return work(item)
 
 
-def _keep_to_one_core(of_others: int) -> None:
-    """Have torch use one core in this thread, and as many as before in threads yet to come."""
+def _start(n_threads: int) -> ThreadPoolExecutor:
+    """Start threads for which torch uses one core each, and as many as before for all others."""
+    with _starting:
+        of_others = torch.get_num_threads()
+        pool = ThreadPoolExecutor(n_threads, "unsupseg", _keep_to_one_core)
+        # a start that fails is an error, not an endless wait
+        all_started = threading.Barrier(n_threads, timeout=60)
+        wait([pool.submit(all_started.wait) for _ in range(n_threads)])
+        # each has set its own number, yet also what new threads begin with
+        torch.set_num_threads(of_others)
+    return pool
+
+
+def _keep_to_one_core() -> None:
     torch.get_num_threads()  # at its first use in a thread, torch sets what the next line sets
     torch.set_num_threads(1)
-    # that is this thread's, yet also what new threads begin with, which only another can set back
-    restore = threading.Thread(target=torch.set_num_threads, args=(of_others,))
-    restore.start()
-    restore.join()
