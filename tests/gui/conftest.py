@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 # the window's fixture resets napari's settings, and must not reset the user's
 os.environ["NAPARI_CONFIG"] = ""
@@ -10,11 +11,13 @@ import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
+import napari_unsupseg.prediction
 from napari_unsupseg.plugin.panel import SegmentationPanel
 
 from ..conftest import SMALL
 
 WAIT = 60_000
+MOMENT = 0.02  # seconds
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,3 +61,18 @@ def panel(viewer) -> SegmentationPanel:
         panel.settings[name].value = value
     panel.update_every.value = 2
     return panel
+
+
+@pytest.fixture
+def slowly(monkeypatch):
+    """Have each tile take a moment, and return the tiles that were labelled."""
+    labelled = []
+    real = napari_unsupseg.prediction._label
+
+    def label(network, image, place, *rest):
+        time.sleep(MOMENT)
+        labelled.append(place)
+        return real(network, image, place, *rest)
+
+    monkeypatch.setattr(napari_unsupseg.prediction, "_label", label)
+    return labelled

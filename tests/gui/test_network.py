@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 import tifffile
@@ -9,13 +7,10 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-import napari_unsupseg.prediction
 from napari_unsupseg import Segmenter, Settings
 
 from ..conftest import SMALL
-from .conftest import WAIT, click, wait_until_ready
-
-MOMENT = 0.02  # seconds
+from .conftest import MOMENT, WAIT, click, wait_until_ready
 
 
 @pytest.fixture
@@ -106,21 +101,6 @@ def test_a_network_is_applied_to_files(panel, qtbot, rgb, network, tmp_path, mon
     chosen[:] = [files[0], tmp_path / "a.tif"]
     click(qtbot, panel.network.files_button)
     qtbot.waitUntil(lambda: "two of the images would have it" in notes[-1].message, timeout=WAIT)
-
-
-@pytest.fixture
-def slowly(monkeypatch):
-    """Have each tile take a moment, and return the tiles that were labelled."""
-    labelled = []
-    real = napari_unsupseg.prediction._label
-
-    def label(network, image, place, *rest):
-        time.sleep(MOMENT)
-        labelled.append(place)
-        return real(network, image, place, *rest)
-
-    monkeypatch.setattr(napari_unsupseg.prediction, "_label", label)
-    return labelled
 
 
 @pytest.fixture

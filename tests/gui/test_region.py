@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tifffile
 from imageio.v3 import imwrite
 from napari.components import ViewerModel
 
@@ -193,6 +194,39 @@ def test_a_run_on_a_rectangle_as_python(viewer, panel, qtbot, tissue, rgb, tmp_p
     np.testing.assert_array_equal(found, segments.data)
 
 
+def test_stop_leaves_the_labels_where_it_has_trained(viewer, panel, qtbot, rgb, tmp_path, slowly):
+    movie = np.tile(rgb, (60, 1, 1, 1))
+    tifffile.imwrite(tmp_path / "movie.tif", movie, photometric="rgb")
+    viewer.open(tmp_path / "movie.tif", plugin="napari")
+    viewer.add_shapes([rectangle(HALF)])
+    panel.axes.value = "zyxs"
+    panel.region.value = RECTANGLE
+    panel.settings["iterations"].value = 10_000
+    panel.settings["settle"].value = 0
+    click(qtbot, panel.run_button)
+    qtbot.waitUntil(lambda: panel.progress.value > 3, timeout=WAIT)
+    click(qtbot, panel.stop_button)  # the training, which keeps its labels
+    slowly.clear()
+    qtbot.waitUntil(lambda: panel.status.value.startswith("finding the clusters"), timeout=WAIT)
+    assert not panel.pause_button.enabled
+    click(qtbot, panel.stop_button)
+    assert panel.status.value == "stopping…"
+    wait_until_ready(qtbot, panel)
+    assert len(slowly) < 60
+    assert panel.status.value.endswith(", found only where it has trained")
+    labels = viewer.layers["movie segmentation"].data
+    rows, columns = HALF
+    assert labels[:, rows, columns].all()
+    assert np.count_nonzero(labels) == labels[:, rows, columns].size
+    assert run_copied(qtbot, panel, tmp_path).tobytes() == labels.tobytes()
+    click(qtbot, panel.continue_button)
+    qtbot.waitUntil(lambda: panel.progress.native.isVisible(), timeout=WAIT)
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+    assert viewer.layers["movie segmentation"].data.all(), "found in all of it"
+    assert panel.results.granularity.enabled
+
+
 def test_strokes_in_the_rectangle(viewer, panel, qtbot, tissue):
     click(qtbot, panel.strokes_button)
     strokes = viewer.layers["tissue strokes"]
@@ -227,3 +261,34 @@ def test_what_is_wrong_with_a_region_is_told(viewer, panel, qtbot, rgb, notes):
     assert "no rectangle is selected: draw one on tissue" in notes[-1].message
     assert len(viewer.layers) == 1
     assert panel.run_button.enabled
+
+
+def test_start_over_does_not_wait_until_all_is_found(viewer, panel, qtbot, rgb, slowly):
+    viewer.add_image(np.tile(rgb, (60, 1, 1, 1)), name="movie")
+    viewer.add_shapes([rectangle(HALF)])
+    panel.region.value = RECTANGLE
+    panel.settings["iterations"].value = 10_000
+    panel.settings["settle"].value = 0
+    click(qtbot, panel.run_button)
+    qtbot.waitUntil(lambda: panel.progress.value > 3, timeout=WAIT)
+    slowly.clear()
+    panel.region.value = WHOLE
+    panel.settings["iterations"].value = 4
+    click(qtbot, panel.start_over_button)
+    wait_until_ready(qtbot, panel)
+    assert not slowly
+    assert viewer.layers["movie segmentation"].data.all()
+
+
+def test_what_cannot_begin_ends_nothing(viewer, panel, qtbot, rgb, notes):
+    viewer.add_image(rgb, name="tissue")
+    panel.settings["iterations"].value = 10_000
+    click(qtbot, panel.run_button)
+    qtbot.waitUntil(lambda: panel.progress.value > 3, timeout=WAIT)
+    panel.region.value = RECTANGLE
+    click(qtbot, panel.start_over_button)
+    assert "no rectangle is selected" in notes[-1].message
+    assert panel.pause_button.enabled
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+    assert panel.continue_button.enabled

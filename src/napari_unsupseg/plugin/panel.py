@@ -93,6 +93,7 @@ class ActiveRun:
     control: Control
     course: Course
     starts_over: bool = False
+    is_training: bool = True
 
     @property
     def is_blank(self) -> bool:
@@ -262,7 +263,7 @@ class SegmentationPanel(Container[Widget]):
         self._show_buttons()
 
     def stop(self) -> None:
-        """End the run after the iteration under way, or leave off what the network is applied to.
+        """End the training after the iteration under way, or leave off what the network does.
 
         Labels of the run stay, and of files that have some.
         """
@@ -290,13 +291,15 @@ class SegmentationPanel(Container[Widget]):
 
     def start_over(self) -> None:
         """Begin anew in the layer of the run, or of the last one."""
-        if self._active is not None:
-            self._active.starts_over = True
+        active, ended = self._active, self.results.ended
+        request = self._resolve(active.image if active else self.image.value)
+        if request is None:
+            return  # what cannot begin ends nothing
+        if active is not None:
+            active.starts_over = True
+            active.control.abandon()
             self.stop()
-            return
-        ended = self.results.ended
-        request = self._resolve(self.image.value)
-        if ended is not None and request is not None:
+        elif ended is not None:
             self._begin(request, ended.image, self._layer_of(ended, request))
 
     def draw_strokes(self) -> None:
@@ -503,8 +506,11 @@ class SegmentationPanel(Container[Widget]):
         if active is None:
             return
         if isinstance(update, float):
-            self.status.value = f"finding the clusters in all of {active.image.name}…"
+            active.is_training = False
+            if not active.control.is_stopped:
+                self.status.value = f"finding the clusters in all of {active.image.name}…"
             self._show_share(update)
+            self._show_buttons()
             return
         self.progress.max = update.n_iterations
         self.progress.value = update.iteration
@@ -549,6 +555,7 @@ class SegmentationPanel(Container[Widget]):
         self.status.value = (
             f"{record['clusters']} clusters after {record['iterations']} iterations "
             f"in {record['precision']}"
+            + ("" if outcome.is_everywhere else ", found only where it has trained")
         )
         if outcome.on_demand is not None:
             settings = active.request.settings
@@ -670,12 +677,13 @@ class SegmentationPanel(Container[Widget]):
         """Switch on what makes sense now, and off what does not."""
         active = self._active
         is_running = active is not None and not active.control.is_stopped
+        is_training = active is not None and active.is_training
         is_free = active is None and not self.network.is_busy
         ended = self.results.ended
         has_ended = is_free and ended is not None and ended.image in self._viewer.layers
         self.run_button.enabled = is_free and self.image.value is not None
         self.strokes_button.enabled = self.image.value is not None
-        self.pause_button.enabled = is_running
+        self.pause_button.enabled = is_running and is_training
         self.stop_button.enabled = is_running or self.network.can_stop
         self.progress.visible = active is not None or self.network.can_stop
         self.continue_button.enabled = has_ended

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import napari.layers
+import numpy as np
 
+from napari_unsupseg.axes import CHANNELS, SAMPLES
 from napari_unsupseg.lazy import is_large, is_lazy
 from napari_unsupseg.plugin.layers import layer_array
 from napari_unsupseg.plugin.worker import Outcome, Request
@@ -35,7 +37,7 @@ def python_script(
         Python, that ends with `labels`, and `segments` if there are any.
     """
     lines = [
-        *_reading(image),
+        *_reading(image, outcome),
         "",
         f"segmenter = Segmenter({_settings(outcome)}, device={outcome.record['device']!r})",
         *_training(request, outcome),
@@ -50,20 +52,22 @@ def python_script(
     return "\n".join([*lines, ""])
 
 
-def _reading(image: napari.layers.Image) -> Iterator[str]:
+def _reading(image: napari.layers.Image, outcome: Outcome) -> Iterator[str]:
     """Yield the imports, and what makes `image`."""
     path = image.source.path
     level = "[0]" if image.multiscale else ""
     array = layer_array(image)
+    is_computed = is_lazy(array) and not is_large(array)
     yield "from itertools import islice"
     yield ""
+    if is_computed or not outcome.is_everywhere:
+        yield "import numpy"
     if path is None or image.multiscale or is_lazy(array):
         source = f"napari.current_viewer().layers[{image.name!r}].data{level}"
         if is_large(array):
             yield "import dask.array"
             source = f"dask.array.asarray({source})"
-        elif is_lazy(array):
-            yield "import numpy"
+        elif is_computed:
             source = f"numpy.asarray({source})"
         yield "import napari"
     elif Path(path).suffix.lower() in (".tif", ".tiff"):
@@ -110,8 +114,23 @@ def _cropping(request: Request) -> str:
     return f"[{', '.join(parts)}]"
 
 
+def _around(request: Request) -> list[tuple[int, int]]:
+    """Return how many pixels without labels lie before and behind a region, along each axis."""
+    assert request.region is not None
+    along = dict(zip("yx", request.region, strict=True))
+    widths = []
+    for axis, length in zip(request.axes, np.shape(request.image), strict=True):
+        if axis in along:
+            widths.append((along[axis].start, length - along[axis].stop))
+        elif axis not in CHANNELS + SAMPLES:
+            widths.append((0, 0))
+    return widths
+
+
 def _labels(request: Request, outcome: Outcome) -> str:
     """Say where the labels of the image come from."""
     if request.region is None and outcome.on_demand is None:
         return "labels = step.labels"
+    if not outcome.is_everywhere:
+        return f"labels = numpy.pad(step.labels, {_around(request)})"
     return f"labels = segmenter.predict(image, axes={request.axes!r})"

@@ -72,8 +72,8 @@ class Control:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the run is to end."""
-        return self._stopped.is_set()
+        """Whether what the run does now is to end."""
+        return self._stopped.is_set() or self.is_abandoned
 
     @property
     def is_abandoned(self) -> bool:
@@ -91,7 +91,7 @@ class Control:
         return self._shown.is_set()
 
     def stop(self) -> None:
-        """End the run after the iteration under way, if it waits or not."""
+        """End what the run does now, after the iteration or the part under way."""
         self._stopped.set()
         self._going.set()
         self._shown.set()
@@ -100,6 +100,10 @@ class Control:
         """End the run, and leave off what would follow."""
         self._abandoned.set()
         self.stop()
+
+    def heed(self) -> None:
+        """Take a stop so far as done: another one is about what follows."""
+        self._stopped.clear()
 
     def pause(self) -> None:
         """Have the run wait after the iteration under way."""
@@ -161,7 +165,8 @@ class Outcome:
     record : dict
         How the last labels were made.
     hierarchy : Hierarchy or None
-        Segments at every granularity; none of an image that is too large to be loaded.
+        Segments at every granularity; none of an image that is too large to be loaded, or if it
+        has labels only where the run has trained.
     history : LabelHistory
         The labels that were shown, and the last ones; those of crops of such an image.
     segmenter : Segmenter
@@ -181,6 +186,11 @@ class Outcome:
     parts: tuple[Part, ...]
     is_steered: bool
     on_demand: "LazyLabels | None" = None
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether there are labels of all of the image."""
+        return self.hierarchy is not None or self.on_demand is not None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -364,6 +374,7 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
         if step is None or control.is_abandoned:
             return None
         labels = part.whole(step.labels)
+        control.heed()
         # the labels are ready; those of all the image, and their hierarchy, may take a moment
         yield _update(segmenter, step, pace, labels=labels, is_over=True)
         record = segmenter.record(step)
@@ -372,13 +383,14 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
             on_demand = segmenter.lazy_labels(image, axes=request.axes)
         elif request.region is not None:
             finding = segmenter.predict_parts(image, axes=request.axes)
-            found = yield from while_wanted(finding, lambda: not control.is_abandoned)
-            if found is None:
+            found = yield from while_wanted(finding, lambda: not control.is_stopped)
+            if control.is_abandoned:
                 return None
-            labels = _with_strokes(found, segmenter, part)
-            record["clusters"] = np.count_nonzero(np.bincount(labels.ravel())[1:])
-            yield _update(segmenter, step, pace, labels=labels, is_over=True)
-            hierarchy = segmenter.predict_hierarchy(image, axes=request.axes, labels=found)
+            if found is not None:
+                labels = _with_strokes(found, segmenter, part)
+                record["clusters"] = np.count_nonzero(np.bincount(labels.ravel())[1:])
+                yield _update(segmenter, step, pace, labels=labels, is_over=True)
+                hierarchy = segmenter.predict_hierarchy(image, axes=request.axes, labels=found)
         else:
             hierarchy = segmenter.hierarchy_
         history.add(iteration, labels)
