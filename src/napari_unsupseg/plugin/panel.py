@@ -92,8 +92,8 @@ class ActiveRun:
     labels: napari.layers.Labels
     control: Control
     course: Course
-    starts_over: bool = False
-    is_training: bool = True
+    follower: Request | None = None  # what begins in its place when it has ended
+    is_finding: bool = False  # its clusters, in all of the image
 
     @property
     def is_blank(self) -> bool:
@@ -296,7 +296,7 @@ class SegmentationPanel(Container[Widget]):
         if request is None:
             return  # what cannot begin ends nothing
         if active is not None:
-            active.starts_over = True
+            active.follower = request
             active.control.abandon()
             self.stop()
         elif ended is not None:
@@ -506,7 +506,7 @@ class SegmentationPanel(Container[Widget]):
         if active is None:
             return
         if isinstance(update, float):
-            active.is_training = False
+            active.is_finding = True
             if not active.control.is_stopped:
                 self.status.value = f"finding the clusters in all of {active.image.name}…"
             self._show_share(update)
@@ -537,8 +537,8 @@ class SegmentationPanel(Container[Widget]):
             self._remove(active.labels)
             self.status.value = "stopped before there were labels"
         self._show_buttons()
-        if active.starts_over:
-            self._start_again(active)
+        if active.follower is not None:
+            self._start_again(active, active.follower)
 
     def _keep(self, active: ActiveRun, outcome: Outcome) -> None:
         """Offer what a run has left behind."""
@@ -563,11 +563,10 @@ class SegmentationPanel(Container[Widget]):
             active.labels.data = pyramid.levels  # without the labels of crops
             self._watch(active.labels, pyramid, outcome.on_demand)
 
-    def _start_again(self, active: ActiveRun) -> None:
+    def _start_again(self, active: ActiveRun, request: Request) -> None:
         """Begin anew in the layer of a run that was stopped for it."""
-        request = self._resolve(active.image)
-        if request is None:
-            return
+        strokes = self.strokes_button.drawn(active.image, request.axes)
+        request = dataclasses.replace(request, strokes=strokes)  # with those drawn meanwhile
         labels = active.labels
         if labels not in self._viewer.layers:
             labels = self._add_blank(active.image, request)
@@ -601,7 +600,7 @@ class SegmentationPanel(Container[Widget]):
 
     def _on_layer_removed(self, event: Any) -> None:
         if self._active and event.value in (self._active.labels, self._active.image):
-            self._active.starts_over = False
+            self._active.follower = None
             self.stop()
         if event.value in self._sights:
             self._sights.pop(event.value).end()
@@ -677,13 +676,13 @@ class SegmentationPanel(Container[Widget]):
         """Switch on what makes sense now, and off what does not."""
         active = self._active
         is_running = active is not None and not active.control.is_stopped
-        is_training = active is not None and active.is_training
+        is_finding = active is not None and active.is_finding
         is_free = active is None and not self.network.is_busy
         ended = self.results.ended
         has_ended = is_free and ended is not None and ended.image in self._viewer.layers
         self.run_button.enabled = is_free and self.image.value is not None
         self.strokes_button.enabled = self.image.value is not None
-        self.pause_button.enabled = is_running and is_training
+        self.pause_button.enabled = is_running and not is_finding
         self.stop_button.enabled = is_running or self.network.can_stop
         self.progress.visible = active is not None or self.network.can_stop
         self.continue_button.enabled = has_ended

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import napari.layers
-import numpy as np
 
-from napari_unsupseg.axes import CHANNELS, SAMPLES
 from napari_unsupseg.lazy import is_large, is_lazy
 from napari_unsupseg.plugin.layers import layer_array
+from napari_unsupseg.plugin.region import Region
 from napari_unsupseg.plugin.worker import Outcome, Request
 from napari_unsupseg.settings import Settings
 
@@ -114,23 +113,19 @@ def _cropping(request: Request) -> str:
     return f"[{', '.join(parts)}]"
 
 
-def _around(request: Request) -> list[tuple[int, int]]:
-    """Return how many pixels without labels lie before and behind a region, along each axis."""
-    assert request.region is not None
-    along = dict(zip("yx", request.region, strict=True))
-    widths = []
-    for axis, length in zip(request.axes, np.shape(request.image), strict=True):
-        if axis in along:
-            widths.append((along[axis].start, length - along[axis].stop))
-        elif axis not in CHANNELS + SAMPLES:
-            widths.append((0, 0))
-    return widths
+def _around(region: Region, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return how many pixels lie before and behind a region of labels, along each axis."""
+    height, width = shape[-2:]
+    rows, columns = region
+    beside = [(rows.start, height - rows.stop), (columns.start, width - columns.stop)]
+    return [(0, 0)] * len(shape[:-2]) + beside
 
 
 def _labels(request: Request, outcome: Outcome) -> str:
     """Say where the labels of the image come from."""
     if request.region is None and outcome.on_demand is None:
         return "labels = step.labels"
-    if not outcome.is_everywhere:
-        return f"labels = numpy.pad(step.labels, {_around(request)})"
+    if request.region is not None and not outcome.is_everywhere:
+        around = _around(request.region, outcome.history.labels(-1).shape)
+        return f"labels = numpy.pad(step.labels, {around})"
     return f"labels = segmenter.predict(image, axes={request.axes!r})"
