@@ -1,5 +1,6 @@
-"""How far it reaches: a volume, a slide larger than memory, a folder.
+"""How far it reaches: hierarchies of any size, a volume, a slide larger than memory, a folder.
 
+python -m benchmarks.scale hierarchy --image micrograph.png
 python -m benchmarks.scale volume --image stack.tif
 python -m benchmarks.scale slide --image tissue.png --side 20000
 python -m benchmarks.scale folder --image photograph.jpg --count 50
@@ -12,32 +13,43 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import psutil
 import torch
 import typer
 import zarr
 from imageio.v3 import imwrite
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
+from scipy.ndimage import gaussian_filter
 
 from benchmarks.options import SetOption, settings_from
-from benchmarks.speed import peak_memory
+from benchmarks.speed import mirrored, peak_memory
 from napari_unsupseg import Segmenter, Settings, Step
 from napari_unsupseg.batch import Report, attempt, run_job
 from napari_unsupseg.cluster import run_side_by_side
 from napari_unsupseg.files import read_image
+from napari_unsupseg.hierarchy import build_hierarchy
+from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.jobs import Job, Options
 from napari_unsupseg.lazy import Place
+from napari_unsupseg.segmenter import REMEMBERED
 
 VOLUME = (64, 512, 512)
 CHUNK = 1024  # pixels, side of the slide's chunks
 
-What = enum.StrEnum("What", ["volume", "slide", "folder"])
+SIDES = (256, 512, 1024, 2048, 4096)  # pixels, of images whose hierarchy is made
+DEPTH = 25  # planes of a volume whose hierarchy is made
+
+What = enum.StrEnum("What", ["hierarchy", "volume", "slide", "folder"])
 
 
 def main(
@@ -53,6 +65,9 @@ def main(
     """Print seconds and the most memory that this process has had."""
     settings = settings_from("standard", set_)
     pixels = read_image(image)
+    if what is What.hierarchy:
+        show_hierarchies(measure_hierarchies(pixels, settings), json_)
+        return
     if what is What.volume:
         report = measure_volume(pixels, settings)
     elif what is What.slide:
@@ -66,6 +81,83 @@ def main(
     Console().print(table)
     if json_:
         json_.write_text(json.dumps(report, indent=1))
+
+
+def measure_hierarchies(pixels: NDArray[np.generic], settings: Settings) -> list[dict[str, Any]]:
+    """Make hierarchies of images and volumes of many sizes, with a run's history and without.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (Y, X) or (Y, X, 3)
+        One of the images is it and its mirrors.
+    settings : Settings
+        Of the runs.
+
+    Returns
+    -------
+    list of dict
+        Seconds, and the memory that was taken beyond the image's and the history's, for each.
+    """
+    images: dict[str, Callable[[int], NDArray[np.generic]]] = {
+        "bright spots on black": spots,
+        "Poisson noise": lambda side: np.random.default_rng(0).poisson(20, (side, side)),
+        "the image, mirrored": lambda side: mirrored(pixels, side),
+    }
+    tasks = [(name, images[name](side), 2) for name in images for side in SIDES]
+    tasks += [("spots in a volume", spots(side, depth=DEPTH), 3) for side in (128, 256, 512)]
+    rows = []
+    for name, image, spatial_ndim in track(tasks, console=Console(stderr=True)):
+        axes = "zyx" if spatial_ndim == 3 else "yxs"[: image.ndim]
+        segmenter, history = Segmenter(settings), []
+        for step in segmenter.steps(image, axes=axes, spatial_ndim=spatial_ndim):
+            if step.hierarchy_share is not None:
+                break
+            if step.iteration in REMEMBERED:
+                history.append(step.labels)
+        history.append(step.labels)
+        for kind, labels in (("a run's", history), ("none", [np.ones_like(history[0])])):
+            # a process of its own, since the most memory that one has had never falls
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+                measured = apart.submit(measure_hierarchy, segmenter.image_, labels).result()
+            size = " × ".join(map(str, step.labels.shape))
+            rows.append({"image": name, "size": size, "history": kind, **measured})
+    return rows
+
+
+def measure_hierarchy(
+    image: PreparedImage, history: list[NDArray[np.unsignedinteger]]
+) -> dict[str, float]:
+    """Make a hierarchy twice, and say how long the second took and how much memory was taken."""
+    build_hierarchy(image, history)
+    before = psutil.Process().memory_info().rss
+    start = time.perf_counter()
+    hierarchy = build_hierarchy(image, history)
+    seconds = time.perf_counter() - start
+    return {
+        "seconds": seconds,
+        "seconds a megapixel": seconds / image.valid.size * 1e6,
+        "bytes a pixel": (peak_memory() - before) / image.valid.size,
+        "segments": int(hierarchy.cut().max()),
+    }
+
+
+def spots(side: int, depth: int = 1) -> NDArray[np.float32]:
+    """Return bright spots on black, one for 400 pixels of a plane, (Y, X) or (Z, Y, X)."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((depth, side, side), dtype=np.float32)
+    places = rng.integers(0, image.shape, (image.size // 400 // min(depth, 10), 3))
+    image[tuple(places.T)] = 1
+    return gaussian_filter(image, 1.0 if depth > 1 else (0, 1, 1)).squeeze()
+
+
+def show_hierarchies(rows: list[dict[str, Any]], json_: Path | None) -> None:
+    """Print a row a hierarchy."""
+    table = Table(*rows[0], title=f"hierarchies, {os.cpu_count()} cores")
+    for row in rows:
+        table.add_row(*(f"{x:,.2f}" if isinstance(x, float) else str(x) for x in row.values()))
+    Console(width=160).print(table)
+    if json_:
+        json_.write_text(json.dumps(rows, indent=1))
 
 
 def measure_volume(stack: NDArray[np.generic], settings: Settings) -> dict[str, Any]:

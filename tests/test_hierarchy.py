@@ -10,7 +10,9 @@ from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, without_small
 from napari_unsupseg.images import prepare, split_channels
-from napari_unsupseg.region_graph import RegionGraph
+from napari_unsupseg.merging import border_dissimilarities
+from napari_unsupseg.parts import result_of
+from napari_unsupseg.region_graph import describe_regions
 from napari_unsupseg.segments import connected_components
 
 from .conftest import SMALL
@@ -57,10 +59,10 @@ def test_a_history_tells_what_colours_do_not():
     regions = np.kron(np.arange(24).reshape(4, 6), np.ones((10, 10), dtype=np.int64))
     colours = np.random.default_rng(0).random((*regions.shape, 1)).astype(np.float32)
     halves = np.repeat([[1] * 30 + [2] * 30], 40, axis=0).astype(np.uint8)
-    graph = RegionGraph.of(regions, colours, [halves] * 3, [1])
-    merges, dissimilarities = graph.merge()
-    levels = np.maximum.accumulate(dissimilarities)
-    hierarchy = Hierarchy(regions, merges, levels, graph, colours, halves)
+    graph = describe_regions(regions, colours, [halves] * 3, [1])
+    merging = result_of(graph.merge())
+    levels = np.maximum.accumulate(merging.dissimilarities)
+    hierarchy = Hierarchy(regions, merging.merges, levels, graph, colours, halves)
     assert agree(hierarchy.cut(n_segments=2), halves) == 1
 
 
@@ -257,12 +259,12 @@ def test_regions_merge_as_if_all_were_measured_anew_each_time(seed):
     regions = np.kron(np.arange(12).reshape(3, 4), np.ones((4, 4), dtype=np.int64))
     colours = rng.random((*regions.shape, 2)).astype(np.float32)
     history = [rng.integers(1, 5, regions.shape).astype(np.uint8) for _ in range(3)]
-    _, dissimilarities = RegionGraph.of(regions, colours, history, [1, 1]).merge()
-    for expected in dissimilarities:
-        anew = RegionGraph.of(regions, colours, history, [1, 1])
-        weights = anew.weights()
-        assert weights.min() == pytest.approx(expected, rel=1e-5)
-        one, other = anew.pairs[weights.argmin()]
+    merging = result_of(describe_regions(regions, colours, history, [1, 1]).merge())
+    for expected in merging.dissimilarities:
+        anew = describe_regions(regions, colours, history, [1, 1])
+        found = border_dissimilarities(anew.sums, anew.borders, anew.weights)
+        assert found.min() == pytest.approx(expected, rel=1e-5)
+        one, other = anew.borders.pairs[found.argmin()]
         regions[regions == other] = one
         regions = np.unique(regions, return_inverse=True)[1].reshape(regions.shape)
     assert regions.max() == 0
@@ -274,10 +276,10 @@ def test_groups_of_regions_are_as_if_described_anew():
     groups = np.array([0, 0, 1, 1, 0, 2, 2, 1, 3, 3, 2, 2])
     colours = rng.random((*regions.shape, 2)).astype(np.float32)
     history = [rng.integers(1, 5, regions.shape).astype(np.uint8) for _ in range(3)]
-    found = RegionGraph.of(regions, colours, history, [1, 1]).grouped(groups)
-    anew = RegionGraph.of(groups[regions], colours, history, [1, 1])
-    np.testing.assert_array_equal(found.pairs, anew.pairs)
-    np.testing.assert_allclose(found.weights(), anew.weights(), rtol=1e-5)
+    found = describe_regions(regions, colours, history, [1, 1]).grouped(groups)
+    anew = describe_regions(groups[regions], colours, history, [1, 1])
+    for one, other in zip(found.sums + found.borders, anew.sums + anew.borders, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
 def test_channels_count():

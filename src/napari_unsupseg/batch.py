@@ -27,6 +27,7 @@ from napari_unsupseg.images import prepare, split_channels, split_frames
 from napari_unsupseg.jobs import Job, OpenImage, Options, Trained
 from napari_unsupseg.large import is_resumable, run_large
 from napari_unsupseg.lazy import Place, is_large
+from napari_unsupseg.parts import map_parts
 from napari_unsupseg.preview import overlay
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.segments import connected_components, region_table, stack_frames
@@ -176,7 +177,7 @@ def _train(job: Job, image: OpenImage, options: Options, watch: Watch) -> Traine
     settings = _with_min_area(options, image.pixel_size, job.image)
     segmenter, step, interrupted = options.segmenter(settings), None, False
     if not options.is_applied:
-        steps = segmenter.steps(
+        steps: Iterator[Step] = segmenter.steps(
             image.values,
             axes=image.axes,
             spatial_ndim=options.spatial_ndim,
@@ -184,12 +185,21 @@ def _train(job: Job, image: OpenImage, options: Options, watch: Watch) -> Traine
             strokes=read_image(options.strokes) if options.strokes else None,
             warm_start=bool(options.known),
         )
+        if options.is_cut:
+            steps = _with_hierarchy(segmenter, steps)
         step, interrupted = watch(steps, job.image.name)
     record = segmenter.record(step)
     record |= {"image": job.image.name, "options": options.to_dict()}
     if interrupted:
         record |= {"interrupted": True}
     return Trained(segmenter, step, record)
+
+
+def _with_hierarchy(segmenter: Segmenter, steps: Iterator[Step]) -> Iterator[Step]:
+    """Yield the steps of a run, and some more while its hierarchy is made."""
+    for step in steps:
+        yield step
+    yield from map_parts(segmenter.hierarchy_parts(), step.with_hierarchy_share)
 
 
 def _run_whole(job: Job, image: OpenImage, options: Options, watch: Watch) -> Report:
@@ -292,6 +302,8 @@ def _apply(segmenter: Segmenter, image: OpenImage, options: Options) -> Labels:
 def _labels(segmenter: Segmenter, step: Step, options: Options) -> Labels:
     """Return the kind of labels that was asked for, of a run."""
     if options.is_cut:
+        if step.hierarchy_share is not None and step.hierarchy_share < 1:
+            raise KeyboardInterrupt  # of a part of a hierarchy there is no cut
         return segmenter.hierarchy_.cut(n_segments=options.n_segments, level=options.granularity)
     if options.connected:
         return connected_components(step.labels, options.spatial_ndim)

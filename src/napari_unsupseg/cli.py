@@ -603,7 +603,11 @@ def _watch(
             for step in steps:
                 size = f" at 1/{step.factor} size" if step.factor > 1 else ""
                 description = f"{name}: {step.n_clusters} clusters{size}"
-                progress.update(task, completed=step.iteration, description=description)
+                done, most = step.iteration, iterations
+                if step.hierarchy_share is not None:
+                    description = f"{name}: segments, %"
+                    done, most = round(100 * step.hierarchy_share), 100
+                progress.update(task, completed=done, total=most, description=description)
         except KeyboardInterrupt:
             if step is None:
                 raise

@@ -4,41 +4,46 @@ Fragments merge, two neighbours at a time, in the order of how little tells them
 network's labels said of them on its way, what lies on their common border, and their colours.
 """
 
-import math
+import functools
 import numbers
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import Any
 
-import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2lab
-from skimage.filters import gaussian, sobel
-from skimage.segmentation import watershed
 
 from napari_unsupseg.errors import SettingError
+from napari_unsupseg.fragments import find_fragments
 from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.outlines import refine_outlines
-from napari_unsupseg.region_graph import RegionGraph, neighbours, roots
+from napari_unsupseg.parts import map_parts, result_of
+from napari_unsupseg.region_graph import (
+    RegionGraph,
+    describe_regions,
+    group_of_each,
+    order_leaves,
+)
 from napari_unsupseg.segments import label_dtype, number_regions
-from napari_unsupseg.strokes import keep_apart, name_segments, paint
+from napari_unsupseg.strokes import name_segments, paint
 
-__all__ = ["Hierarchy", "build_hierarchy", "check_cut", "without_small"]
-
-hg = lazy_loader.load("higra")  # it takes most of a second to load
+__all__ = [
+    "Hierarchy",
+    "build_hierarchy",
+    "build_hierarchy_parts",
+    "check_cut",
+    "compile_ahead",
+    "without_small",
+]
 
 Labels = NDArray[np.unsignedinteger]
 Floats = NDArray[np.float64]
 
-LEAF_PIXELS = 8  # of a basin, before anything is merged
-MAX_LEAVES = 2**17
-LEAF_BLUR = 0.5  # pixels; what noise the basins need not follow
-FRAGMENT_PIXELS = 100  # of a fragment on average, unless there would be too many
-MAX_FRAGMENTS = 10_000
-FRAGMENTS_OF_FRAME = 1000  # of each of many frames there can always be as many
 ALIKE_LEVEL = 0.3  # of the segments that clusters are made of
 MAX_ALIKE = 2000  # of these segments, whose distances are all compared
-TYPICAL = 1.62  # dissimilarity at which the default level cuts
+TYPICAL = 1.6  # dissimilarity at which the default level cuts
 STEEPNESS = 3  # of levels there, so that those of use lie well apart
 
 
@@ -93,9 +98,7 @@ class Hierarchy:
         self._levels = levels
         self._graph = graph
         self._colours = colours
-        self._parents = np.full(2 * self.n_fragments - 1, -1)
-        for index, pair in enumerate(merges):
-            self._parents[pair] = self.n_fragments + index
+        self._merges = merges
 
     def cut(
         self, *, n_segments: int | None = None, level: float | None = None, min_size: int = 0
@@ -125,7 +128,7 @@ class Hierarchy:
         """
         groups = self._groups(self._count(n_segments, level))
         if min_size > 1:
-            groups = self._graph.grouped(groups).without_small(min_size)[groups]
+            groups = self._graph.grouped(groups).merge_small(min_size)[groups]
         return _painted(groups, self._fragments)
 
     def clusters(self, n_clusters: int) -> Labels:
@@ -199,18 +202,17 @@ class Hierarchy:
         levels = np.zeros(self._fragments.shape, dtype=np.float32)
         if self.n_fragments == 1:
             return levels
-        tree = hg.Tree(np.append(self._parents[:-1], len(self._parents) - 1))
-        n_axes = self._fragments.ndim
-        for axis in range(n_axes - self._spatial_ndim, n_axes):
-            near, far = neighbours(self._fragments, axis)
+        meet = _MeetingLevels(self._merges, self._levels)
+        for axis in range(levels.ndim - self._spatial_ndim, levels.ndim):
+            near, far = (self._fragments.take(range(*ends), axis) for ends in self._sides(axis))
             places = np.nonzero((near != far) & (near >= 0) & (far >= 0))
-            pairs, inverse = np.unique(
-                np.stack([near[places], far[places]]), axis=1, return_inverse=True
-            )
-            ancestors = tree.lowest_common_ancestor(*pairs.astype(np.int64))
-            found = self._levels[ancestors - self.n_fragments][inverse.ravel()]
-            np.maximum.at(levels, places, found.astype(np.float32))
+            np.maximum.at(levels, places, meet.of(near[places], far[places]).astype(np.float32))
         return levels
+
+    def _sides(self, axis: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return where the pixels before and behind each side lie along an axis."""
+        length = self._fragments.shape[axis]
+        return (0, length - 1), (1, length)
 
     def _count(self, n_segments: int | None, level: float | None) -> int:
         """Return how many segments are asked for."""
@@ -228,11 +230,50 @@ class Hierarchy:
 
     def _groups(self, n_segments: int) -> NDArray[np.intp]:
         """Return the segment of each fragment, from 0."""
-        first_left_out = 2 * self.n_fragments - n_segments
-        parents = self._parents[:first_left_out]
-        tops = roots(np.where(parents < first_left_out, parents, -1))
-        groups: NDArray[np.intp] = np.unique(tops[: self.n_fragments], return_inverse=True)[1]
-        return groups
+        return group_of_each(self.n_fragments, self._merges[: self.n_fragments - n_segments])
+
+
+class _MeetingLevels:
+    """At which level regions come together.
+
+    Parameters
+    ----------
+    merges : ndarray of int, shape (F - 1, 2)
+        As in `Hierarchy`.
+    levels : ndarray of float, shape (F - 1,)
+        As in `Hierarchy`.
+
+    Notes
+    -----
+    In an order of the fragments in which each node's lie side by side, two of them come together
+    at the highest level between any two neighbours from one to the other; a table of the highest of
+    1, 2, 4… in a row finds it in two looks [1]_.
+
+    References
+    ----------
+    .. [1] M. A. Bender, M. Farach-Colton, "The LCA problem revisited", LATIN (2000).
+       :doi:`10.1007/10719839_9`
+    """
+
+    def __init__(self, merges: NDArray[np.integer], levels: Floats) -> None:
+        self._places, before = order_leaves(np.asarray(merges))
+        highest = np.zeros(len(levels) + 1)  # between a place and the one before it
+        highest[before] = levels
+        self._highest = [highest]
+        while 2 ** len(self._highest) <= len(highest):
+            half = 2 ** (len(self._highest) - 1)
+            self._highest.append(np.maximum(self._highest[-1][:-half], self._highest[-1][half:]))
+
+    def of(self, ones: NDArray[np.integer], others: NDArray[np.integer]) -> Floats:
+        """Return the level of each pair of fragments that are not the same."""
+        first, last = np.sort([self._places[ones], self._places[others]], axis=0)
+        sizes = np.frexp(last - first)[1] - 1  # whole part of the binary logarithm
+        found = np.empty(len(ones))
+        for size in np.unique(sizes):
+            of_size, table = sizes == size, self._highest[size]
+            ends = last[of_size] + 1 - 2**size
+            found[of_size] = np.maximum(table[first[of_size] + 1], table[ends])
+        return found
 
 
 def _painted(numbers: NDArray[np.integer], regions: NDArray[np.integer]) -> Labels:
@@ -315,24 +356,105 @@ def build_hierarchy(
     .. [1] B. Perret et al., "Higra: Hierarchical Graph Analysis", SoftwareX 10 (2019).
        :doi:`10.1016/j.softx.2019.100335`
     """
+    return result_of(build_hierarchy_parts(image, history, min_size=min_size, strokes=strokes))
+
+
+def build_hierarchy_parts(
+    image: PreparedImage,
+    history: Sequence[Labels],
+    *,
+    min_size: int = 0,
+    strokes: Labels | None = None,
+) -> Generator[float, None, Hierarchy]:
+    """Build the hierarchy of an image, a part at a time.
+
+    Parameters
+    ----------
+    image : PreparedImage
+        As in `build_hierarchy`.
+    history : sequence of ndarray of unsigned integers, shape (..., Y, X)
+        As in `build_hierarchy`.
+    min_size : int
+        As in `build_hierarchy`.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), optional
+        As in `build_hierarchy`.
+
+    Yields
+    ------
+    float
+        Share that is done, from 0 to 1; the rest can be left off.
+
+    Returns
+    -------
+    Hierarchy
+        As of `build_hierarchy`.
+    """
     colours, lightness = _colours(image)
-    fragments = _basins(image, colours)
-    spatial_ndim = image.spatial_ndim
-    if strokes is not None:
-        fragments = number_regions(keep_apart(fragments, strokes) + 1, spatial_ndim) - 1
-    graph = RegionGraph.of(fragments, colours, history, lightness, spatial_ndim, strokes)
-    most = max(MAX_FRAGMENTS, image.n_frames * FRAGMENTS_OF_FRAME)
-    n_fragments = min(most, max(1, fragments.size // FRAGMENT_PIXELS))
-    if graph.n_regions > n_fragments:
-        groups = keep_apart(graph.linked(n_fragments), graph.strokes)
-        fragments, graph = _grouped(fragments, graph, groups, spatial_ndim)
+    finding = _find_fragments(image, colours, lightness, history, strokes)
+    fragments = yield from map_parts(finding, lambda share: 0.6 * share)
+    graph = describe_regions(
+        fragments, colours, history, lightness, image.spatial_ndim, strokes, image.spacing
+    )
+    yield 0.7
     if min_size > 1:
-        groups = graph.without_small(min_size)
-        fragments, graph = _grouped(fragments, graph, groups, spatial_ndim)
-    merges, dissimilarities = graph.merge()
-    altitudes = np.maximum.accumulate(dissimilarities)
+        groups = graph.merge_small(min_size)
+        fragments, graph = np.append(groups, -1)[fragments], graph.grouped(groups)
+    merging = yield from map_parts(graph.merge(), lambda share: 0.7 + 0.2 * share)
+    altitudes = np.maximum.accumulate(merging.dissimilarities)
     levels = 1 - 1 / (1 + (altitudes / TYPICAL) ** STEEPNESS)
-    return Hierarchy(fragments, merges, levels, graph, colours, history[-1], spatial_ndim, strokes)
+    yield 1.0
+    return Hierarchy(
+        fragments,
+        merging.merges,
+        levels,
+        graph,
+        colours,
+        history[-1],
+        image.spatial_ndim,
+        strokes,
+    )
+
+
+def _find_fragments(
+    image: PreparedImage,
+    colours: NDArray[np.float32],
+    lightness: Sequence[float],
+    history: Sequence[Labels],
+    strokes: Labels | None,
+) -> Generator[float, None, NDArray[np.int32]]:
+    """Divide each frame into the finest segments, numbered from 0 through all of them."""
+    fragments = np.empty(image.valid.shape, dtype=np.int32)
+    n_frames, n_found = image.n_frames, 0
+
+    def by_frames(maps: NDArray[Any]) -> NDArray[Any]:
+        return maps.reshape(n_frames, *image.frame_shape, *maps.shape[image.valid.ndim :])
+
+    drawn = [None] * n_frames if strokes is None else by_frames(strokes)
+    for frame, found in enumerate(by_frames(fragments)):
+        valid = by_frames(image.valid)[frame]
+        if not valid.any():
+            found[...] = -1
+            continue
+        labels = [by_frames(snapshot)[frame] for snapshot in history]
+        finding = find_fragments(
+            by_frames(colours)[frame], valid, labels, lightness, drawn[frame], image.spacing
+        )
+        numbers = yield from map_parts(finding, lambda share: (frame + share) / n_frames)  # noqa: B023
+        found[...] = np.where(valid, numbers + n_found, -1)
+        n_found += int(numbers.max()) + 1
+    return fragments
+
+
+@functools.cache
+def compile_ahead() -> None:
+    """Have what makes hierarchies compiled by a thread, while there is something else to do.
+
+    The first time on a machine this takes some ten seconds, and later less than one.
+    """
+    values = np.random.default_rng(0).random((1, 20, 20), dtype=np.float32)
+    image = PreparedImage(values, np.ones((20, 20), dtype=bool), is_rgb=False)
+    history = [np.ones((20, 20), dtype=np.uint8)]
+    threading.Thread(target=build_hierarchy, args=(image, history)).start()
 
 
 def without_small(labels: Labels, image: PreparedImage, min_size: int) -> Labels:
@@ -353,10 +475,16 @@ def without_small(labels: Labels, image: PreparedImage, min_size: int) -> Labels
         Labels; of regions that merge, that of the largest.
     """
     colours, lightness = _colours(image)
-    spatial_ndim = image.spatial_ndim
-    regions = number_regions(labels, spatial_ndim) - 1
-    graph = RegionGraph.of(regions, colours, [np.zeros_like(labels)], lightness, spatial_ndim)
-    groups = graph.without_small(min_size)
+    regions = number_regions(labels, image.spatial_ndim) - 1
+    graph = describe_regions(
+        regions,
+        colours,
+        [np.zeros_like(labels)],
+        lightness,
+        image.spatial_ndim,
+        spacing=image.spacing,
+    )
+    groups = graph.merge_small(min_size)
     inside = labels > 0
     of_regions = np.zeros(graph.n_regions + 1, dtype=labels.dtype)  # the last one is for -1
     of_regions[regions[inside]] = labels[inside]
@@ -376,28 +504,3 @@ def _colours(image: PreparedImage) -> tuple[NDArray[np.float32], list[float]]:
     if image.is_rgb:
         return (rgb2lab(values) / 100).astype(np.float32), [1, 0, 0]
     return values, [1] * values.shape[-1]
-
-
-def _basins(image: PreparedImage, colours: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Divide an image into small regions from 0; -1 where pixels take no part."""
-    n_leaves = min(MAX_LEAVES, max(1, math.prod(image.frame_shape) // LEAF_PIXELS))
-    basins = np.empty(image.valid.shape, dtype=np.int32)
-    frames = basins.reshape(-1, *image.frame_shape)
-    for frame, flooded in zip(colours.reshape(*frames.shape, -1), frames, strict=True):
-        smooth = gaussian(frame, LEAF_BLUR, channel_axis=-1)
-        slopes = [sobel(channel) for channel in np.moveaxis(smooth, -1, 0)]
-        # watersheds lie on the edges to the pixel, where SLIC's superpixels may reach across
-        flooded[...] = watershed(np.linalg.norm(slopes, axis=0), n_leaves)
-    return number_regions(basins * image.valid, image.spatial_ndim) - 1
-
-
-def _grouped(
-    regions: NDArray[np.int64], graph: RegionGraph, groups: NDArray[np.int64], spatial_ndim: int
-) -> tuple[NDArray[np.int64], RegionGraph]:
-    """Return regions merged into groups, each given by its number from 0, and their graph."""
-    # regions linked across pixels that take no part are not merged by it
-    merged = number_regions(np.append(groups + 1, 0)[regions], spatial_ndim) - 1
-    inside = regions >= 0
-    groups = np.empty(graph.n_regions, dtype=np.int64)
-    groups[regions[inside]] = merged[inside]
-    return merged, graph.grouped(groups)

@@ -4,7 +4,6 @@ import itertools
 import math
 import warnings
 from collections.abc import Generator, Iterator
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,12 +15,11 @@ from napari_unsupseg.errors import OutOfMemoryError
 from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.lazy import Place, widen
 from napari_unsupseg.network import Components, Network, PixelNorm
+from napari_unsupseg.parts import result_of
 from napari_unsupseg.segments import label_dtype
 from napari_unsupseg.threads import Threads, count_threads
 
-__all__ = ["predict", "predict_parts", "result_of"]
-
-Result = TypeVar("Result")
+__all__ = ["predict", "predict_parts"]
 
 # pixels, side in 2D; the maps of larger ones leave the cache of a core
 LARGEST_TILE = {"cpu": 96}
@@ -144,27 +142,6 @@ def predict_parts(
                 del pending[:n_threads]
                 yield n_labelled / labels.size
     return labels
-
-
-def result_of(parts: Generator[object, None, Result]) -> Result:
-    """Go through a generator to its end.
-
-    Parameters
-    ----------
-    parts : generator
-        What it yields is dropped.
-
-    Returns
-    -------
-    object
-        What it returns.
-    """
-    while True:
-        try:
-            next(parts)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
 
 
 def _split(place: Place, side: int) -> Iterator[Place]:

@@ -24,7 +24,13 @@ from napari_unsupseg.devices import (
     resolve_precision,
 )
 from napari_unsupseg.errors import ImageError, SettingError, StrokesError
-from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, check_cut, without_small
+from napari_unsupseg.hierarchy import (
+    Hierarchy,
+    build_hierarchy_parts,
+    check_cut,
+    compile_ahead,
+    without_small,
+)
 from napari_unsupseg.images import (
     ImageChannels,
     PreparedImage,
@@ -36,7 +42,8 @@ from napari_unsupseg.lazy import draw_crops, is_large, is_lazy
 from napari_unsupseg.lazy_labels import LazyLabels
 from napari_unsupseg.model_file import Model, read_model, write_model
 from napari_unsupseg.network import Network, build_network
-from napari_unsupseg.prediction import predict_parts, result_of
+from napari_unsupseg.parts import map_parts, result_of
+from napari_unsupseg.prediction import predict_parts
 from napari_unsupseg.segments import stack_frames
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.stages import Standing, required_bytes, train
@@ -240,6 +247,7 @@ class Segmenter:
     n_iterations_: int
     _strokes: Labels | None = None  # to follow from the next iteration on
     _followed: Labels | None = None  # those that the labels at hand agree with
+    _hierarchy: Hierarchy | None = None  # of the labels at hand, once it is made
 
     def __init__(
         self,
@@ -344,9 +352,9 @@ class Segmenter:
         Yields
         ------
         Step
-            After each iteration, with its labels, number of clusters and loss, and after the
-            last, where they differ, with labels of all its pixels and with those to keep. Leave
-            the loop at any time: the step at hand has the labels so far.
+            After each iteration, with its labels, number of clusters and loss. After the last:
+            some with its labels while the hierarchy is made that the labels to keep come from, and
+            one with these. Leave the loop at any time: the step at hand has the labels so far.
         """
         known = self._model if warm_start else None
         channels = split_channels(image, axes, channel_axis)
@@ -497,18 +505,23 @@ class Segmenter:
             self._remember(step)
             yield step
             return
+        n_clusters = min(self.settings.final_clusters, self.settings.max_clusters)
+        is_grouped = bool(self.settings.settle and n_clusters)
         for step in train(
             self._network, self.image_, self.settings, self.precision,
             self._standing, lambda: self._strokes,
         ):  # fmt: skip
             self._remember(step)
             yield step
+            if is_grouped:
+                compile_ahead()
         if self._followed is not self._strokes:
             self._remember(step)
-        n_clusters = min(self.settings.final_clusters, self.settings.max_clusters)
         kept = step
-        if self.settings.settle and n_clusters:
-            kept = step.relabelled(self.hierarchy_.clusters(n_clusters))
+        if is_grouped:
+            parts = map_parts(self.hierarchy_parts(), step.with_hierarchy_share)
+            hierarchy = yield from parts
+            kept = step.relabelled(hierarchy.clusters(n_clusters))
         if self.settings.min_size > 1:
             labels = without_small(kept.labels, self.image_, self.settings.min_size)
             kept = step.relabelled(labels)
@@ -525,16 +538,53 @@ class Segmenter:
         self._followed = self._strokes
         if step.iteration in REMEMBERED:
             self._history[step.iteration] = step.labels
-        for made in ("hierarchy_", "_model"):
-            self.__dict__.pop(made, None)
+        self._hierarchy = None
+        self.__dict__.pop("_model", None)
 
-    @functools.cached_property
+    @property
     def hierarchy_(self) -> Hierarchy:
         """Segments of the run at every granularity, made from what it has gone through so far."""
-        history = [*self._history.values(), self._last.labels]
-        return build_hierarchy(
-            self.image_, history, min_size=self.settings.min_size, strokes=self._followed
-        )
+        return result_of(self.hierarchy_parts())
+
+    def hierarchy_parts(self) -> Generator[float, None, Hierarchy]:
+        """Make the hierarchy of the run, a part at a time, unless it is made.
+
+        For those who want to know how far it is, or to leave off.
+
+        Yields
+        ------
+        float
+            Share that is done, from 0 to 1.
+
+        Returns
+        -------
+        Hierarchy
+            As `hierarchy_`.
+
+        Raises
+        ------
+        SettingError
+            If there is no run yet.
+
+        Examples
+        --------
+        >>> from skimage.data import coins
+        >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500))
+        >>> first = next(segmenter.steps(coins()[::4, ::4]))
+        >>> *_, last = segmenter.hierarchy_parts()
+        >>> last
+        1.0
+        """
+        if not hasattr(self, "_last"):
+            raise SettingError("there is no run to make segments of: fit an image first")
+        if self._hierarchy is None:
+            self._hierarchy = yield from build_hierarchy_parts(
+                self.image_,
+                [*self._history.values(), self._last.labels],
+                min_size=self.settings.min_size,
+                strokes=self._followed,
+            )
+        return self._hierarchy
 
     @functools.cached_property
     def _model(self) -> Model:
@@ -640,8 +690,7 @@ class Segmenter:
         Yields
         ------
         float
-            Share of the pixels whose clusters are found, up to 1; none of a dask array, whose
-            labels are computed later.
+            Share that is done, up to 1; none of a dask array, whose labels are computed later.
 
         Returns
         -------
@@ -670,9 +719,10 @@ class Segmenter:
             labels: Labels = self._lazy_labels(channels, mask, is_cut=is_cut).array()
             return labels
         prepared = self._prepared(channels, mask)
-        labels = yield from self._find(prepared)
+        labels = yield from map_parts(self._find(prepared), lambda share: share / (1 + is_cut))
         if is_cut:
-            hierarchy = build_hierarchy(prepared, [labels], min_size=self.settings.min_size)
+            parts = build_hierarchy_parts(prepared, [labels], min_size=self.settings.min_size)
+            hierarchy = yield from map_parts(parts, lambda share: (1 + share) / 2)
             return hierarchy.cut(n_segments=n_segments, level=granularity)
         if self.settings.min_size > 1:
             labels = without_small(labels, prepared, self.settings.min_size)
@@ -716,6 +766,33 @@ class Segmenter:
             If the image has other channels or axes than the one trained on, or labels another
             shape than it.
         """
+        return result_of(
+            self.predict_hierarchy_parts(
+                image, axes=axes, channel_axis=channel_axis, mask=mask, labels=labels
+            )
+        )
+
+    def predict_hierarchy_parts(
+        self,
+        image: ArrayLike,
+        *,
+        axes: str | None = None,
+        channel_axis: int | None = None,
+        mask: ArrayLike | None = None,
+        labels: Labels | None = None,
+    ) -> Generator[float, None, Hierarchy]:
+        """Find segments of another image as `predict_hierarchy` does, a part at a time.
+
+        Yields
+        ------
+        float
+            Share that is done, from 0 to 1.
+
+        Returns
+        -------
+        Hierarchy
+            As of `predict_hierarchy`.
+        """
         prepared = self._prepared(split_channels(image, axes, channel_axis), mask)
         if labels is None:
             labels = result_of(self._find(prepared))
@@ -724,7 +801,8 @@ class Segmenter:
                 f"labels have shape {labels.shape} and the image {prepared.valid.shape}: give "
                 "those that predict found in it"
             )
-        return build_hierarchy(prepared, [labels], min_size=self.settings.min_size)
+        parts = build_hierarchy_parts(prepared, [labels], min_size=self.settings.min_size)
+        return (yield from parts)
 
     def _prepared(self, channels: ImageChannels, mask: ArrayLike | None) -> PreparedImage:
         """Return an image as the network sees it."""

@@ -136,8 +136,8 @@ def name_segments(
     ) / areas[:, np.newaxis]  # fmt: skip
     pairs = np.stack([segments[drawn], np.searchsorted(names, strokes[drawn])])
     seeds, columns = np.unique(pairs, axis=1)
-    # in a segment that the network gives to another stroke's label a stroke names nothing
-    counts = shares[seeds, columns] == shares[seeds].max(axis=1)
+    # in a segment that the network mostly gives to another stroke's label a stroke names nothing
+    counts = (shares[seeds].max(axis=1) < 0.5) | (shares[seeds].argmax(axis=1) == columns)
     counts |= ~np.isin(columns, columns[counts])
     seeds, columns = seeds[counts], columns[counts]
     points = np.hstack([features, BY_NETWORK * np.sqrt(shares)])

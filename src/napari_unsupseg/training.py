@@ -1,6 +1,7 @@
 """Self-training: the network learns the vote of its own labels, one iteration at a time."""
 
 import collections
+import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
@@ -55,7 +56,11 @@ class Step:
         Number of the iteration, from 1.
     factor : int
         Pixels of the image along a side of each that was trained on: 1 at full size.
+    hierarchy_share : float or None
+        While the hierarchy is made, after the last iteration: how much of it is, from 0 to 1.
     """
+
+    hierarchy_share: float | None = None
 
     def __init__(
         self,
@@ -81,6 +86,12 @@ class Step:
         """Return this step with other labels, shape (..., Y, X), at full size."""
         clusters = torch.from_numpy(labels.astype(np.int64)) - 1
         return Step(self.iteration, clusters, clusters, self._loss, labels > 0, self._max_clusters)
+
+    def with_hierarchy_share(self, share: float) -> "Step":
+        """Return this step while so much of the hierarchy is made."""
+        step = copy.copy(self)
+        step.hierarchy_share = share
+        return step
 
     def voted(self) -> "Step":
         """Return this step with the vote of its superpixels in place of its clusters."""

@@ -49,7 +49,7 @@ from napari_unsupseg.plugin.layers import (
 )
 from napari_unsupseg.plugin.network import TrainedNetwork
 from napari_unsupseg.plugin.plot import Course, CoursePlot
-from napari_unsupseg.plugin.progress import progress_text, slow_notice
+from napari_unsupseg.plugin.progress import progress_text, segments_text, slow_notice
 from napari_unsupseg.plugin.region import REGIONS, WHOLE, find_region
 from napari_unsupseg.plugin.results import EndedRun, Results, Shown
 from napari_unsupseg.plugin.sight import LabelsOnSight
@@ -523,7 +523,7 @@ class SegmentationPanel(Container[Widget]):
             # behind what napari has just been asked to draw
             QTimer.singleShot(0, active.control.showed)
         if update.is_over:
-            self.status.value = "making segments…"
+            self.status.value = segments_text(update)
         elif not active.control.is_stopped:
             self.status.value = progress_text(update)
 
@@ -556,6 +556,7 @@ class SegmentationPanel(Container[Widget]):
             f"{record['clusters']} clusters after {record['iterations']} iterations "
             f"in {record['precision']}"
             + ("" if outcome.is_everywhere else ", found only where it has trained")
+            + (", no segments: stopped while they were made" if outcome.lacks_segments else "")
         )
         if outcome.on_demand is not None:
             settings = active.request.settings

@@ -5,7 +5,7 @@ import math
 from napari_unsupseg.plugin.worker import Update
 from napari_unsupseg.settings import Settings
 
-__all__ = ["duration", "expected_seconds", "progress_text", "slow_notice"]
+__all__ = ["duration", "expected_seconds", "progress_text", "segments_text", "slow_notice"]
 
 # of one iteration, on 2 threads of an AMD EPYC (AVX2), fitted to six networks
 SECONDS_A_CHANNEL = 1.1e-8  # of a pixel: its activations
@@ -65,6 +65,23 @@ def progress_text(update: Update) -> str:
         speed.insert(0, f"{1 / update.seconds:.3g} iterations/s")
         speed.insert(1, f"at most {duration(update.seconds_left)} left")
     return f"{stands}\n{', '.join(speed)}"
+
+
+def segments_text(update: Update) -> str:
+    """Say how far segments are.
+
+    Parameters
+    ----------
+    update : Update
+        From the run, after its last iteration.
+
+    Returns
+    -------
+    str
+        A line.
+    """
+    share = update.hierarchy_share
+    return "making segments…" + ("" if share is None else f" {share:.0%}")
 
 
 def slow_notice(

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import StrokesError, UnsupsegError
 from napari_unsupseg.lazy import is_large, is_lazy
-from napari_unsupseg.linkage import BESIDE_WINDOW
+from napari_unsupseg.parts import map_parts
 from napari_unsupseg.plugin.history import LabelHistory
 from napari_unsupseg.plugin.pace import Pace, Pictures
 from napari_unsupseg.plugin.part import TrainedPart
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
+Shown = TypeVar("Shown")
 Labels = NDArray[np.unsignedinteger]
 Strokes = NDArray[np.unsignedinteger] | None
 
@@ -165,8 +166,8 @@ class Outcome:
     record : dict
         How the last labels were made.
     hierarchy : Hierarchy or None
-        Segments at every granularity; none of an image that is too large to be loaded, or if it
-        has labels only where the run has trained.
+        Segments at every granularity; none of an image that is too large to be loaded, if it has
+        labels only where the run has trained, or if it was stopped while they were made.
     history : LabelHistory
         The labels that were shown, and the last ones; those of crops of such an image.
     segmenter : Segmenter
@@ -175,6 +176,8 @@ class Outcome:
         The run, and how it went on.
     is_steered : bool
         Whether it followed strokes.
+    is_everywhere : bool
+        Whether there are labels of all of the image.
     on_demand : LazyLabels or None
         The labels of an image that is too large to be loaded, any part of it.
     """
@@ -185,12 +188,13 @@ class Outcome:
     segmenter: "Segmenter"
     parts: tuple[Part, ...]
     is_steered: bool
+    is_everywhere: bool = True
     on_demand: "LazyLabels | None" = None
 
     @property
-    def is_everywhere(self) -> bool:
-        """Whether there are labels of all of the image."""
-        return self.hierarchy is not None or self.on_demand is not None
+    def lacks_segments(self) -> bool:
+        """Whether there could be segments, but the run was stopped while they were made."""
+        return self.hierarchy is None and self.on_demand is None and self.is_everywhere
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -267,6 +271,8 @@ class Update:
         Whether the run waits.
     is_over : bool
         Whether the training is, and segments are being made.
+    hierarchy_share : float or None
+        How much of them is made, from 0 to 1, if anybody knows.
     """
 
     iteration: int
@@ -280,6 +286,7 @@ class Update:
     where: str
     is_paused: bool = False
     is_over: bool = False
+    hierarchy_share: float | None = None
 
 
 def preload() -> threading.Thread:
@@ -329,7 +336,6 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
     RunError
         If anything else goes wrong.
     """
-    BESIDE_WINDOW.set(True)
     with telling_errors("the run failed: "):
         image = loaded(request.image)
         part = TrainedPart(
@@ -349,50 +355,69 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
         with contextlib.closing(steps):
             for step in steps:
                 n_steps += 1
-                pace.count(step.factor)
                 is_over = step.iteration == iteration  # training is: only labels change now
-                iteration = step.iteration
-                labels = None
-                if request.update_every and pictures.is_due(iteration):
-                    control.wait_until_shown()
-                if is_over or (pictures.is_due(iteration) and control.is_shown):
-                    with pictures.taken():
-                        labels = part.whole(step.labels)
-                        history.add(iteration, labels)
-                    control.showing()
-                if labels is not None or pictures.words_are_due():
-                    pictures.told()
-                    yield _update(segmenter, step, pace, labels=labels, is_over=is_over)
-                while control.is_paused:
-                    yield _update(segmenter, step, pace, is_paused=True)
-                    control.wait_while_paused()
-                    pace.forget()
-                is_steered |= _steer(segmenter, control, part)
+                if step.hierarchy_share is not None:  # not even they do
+                    if pictures.words_are_due():
+                        pictures.told()
+                        yield _update(segmenter, step, pace, is_over=True)
+                else:
+                    pace.count(step.factor)
+                    iteration = step.iteration
+                    labels = None
+                    if request.update_every and pictures.is_due(iteration):
+                        control.wait_until_shown()
+                    if is_over or (pictures.is_due(iteration) and control.is_shown):
+                        with pictures.taken():
+                            labels = part.whole(step.labels)
+                            history.add(iteration, labels)
+                        control.showing()
+                    if labels is not None or pictures.words_are_due():
+                        pictures.told()
+                        yield _update(segmenter, step, pace, labels=labels, is_over=is_over)
+                    while control.is_paused:
+                        yield _update(segmenter, step, pace, is_paused=True)
+                        control.wait_while_paused()
+                        pace.forget()
+                    is_steered |= _steer(segmenter, control, part)
                 if control.is_stopped:
                     is_whole = False
                     break
         if step is None or control.is_abandoned:
             return None
         labels = part.whole(step.labels)
-        control.heed()
+        # a stop of the training is done with; one while segments were made leaves them off
+        if step.hierarchy_share is None:
+            control.heed()
         # the labels are ready; those of all the image, and their hierarchy, may take a moment
         yield _update(segmenter, step, pace, labels=labels, is_over=True)
         record = segmenter.record(step)
         on_demand = hierarchy = None
+        is_everywhere = True
+
+        def is_wanted() -> bool:
+            return not control.is_stopped
+
+        def show(share: float) -> Update:
+            assert step is not None
+            return _update(segmenter, step.with_hierarchy_share(share), pace, is_over=True)
+
         if request.pyramid is not None:
             on_demand = segmenter.lazy_labels(image, axes=request.axes)
         elif request.region is not None:
             finding = segmenter.predict_parts(image, axes=request.axes)
-            found = yield from while_wanted(finding, lambda: not control.is_stopped)
-            if control.is_abandoned:
-                return None
+            found = yield from while_wanted(finding, is_wanted)
+            is_everywhere = found is not None
             if found is not None:
                 labels = _with_strokes(found, segmenter, part)
                 record["clusters"] = np.count_nonzero(np.bincount(labels.ravel())[1:])
                 yield _update(segmenter, step, pace, labels=labels, is_over=True)
-                hierarchy = segmenter.predict_hierarchy(image, axes=request.axes, labels=found)
+                making = segmenter.predict_hierarchy_parts(image, axes=request.axes, labels=found)
+                hierarchy = yield from while_wanted(map_parts(making, show), is_wanted)
         else:
-            hierarchy = segmenter.hierarchy_
+            making = segmenter.hierarchy_parts()
+            hierarchy = yield from while_wanted(map_parts(making, show), is_wanted)
+        if control.is_abandoned:
+            return None
         history.add(iteration, labels)
         if request.region is not None:
             rows, columns = request.region
@@ -405,7 +430,16 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
             parts = [*request.earlier.parts, *parts]
             is_steered |= request.earlier.is_steered
         record |= {"strokes": is_steered}
-        return Outcome(record, hierarchy, history, segmenter, tuple(parts), is_steered, on_demand)
+        return Outcome(
+            record,
+            hierarchy,
+            history,
+            segmenter,
+            tuple(parts),
+            is_steered=is_steered,
+            is_everywhere=is_everywhere,
+            on_demand=on_demand,
+        )
 
 
 def loaded(image: Any) -> Any:
@@ -489,25 +523,26 @@ def _update(
         where=f"{segmenter.device}, {segmenter.record()['precision']}",
         is_paused=is_paused,
         is_over=is_over,
+        hierarchy_share=step.hierarchy_share,
     )
 
 
 def while_wanted(
-    parts: Generator[float, None, Result], is_wanted: Callable[[], bool]
-) -> Generator[float, None, Result | None]:
+    parts: Generator[Shown, None, Result], is_wanted: Callable[[], bool]
+) -> Generator[Shown, None, Result | None]:
     """Go through the parts of a work, as long as it is wanted.
 
     Parameters
     ----------
     parts : generator
-        Yields the share that is done.
+        Says after each part how far it is.
     is_wanted : callable
         Asked before each part.
 
     Yields
     ------
-    float
-        Share that is done, not so often that a window would be busy with it.
+    object
+        What the generator does, not so often that a window would be busy with it.
 
     Returns
     -------
