@@ -80,3 +80,16 @@ def test_constraints_hold_every_dependency_within_its_range():
     pinned = pins("constraints.txt")
     for requirement in map(Requirement, PROJECT["dependencies"]):
         assert requirement.specifier.contains(pinned[requirement.name])
+
+
+def test_it_works_where_nothing_compiled_can_be_kept():
+    script = """
+import numba.core.caching as caching
+caching.CompileResultCacheImpl._locator_classes = []
+import numpy as np
+from napari_unsupseg.pair_table import find, make_table, put
+table = make_table(8)
+put(table, 3, 1, 7)
+print(find(table, 1, 3))
+"""
+    assert run_python(script) == "7"

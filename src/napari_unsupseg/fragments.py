@@ -4,10 +4,10 @@ import math
 from collections.abc import Generator, Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, sobel
 
+from napari_unsupseg.compiling import compiled
 from napari_unsupseg.merging import mean_along_borders, merge_regions
 from napari_unsupseg.parts import map_parts
 from napari_unsupseg.region_graph import describe_regions, group_of_each, relative_spacing
@@ -180,10 +180,13 @@ def estimate_noise(colours: Colours) -> float:
     return float(np.linalg.norm(sizes)) / 0.6745  # the median of a standard normal's size
 
 
-@njit(cache=True, nogil=True)
-def _descend(  # type: ignore[no-untyped-def]
-    heights, valid, lengths, strides
-):
+@compiled()
+def _descend(
+    heights: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    lengths: NDArray[np.int64],
+    strides: NDArray[np.int64],
+) -> NDArray[np.int32]:
     """Return a number for each pixel by where the way down from it ends; -1 for no part."""
     below = np.full(len(heights), -1, dtype=np.int32)
     numbers = np.full(len(heights), -1, dtype=np.int32)

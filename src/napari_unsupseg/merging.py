@@ -10,9 +10,9 @@ from collections.abc import Generator
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from napari_unsupseg.compiling import compiled
 from napari_unsupseg.pair_table import find, make_table, put
 
 __all__ = [
@@ -134,7 +134,7 @@ class Merging(NamedTuple):
     n_evaluations: int
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@compiled(fastmath={"reassoc", "contract"})
 def dissimilarity(
     one: int, other: int, border: int, regions: RegionSums, borders: Borders, weights: Weights
 ) -> float:
@@ -164,7 +164,7 @@ def dissimilarity(
     return value
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def border_dissimilarities(regions: RegionSums, borders: Borders, weights: Weights) -> Floats:
     """Return the dissimilarity of the regions on both sides of each border, shape (E,)."""
     found = np.empty(len(borders.lengths))
@@ -282,7 +282,7 @@ def merge_regions(
     return Merging(merges[:done], dissimilarities[:done], n_evaluations)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _merge_some(
     regions: RegionSums,
     borders: Borders,
@@ -397,7 +397,7 @@ def _merge_some(
     return n_merges, n_compared, n_pairs, waiting, place == len(queue) and len(heap) == 0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _add(regions: RegionSums, one: int, other: int, border: float) -> None:
     """Make the first of two regions that share a border of such a length what both are."""
     regions.areas[one] += regions.areas[other]
@@ -410,7 +410,7 @@ def _add(regions: RegionSums, one: int, other: int, border: float) -> None:
     regions.strokes[one] = max(regions.strokes[one], regions.strokes[other])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _neighbour_lists(pairs: Integers, n_regions: int) -> tuple[Integers, Integers, Integers]:
     """Return the first half-edge of each region, what follows each, and regions' degrees."""
     first = np.full(n_regions, -1)
@@ -425,7 +425,7 @@ def _neighbour_lists(pairs: Integers, n_regions: int) -> tuple[Integers, Integer
     return first, following, degrees
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _number_pairs(pairs: Integers, values: Floats) -> tuple[Integers, int]:
     """Return a table of the borders that there are, with room for as many more, and how many."""
     n_pairs = len(values) - np.isnan(values).sum()

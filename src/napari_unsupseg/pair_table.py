@@ -1,8 +1,9 @@
 """A hash table of pairs of regions, for compiled code."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from napari_unsupseg.compiling import compiled
 
 __all__ = ["find", "make_table", "put"]
 
@@ -11,7 +12,7 @@ Integers = NDArray[np.int64]
 FREE = -1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def make_table(size: int) -> Integers:
     """Make an empty table.
 
@@ -33,7 +34,7 @@ def make_table(size: int) -> Integers:
     return table
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def put(table: Integers, one: int, other: int, number: int) -> int:
     """Keep a number of a pair of regions, in any order; return 1 if the pair is new, else 0."""
     place = _place(table, one, other)
@@ -42,19 +43,19 @@ def put(table: Integers, one: int, other: int, number: int) -> int:
     return int(is_new)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def find(table: Integers, one: int, other: int) -> int:
     """Return the number kept of a pair of regions, -1 if there is none."""
     place = _place(table, one, other)
     return -1 if table[place, 0] == FREE else table[place, 1]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _key(one: int, other: int) -> int:
     return (min(one, other) << 32) | max(one, other)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _place(table: Integers, one: int, other: int) -> int:
     """Return where a pair lies in a table, or would lie (linear probing)."""
     key, mask = _key(one, other), len(table) - 1

@@ -4,13 +4,13 @@ import math
 from collections.abc import Generator, Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
+from napari_unsupseg.compiling import compiled
 from napari_unsupseg.merging import Borders, Merging, RegionSums, Weights, merge_regions
 from napari_unsupseg.pair_table import find, make_table, put
 from napari_unsupseg.parts import result_of
@@ -35,6 +35,7 @@ SLOPES = 0.8  # share of pixels whose slopes differ, which tells textures apart
 EDGE = 2.2  # step in colour across the border
 ENCLOSED = 0.15  # of all this is taken off where one region encloses the other
 SMALL = 30  # pixels, side of a square or cube; regions smaller than it merge the sooner
+SMALL_SHARE = 0.006  # of a frame, if that is smaller
 SOONER = 0.4  # power of its size at which they do
 EVEN = 2.0  # of the colours' variances within, beside the square of their distance
 
@@ -238,13 +239,14 @@ def describe_regions(
     _add_pixels(flat, values, sums)
     if strokes is not None:
         np.maximum.at(sums.strokes, regions[regions >= 0], strokes[regions >= 0])
+    n_frames = math.prod(regions.shape[:-spatial_ndim])
     weights = Weights(
         COLOUR_OF_TINY if are_tiny else COLOUR,
         of_counts,
         EDGE,
         HISTORY_AT_BORDER,
         ENCLOSED,
-        SMALL**spatial_ndim / math.prod(steps),
+        min(SMALL**spatial_ndim / math.prod(steps), SMALL_SHARE * sums.areas.sum() / n_frames),
         0.0 if are_tiny else SOONER,
         EVEN,
     )
@@ -267,7 +269,7 @@ def group_of_each(n_regions: int, merges: NDArray[np.integer]) -> NDArray[np.int
     return groups
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def order_leaves(merges: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Put regions, all of which merge, in an order in which those that merge lie side by side.
 
@@ -296,7 +298,7 @@ def order_leaves(merges: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[
     return places[:n_regions], seconds
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _roots(parents: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the root of each node of a forest, whose parents come later; a root's parent is -1."""
     found = np.arange(len(parents))
@@ -330,8 +332,8 @@ def _columns(history: Sequence[Labels], first: int) -> tuple[int, list[NDArray[n
     return last + 1 - first, columns
 
 
-@njit(cache=True, nogil=True)
-def _ends(regions, colours):  # type: ignore[no-untyped-def]
+@compiled()
+def _ends(regions: NDArray[np.int32], colours: Colours) -> tuple[Floats, Floats]:
     """Return the least and the greatest value of each channel, where pixels take part."""
     low, high = np.full(colours.shape[1], np.inf), np.full(colours.shape[1], -np.inf)
     for pixel in range(len(regions)):
@@ -342,8 +344,8 @@ def _ends(regions, colours):  # type: ignore[no-untyped-def]
     return low, high
 
 
-@njit(cache=True, nogil=True)
-def _add_pixels(regions, colours, sums) -> None:  # type: ignore[no-untyped-def]
+@compiled()
+def _add_pixels(regions: NDArray[np.int32], colours: Colours, sums: RegionSums) -> None:
     """Add up areas, colours and their squares."""
     for pixel in range(len(regions)):
         region = regions[pixel]
@@ -355,8 +357,14 @@ def _add_pixels(regions, colours, sums) -> None:  # type: ignore[no-untyped-def]
                 sums.squares[region] += colour * colour
 
 
-@njit(cache=True, nogil=True)
-def _add_colours(regions, colours, low, scale, counts) -> None:  # type: ignore[no-untyped-def]
+@compiled()
+def _add_colours(
+    regions: NDArray[np.int32],
+    colours: Colours,
+    low: Floats,
+    scale: Floats,
+    counts: NDArray[np.float32],
+) -> None:
     """Count colours, channel beside channel."""
     for pixel in range(len(regions)):
         if regions[pixel] >= 0:
@@ -366,8 +374,14 @@ def _add_colours(regions, colours, low, scale, counts) -> None:  # type: ignore[
                 counts[regions[pixel], bin_] += 1
 
 
-@njit(cache=True, nogil=True)
-def _add_slopes(regions, steep, ends, first, counts) -> None:  # type: ignore[no-untyped-def]
+@compiled()
+def _add_slopes(
+    regions: NDArray[np.int32],
+    steep: NDArray[np.float32],
+    ends: NDArray[np.floating],
+    first: int,
+    counts: NDArray[np.float32],
+) -> None:
     """Count slopes between these ends."""
     for pixel in range(len(regions)):
         if regions[pixel] >= 0:
@@ -377,8 +391,13 @@ def _add_slopes(regions, steep, ends, first, counts) -> None:  # type: ignore[no
             counts[regions[pixel], first + shade] += 1
 
 
-@njit(cache=True, nogil=True)
-def _add_labels(regions, labels, columns, counts) -> None:  # type: ignore[no-untyped-def]
+@compiled()
+def _add_labels(
+    regions: NDArray[np.int32],
+    labels: Labels,
+    columns: NDArray[np.int64],
+    counts: NDArray[np.float32],
+) -> None:
     """Count labels."""
     for pixel in range(len(regions)):
         if regions[pixel] >= 0:
@@ -416,10 +435,17 @@ def _borders(
     return Borders(np.concatenate([pairs, links]), *np.ascontiguousarray(sums.T))
 
 
-@njit(cache=True, nogil=True)
-def _gather(  # type: ignore[no-untyped-def]
-    regions, smooth, history, lengths, strides, sides, pairs, sums
-):
+@compiled()
+def _gather(
+    regions: NDArray[np.int32],
+    smooth: Colours,
+    history: Labels,
+    lengths: NDArray[np.int64],
+    strides: NDArray[np.int64],
+    sides: Floats,
+    pairs: NDArray[np.int64],
+    sums: Floats,
+) -> int:
     """Fill in pairs of neighbouring regions, and lengths and sums along their borders.
 
     Return how many there are, or one more than there is room for.

@@ -9,6 +9,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QScrollArea
 
+import napari_unsupseg.segmenter
 from napari_unsupseg import Settings, segment
 from napari_unsupseg.axes import axes_from_channel
 from napari_unsupseg.backprop import Backpropagation
@@ -617,6 +618,60 @@ def test_closing_the_viewer_ends_the_run(make_napari_viewer, qtbot, rgb):
     viewer.close()
     qtbot.waitUntil(lambda: n_running() == 0, timeout=WAIT)
     assert time.perf_counter() - start < 20
+
+
+@pytest.fixture
+def slow_segments(monkeypatch):
+    """Have segments take a minute, and say how far they are all the time."""
+    real = napari_unsupseg.segmenter.build_hierarchy_parts
+
+    def build(*image, **how):
+        for share in np.linspace(0, 1, 600):
+            time.sleep(0.1)
+            yield share
+        return (yield from real(*image, **how))
+
+    monkeypatch.setattr(napari_unsupseg.segmenter, "build_hierarchy_parts", build)
+
+
+@pytest.mark.usefixtures("slow_segments")
+@pytest.mark.parametrize(
+    "settle",
+    [pytest.param(0, id="the labels are the network's"), pytest.param(0.5, id="they come of it")],
+)
+def test_stop_leaves_segments_off(viewer, panel, qtbot, rgb, settle):
+    viewer.add_image(rgb)
+    panel.settings["settle"].value = settle
+    click(qtbot, panel.run_button)
+    qtbot.waitUntil(lambda: "segments… 1%" in panel.status.value, timeout=WAIT)
+    assert not panel.pause_button.enabled
+    shown = labels_of(viewer).data.copy()
+    start = time.perf_counter()
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+    assert time.perf_counter() - start < 5
+    assert panel.status.value.endswith(", no segments: stopped while they were made")
+    np.testing.assert_array_equal(labels_of(viewer).data, shown)
+    assert shown.all()
+    assert not panel.results.granularity.enabled
+    click(qtbot, panel.continue_button)
+    wait_for_iteration(qtbot, panel, SMALL["iterations"] + 1)
+    click(qtbot, panel.stop_button)
+
+
+@pytest.mark.usefixtures("slow_segments")
+def test_closing_the_viewer_does_not_wait_for_segments(make_napari_viewer, qtbot, rgb):
+    viewer = make_napari_viewer(show=True)
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    for name, value in SMALL.items():
+        panel.settings[name].value = value
+    viewer.add_image(rgb)
+    click(qtbot, panel.run_button)
+    qtbot.waitUntil(lambda: "making segments… 1%" in panel.status.value, timeout=WAIT)
+    start = time.perf_counter()
+    viewer.close()
+    qtbot.waitUntil(lambda: n_running() == 0, timeout=WAIT)
+    assert time.perf_counter() - start < 10
 
 
 def test_a_script_may_end_in_the_middle_of_a_run():

@@ -93,7 +93,7 @@ class ActiveRun:
     control: Control
     course: Course
     follower: Request | None = None  # what begins in its place when it has ended
-    is_finding: bool = False  # its clusters, in all of the image
+    is_trained: bool = False  # and what comes after is under way
 
     @property
     def is_blank(self) -> bool:
@@ -506,7 +506,7 @@ class SegmentationPanel(Container[Widget]):
         if active is None:
             return
         if isinstance(update, float):
-            active.is_finding = True
+            active.is_trained = True
             if not active.control.is_stopped:
                 self.status.value = f"finding the clusters in all of {active.image.name}…"
             self._show_share(update)
@@ -522,8 +522,13 @@ class SegmentationPanel(Container[Widget]):
                 active.labels.data = spread(update.labels, active.image, active.request.axes)
             # behind what napari has just been asked to draw
             QTimer.singleShot(0, active.control.showed)
+        if update.hierarchy_share is not None:
+            active.is_trained = True
+            self._show_share(update.hierarchy_share)
+            self._show_buttons()
         if update.is_over:
-            self.status.value = segments_text(update)
+            if not active.control.is_stopped:
+                self.status.value = segments_text(update)
         elif not active.control.is_stopped:
             self.status.value = progress_text(update)
 
@@ -677,13 +682,13 @@ class SegmentationPanel(Container[Widget]):
         """Switch on what makes sense now, and off what does not."""
         active = self._active
         is_running = active is not None and not active.control.is_stopped
-        is_finding = active is not None and active.is_finding
+        is_trained = active is not None and active.is_trained
         is_free = active is None and not self.network.is_busy
         ended = self.results.ended
         has_ended = is_free and ended is not None and ended.image in self._viewer.layers
         self.run_button.enabled = is_free and self.image.value is not None
         self.strokes_button.enabled = self.image.value is not None
-        self.pause_button.enabled = is_running and not is_finding
+        self.pause_button.enabled = is_running and not is_trained
         self.stop_button.enabled = is_running or self.network.can_stop
         self.progress.visible = active is not None or self.network.can_stop
         self.continue_button.enabled = has_ended
