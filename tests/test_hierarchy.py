@@ -10,7 +10,7 @@ from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, without_small
 from napari_unsupseg.images import prepare, split_channels
-from napari_unsupseg.merging import border_dissimilarities
+from napari_unsupseg.merging import border_dissimilarities, merge_regions
 from napari_unsupseg.parts import result_of
 from napari_unsupseg.region_graph import describe_regions
 from napari_unsupseg.segments import connected_components
@@ -259,7 +259,8 @@ def test_regions_merge_as_if_all_were_measured_anew_each_time(seed):
     regions = np.kron(np.arange(12).reshape(3, 4), np.ones((4, 4), dtype=np.int64))
     colours = rng.random((*regions.shape, 2)).astype(np.float32)
     history = [rng.integers(1, 5, regions.shape).astype(np.uint8) for _ in range(3)]
-    merging = result_of(describe_regions(regions, colours, history, [1, 1]).merge())
+    graph = describe_regions(regions, colours, history, [1, 1])
+    merging = result_of(merge_regions(graph.sums, graph.borders, graph.weights, growth=1))
     for expected in merging.dissimilarities:
         anew = describe_regions(regions, colours, history, [1, 1])
         found = border_dissimilarities(anew.sums, anew.borders, anew.weights)

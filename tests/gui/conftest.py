@@ -8,6 +8,7 @@ import time
 os.environ["NAPARI_CONFIG"] = ""
 
 import pytest
+import torch
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
@@ -25,6 +26,15 @@ def _screen():
     """Stop here, not in a crash of Qt, where there is no screen and no Xvfb."""
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
         pytest.exit("the tests in tests/gui open windows: install Xvfb", returncode=1)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Have the main thread use as many threads as the panel's, since labels depend on that.
+
+    Something in a window sets its number to that of the cores after some tests.
+    """
+    torch.set_num_threads(1)
 
 
 def click(qtbot, button):
