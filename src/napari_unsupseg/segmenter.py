@@ -783,6 +783,19 @@ class Segmenter:
     ) -> Generator[float, None, Hierarchy]:
         """Find segments of another image as `predict_hierarchy` does, a part at a time.
 
+        Parameters
+        ----------
+        image : array_like
+            As in `predict`, but no dask array.
+        axes : str, optional
+            As in `segment`.
+        channel_axis : int, optional
+            As in `segment`.
+        mask : array_like of bool, shape (..., Y, X), optional
+            As in `segment`.
+        labels : ndarray of unsigned integers, shape (..., Y, X), optional
+            As in `predict_hierarchy`.
+
         Yields
         ------
         float
