@@ -719,11 +719,10 @@ class Segmenter:
             labels: Labels = self._lazy_labels(channels, mask, is_cut=is_cut).array()
             return labels
         prepared = self._prepared(channels, mask)
-        labels = yield from map_parts(self._find(prepared), lambda share: share / (1 + is_cut))
         if is_cut:
-            parts = build_hierarchy_parts(prepared, [labels], min_size=self.settings.min_size)
-            hierarchy = yield from map_parts(parts, lambda share: (1 + share) / 2)
+            hierarchy = yield from self._find_hierarchy(prepared)
             return hierarchy.cut(n_segments=n_segments, level=granularity)
+        labels = yield from self._find(prepared)
         if self.settings.min_size > 1:
             labels = without_small(labels, prepared, self.settings.min_size)
         return labels
@@ -807,15 +806,23 @@ class Segmenter:
             As of `predict_hierarchy`.
         """
         prepared = self._prepared(split_channels(image, axes, channel_axis), mask)
-        if labels is None:
-            labels = result_of(self._find(prepared))
-        elif labels.shape != prepared.valid.shape:
+        if labels is not None and labels.shape != prepared.valid.shape:
             raise ImageError(
                 f"labels have shape {labels.shape} and the image {prepared.valid.shape}: give "
                 "those that predict found in it"
             )
-        parts = build_hierarchy_parts(prepared, [labels], min_size=self.settings.min_size)
-        return (yield from parts)
+        return (yield from self._find_hierarchy(prepared, labels))
+
+    def _find_hierarchy(
+        self, image: PreparedImage, labels: Labels | None = None
+    ) -> Generator[float, None, Hierarchy]:
+        """Yield how far it is, and return the hierarchy of an image by the clusters found in it."""
+        begun = 0.0
+        if labels is None:
+            begun = 0.5
+            labels = yield from map_parts(self._find(image), lambda share: begun * share)
+        parts = build_hierarchy_parts(image, [labels], min_size=self.settings.min_size)
+        return (yield from map_parts(parts, lambda share: begun + (1 - begun) * share))
 
     def _prepared(self, channels: ImageChannels, mask: ArrayLike | None) -> PreparedImage:
         """Return an image as the network sees it."""
