@@ -15,11 +15,9 @@ from imageio.v3 import imread
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from skimage.color import rgb2gray
-from skimage.filters import threshold_multiotsu
 from skimage.segmentation import felzenszwalb
 
-from benchmarks.baselines import k_means
+from benchmarks.baselines import k_means, otsu
 from benchmarks.metrics import dice, foreground, instance_score
 from benchmarks.options import SetOption, settings_from
 from napari_unsupseg import Segmenter
@@ -87,12 +85,6 @@ def judge(labels: np.ndarray, instances: np.ndarray) -> tuple[float, float, floa
         instance_score(objects, instances, SPECK),
         len(np.unique(labels)),
     )
-
-
-def otsu(image: np.ndarray, classes: int) -> np.ndarray:
-    """Divide brightness by Otsu's thresholds."""
-    grey = (rgb2gray(image) * 255).round().astype(np.uint8) if image.ndim == 3 else image
-    return np.digitize(grey, threshold_multiotsu(grey, classes), right=True)
 
 
 CLASSICAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {

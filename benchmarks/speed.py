@@ -1,18 +1,21 @@
-"""How fast: one iteration, first and settled labels, the hierarchy, a large image, napari's start.
+"""How fast: runs by the defaults beside other methods, the parts of a run, napari's start.
 
-python -m benchmarks.speed --image FILE --json speed.json
-python -m benchmarks.speed --image FILE --size 2048
+python -m benchmarks.speed PHOTOGRAPHS/*.jpg --take 10
+python -m benchmarks.speed NUCLEI/*.png --size 256
+python -m benchmarks.speed MICROGRAPH.png --size 2048 --seeds 1
 python -m benchmarks.speed --start-up
 """
 
+import itertools
 import json
+import os
 import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,16 +25,19 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from skimage.segmentation import felzenszwalb
 
+from benchmarks.baselines import otsu, slic_linkage
 from benchmarks.plain import plain_network, plain_self_train
 from napari_unsupseg import Segmenter, Settings
-from napari_unsupseg.devices import resolve_device, resolve_precision
+from napari_unsupseg.devices import resolve_device
 from napari_unsupseg.files import read_image
 from napari_unsupseg.images import prepare, split_channels
 from napari_unsupseg.superpixels import compute_superpixels
 
 WARM_UP = 1
-PAPER_ITERATIONS = 500
+PLAIN_ITERATIONS = 3  # timed; a run has as many as the paper says
+PAPER = Settings.from_preset("paper-2018", {})
 LEVELS = (0.2, 0.5, 0.8)  # of the hierarchy's cuts
 
 START = """
@@ -49,113 +55,132 @@ viewer.close()
 """
 
 
+Seconds = tuple[float, float]  # by the clock, and of all cores together
+Times = dict[str, list[Seconds]]
+
+
 def main(
-    image: Annotated[Path | None, typer.Option(help="Image file.")] = None,
-    iterations: Annotated[int, typer.Option(help="Iterations timed of each.", min=1)] = 9,
-    components: Annotated[int, typer.Option(help="M.", min=1, max=5)] = 2,
-    runs: Annotated[int, typer.Option(help="Runs timed from start to settled.", min=1)] = 3,
-    size: Annotated[
-        int, typer.Option(help="Mirror the image to this many pixels a side, and leave out plain.")
-    ] = 0,
+    images: Annotated[list[Path] | None, typer.Argument(help="Image files.")] = None,
+    take: Annotated[int, typer.Option(help="Take this many of them, evenly spread.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Runs of each image, by one seed each.", min=1)] = 3,
+    size: Annotated[int, typer.Option(help="Mirror or cut them to this many pixels a side.")] = 0,
+    plain: Annotated[bool, typer.Option(help="Time Algorithm 1, written plainly, too.")] = True,
     start_up: Annotated[
         bool, typer.Option("--start-up", help="Time napari's start with the plugin and without.")
     ] = False,
     device: Annotated[str, typer.Option(help="As in napari-unsupseg segment.")] = "auto",
     json_: Annotated[Path | None, typer.Option("--json", help="Write the table here.")] = None,
 ) -> None:
-    """Print medians, and ratios to the plain algorithm run in turn in the same process."""
-    if (image is None) == (not start_up):
-        raise typer.BadParameter("give --image FILE or --start-up")
+    """Print median and worst seconds, all in turn in this process."""
+    if bool(images) == start_up:
+        raise typer.BadParameter("give image files or --start-up")
     target = resolve_device(device)
     report: dict[str, Any] = {"device": describe(target), "torch": torch.__version__}
-    if start_up or image is None:
-        report["rows"] = start_rows(iterations)
+    if start_up or images is None:
+        report["rows"] = start_rows(9)
     else:
-        pixels = read_image(image)
-        if size:
-            pixels = mirrored(pixels, size)
-        report |= {"image": image.name, "shape": list(pixels.shape), "components": components}
-        settings = Settings(components=components)
-        rows = [] if size else iteration_rows(pixels, settings, iterations, target)
-        report["rows"] = rows + settled_rows(pixels, settings, runs, target, rows)
+        if take:
+            places = np.linspace(0, len(images) - 1, take).round().astype(int)
+            images = [images[place] for place in places]
+        report["images"] = [path.name for path in images]
+        report["rows"], report["iterations"] = time_all(images, seeds, size, target, plain)
         report["peak_memory_gb"] = peak_memory() / 1e9
     show(report)
     if json_:
         json_.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def iteration_rows(
-    pixels: Any, settings: Settings, iterations: int, device: torch.device
-) -> list[dict[str, Any]]:
-    """Time iterations at full size: plain, float32, and bfloat16 where that is fast."""
-    contenders = {"plain": plain_steps(pixels, settings, device)}
-    precisions = ["float32"]
-    if resolve_precision("auto", device) == torch.bfloat16:
-        precisions.append("bfloat16")
-    for precision in precisions:
-        own = Settings(components=settings.components, settle=0, precision=precision)
-        contenders[precision] = Segmenter(own, device=str(device)).steps(pixels)
-    seconds = time_in_turn(contenders, iterations, device)
-    plain = statistics.median(seconds["plain"])
-    return [
-        row(f"one iteration, {name}", times, plain / statistics.median(times))
-        for name, times in seconds.items()
-    ]
+def time_all(
+    paths: Sequence[Path], seeds: int, size: int, device: torch.device, plain: bool
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Time every method on every image; return rows, and the iterations of our runs."""
+    times: Times = {}
+    iterations = []
+    segmented(Segmenter(Settings(iterations=12)), np.eye(128), {}, "")  # what is done but once
+    for path in track(paths, console=Console(stderr=True)):
+        pixels = read_image(path)
+        pixels = mirrored(pixels, size) if size else pixels
+        for n_threads, seed in itertools.product(sorted({1, os.cpu_count() or 1}), range(seeds)):
+            torch.set_num_threads(n_threads)
+            segmenter = Segmenter(Settings(seed=seed), device=str(device))
+            of_threads = f", {n_threads} thread{'s' if n_threads > 1 else ''}"
+            iterations.append(segmented(segmenter, pixels, times, of_threads))
+        for name, method in CLASSICAL.items():
+            times.setdefault(name, []).append(timed(lambda: method(pixels)))  # noqa: B023
+        if plain:
+            steps = plain_steps(pixels, PAPER, device)
+            next(steps)
+            clock, cpu = timed(lambda: list(itertools.islice(steps, PLAIN_ITERATIONS)))  # noqa: B023
+            ratio = PAPER.iterations / PLAIN_ITERATIONS
+            whole = ratio * clock, ratio * cpu
+            times.setdefault("Algorithm 1, plainly (estimated)", []).append(whole)
+    return [row(name, found) for name, found in times.items()], iterations
 
 
-def settled_rows(
-    pixels: Any, settings: Settings, runs: int, device: torch.device, iterations: list[Any]
-) -> list[dict[str, Any]]:
-    """Time whole runs by the defaults: the first labels, those to keep, the hierarchy, its cuts."""
-    first, settled, counts, built, cuts = [], [], [], [], []
-    for _ in range(runs):
-        segmenter = Segmenter(settings, device=str(device))
-        start = time.perf_counter()
-        for step in segmenter.steps(pixels):
-            if step.iteration == 1:
-                step.labels  # noqa: B018
-                first.append(time.perf_counter() - start)
-            if step.hierarchy_share is None:
-                trained = time.perf_counter()
-            elif step.hierarchy_share == 1:
-                built.append(time.perf_counter() - trained)
-        step.labels  # noqa: B018
-        settled.append(time.perf_counter() - start)
-        counts.append(step.iteration)
-        cuts += [timed(lambda: segmenter.hierarchy_.cut(level=level)) for level in LEVELS]  # noqa: B023
-    whole = PAPER_ITERATIONS * iterations[0]["median_s"] if iterations else None
-    ratio = whole / statistics.median(settled) if whole else None
-    return [
-        row("first labels", first),
-        row(f"settled, after {'/'.join(map(str, counts))} iterations", settled, ratio),
-        row("the hierarchy", built),
-        row("a cut of it", cuts),
-    ]
+def segmented(segmenter: Segmenter, pixels: np.ndarray, times: Times, of_threads: str) -> int:
+    """Segment an image, add how long the parts of it took, and return its iterations."""
+    begin = time.perf_counter(), time.process_time()
+    marks: dict[str, Seconds] = {}
+    for step in segmenter.steps(pixels):
+        if step.iteration == 1 and not marks:
+            step.labels  # noqa: B018
+            marks["first labels"] = since(begin)
+        if step.hierarchy_share is None and "trained" not in marks:
+            trained = time.perf_counter(), time.process_time()
+        elif step.hierarchy_share == 1:
+            marks["the hierarchy"] = since(trained)
+    step.labels  # noqa: B018
+    marks["ours"] = since(begin)
+    for name in ("ours", "first labels", "the hierarchy"):
+        times.setdefault(f"{name}{of_threads}", []).append(marks[name])
+    for level in LEVELS:
+        cut = timed(lambda: segmenter.hierarchy_.cut(level=level))  # noqa: B023
+        times.setdefault(f"a cut of it{of_threads}", []).append(cut)
+    return step.iteration
+
+
+CLASSICAL: dict[str, Callable[[np.ndarray], object]] = {
+    "Felzenszwalb": lambda image: felzenszwalb(image, scale=500, sigma=0.5, min_size=20),
+    "SLIC, average linkage": slic_linkage,
+    "Otsu, 3 classes": lambda image: otsu(image, 3),
+}
 
 
 def start_rows(repetitions: int) -> list[dict[str, Any]]:
     """Time napari from its import to its window, with the plugin and without, in turn."""
-    seconds: dict[str, list[float]] = {"without": [], "with": []}
+    seconds: Times = {"without": [], "with": []}
     for _ in track(range(WARM_UP + repetitions), console=Console(stderr=True)):
         for name, times in seconds.items():
             script = START.format(hidden=name == "without")
             command = [sys.executable, "-c", script]
             output = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-            times.append(float(output.split()[-1]))
+            times.append((float(output.split()[-1]), 0.0))
     return [row(f"napari's start {name} the plugin", t[WARM_UP:]) for name, t in seconds.items()]
 
 
-def timed(work: Callable[[], object]) -> float:
+def since(begin: Seconds) -> Seconds:
+    """Return the seconds since a moment."""
+    return time.perf_counter() - begin[0], time.process_time() - begin[1]
+
+
+def timed(work: Callable[[], object]) -> Seconds:
     """Return the seconds that something takes."""
-    start = time.perf_counter()
+    begin = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return since(begin)
 
 
-def row(name: str, times: list[float], ratio: float | None = None) -> dict[str, Any]:
+def row(name: str, times: list[Seconds]) -> dict[str, Any]:
     """Return a row of the table."""
-    figures = {"median_s": statistics.median(times), "min_s": min(times), "max_s": max(times)}
-    return {"name": name, **figures, "ratio": ratio}
+    clock, cpu = zip(*times, strict=True)
+    return {
+        "name": name,
+        "median_s": statistics.median(clock),
+        "worst_s": max(clock),
+        "cpu_median_s": statistics.median(cpu),
+        "cpu_worst_s": max(cpu),
+        "n": len(times),
+    }
 
 
 def mirrored(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -178,21 +203,6 @@ def plain_steps(pixels: Any, settings: Settings, device: torch.device) -> Iterat
     return plain_self_train(network.to(device), tensor, superpixels)
 
 
-def time_in_turn(
-    runs: dict[str, Iterator[Any]], iterations: int, device: torch.device
-) -> dict[str, list[float]]:
-    """Return the seconds of each iteration of each run, one iteration of each in turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in track(range(WARM_UP + iterations), console=Console(stderr=True)):
-        for name, steps in runs.items():
-            start = time.perf_counter()
-            next(steps)
-            if device.type != "cpu":
-                torch.accelerator.synchronize()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: times[WARM_UP:] for name, times in seconds.items()}
-
-
 def peak_memory() -> int:
     """Return the most memory that this process has had, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -212,20 +222,20 @@ def describe(device: torch.device) -> str:
 def show(report: dict[str, Any]) -> None:
     """Print a report as a table."""
     title = report["device"]
-    if "image" in report:
-        size = " × ".join(map(str, report["shape"]))
+    if "images" in report:
+        iterations = report["iterations"]
         title = (
-            f"{report['image']} ({size}), M = {report['components']}, {title}, "
-            f"at most {report['peak_memory_gb']:.1f} GB"
+            f"{len(report['images'])} images, {title}, at most {report['peak_memory_gb']:.1f} GB; "
+            f"{statistics.median(iterations):g} iterations, at most {max(iterations)}"
         )
     table = Table(title=title)
-    for heading in ("", "median s", "min s", "max s", "times as fast"):
+    headings = ("", "median s", "worst s", "CPU median s", "CPU worst s", "times timed")
+    for heading in headings:
         table.add_column(heading, justify="right")
     for line in report["rows"]:
-        figures = (line["median_s"], line["min_s"], line["max_s"])
-        ratio = f"{line['ratio']:.2f}" if line["ratio"] else ""
-        table.add_row(line["name"], *(f"{x:.3f}" for x in figures), ratio)
-    Console().print(table)
+        name, *seconds, n_times = line.values()
+        table.add_row(name, *(f"{x:.3f}" for x in seconds), str(n_times))
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":

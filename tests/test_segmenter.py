@@ -309,12 +309,34 @@ def test_a_run_goes_on_from_reduced_to_full_size(rgb):
     steps = iter(segmenter.steps(image))
     assert next(steps).factor == 2
     assert segmenter.iterations_left_ == 11
-    # one at full size takes as long as four at half size
-    assert segmenter.seconds_left(0.5) == (8 + 4 * 3) / 2
+    # 8 more on all of it at half size, and 3 on tiles of 20 000 pixels
+    at_half_size = image[::2, ::2, 0].size
+    assert segmenter.seconds_left(0.5) == pytest.approx((8 + 3 * 20_000 / at_half_size) / 2)
     steps.close()
     factors = [step.factor for step in segmenter.resume()]
     assert (factors[0], factors[-1]) == (2, 1)
     np.testing.assert_array_equal(segmenter.predict(image), expected.predict(image))
+
+
+def test_a_run_that_is_left_can_be_finished(rgb):
+    image = np.tile(rgb, (4, 4, 1))
+    segmenter = Segmenter(Settings.from_dict(SMALL | {"settle": 1e-6, "final_clusters": 5}))
+    left = next(segmenter.steps(image))
+    assert left.n_clusters > 5
+    *making, last = segmenter.finish()
+    assert [step.hierarchy_share is None for step in making] == [False] * len(making)
+    assert making[-1].hierarchy_share == 1
+    assert 2 <= last.n_clusters == len(np.unique(last.labels)) <= 5
+    assert last.labels.shape == image.shape[:2]
+    assert not (last.labels[::2] == last.labels[1::2]).all(), "blocks of the reduced size"
+    assert segmenter.predict(image).max() <= 5
+    *_, resumed = segmenter.resume()
+    assert resumed.iteration == SMALL["iterations"]
+
+
+def test_there_is_nothing_to_finish_before_a_run(small):
+    with pytest.raises(SettingError, match="no run to end"):
+        next(Segmenter(small).finish())
 
 
 def test_a_run_that_has_ended_trains_as_long_again(rgb, small):

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unsupseg import Segmenter, Settings, segment
-from napari_unsupseg.backprop import Backpropagation
 from napari_unsupseg.errors import ImageError
 from napari_unsupseg.hierarchy import build_hierarchy
 from napari_unsupseg.images import prepare, split_channels
@@ -18,7 +17,7 @@ from napari_unsupseg.outlines import refine_outlines
 from napari_unsupseg.prediction import predict
 from napari_unsupseg.segments import connected_components
 from napari_unsupseg.superpixels import compute_superpixels
-from napari_unsupseg.views import Montage, enlarge, make_view, shrink
+from napari_unsupseg.views import enlarge, make_view, shrink
 
 from .conftest import SMALL
 
@@ -113,7 +112,7 @@ def a_network(image, components):
     network = build_network(
         frame, Settings(components=components, filters=12, max_clusters=15, precision="float32")
     )
-    Backpropagation(network, frame).forward()
+    network(frame)
     return network
 
 
@@ -126,23 +125,13 @@ def test_frames_are_predicted_one_by_one():
         np.testing.assert_array_equal(frame, predict(network, alone))
 
 
-@given(n_tiles=st.integers(1, 10), height=st.integers(1, 5), width=st.integers(1, 5))
-def test_a_montage_comes_apart_again(n_tiles, height, width):
-    tiles = np.arange(1, n_tiles * 2 * height * width + 1).reshape(n_tiles, 2, height, width)
-    montage = Montage(n_tiles, height, width)
-    laid = montage.lay(list(tiles))
-    np.testing.assert_array_equal(montage.take_apart(laid), tiles)
-    assert np.count_nonzero(laid) == tiles.size
-
-
 def test_all_of_a_short_series_is_trained_on():
     movie, _ = squares(3)
     image = prepare(split_channels(movie, "tyx"))
     view = make_view(image, factor=2, max_pixels=10**5, superpixels=50, compactness=10, seed=0)
     assert view.is_whole
-    labels = view.labels_of_frames(view.superpixels)
-    assert labels.shape == (3, 30, 35)
-    patches = [set(np.unique(frame)) for frame in labels]
+    assert view.superpixels.shape == (3, 30, 35)
+    patches = [set(np.unique(frame)) for frame in view.superpixels]
     assert not patches[0] & patches[1]
 
 

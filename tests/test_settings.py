@@ -32,10 +32,12 @@ everything = st.fixed_dictionaries({name: values_of(knob) for name, knob in knob
         pytest.param("learning_rate", 0.1, id="learning rate"),
         pytest.param("momentum", 0.9, id="momentum"),
         pytest.param("min_clusters", 0, id="off, since the paper has none"),
+        pytest.param("settle", 0, id="all iterations, at full size"),
+        pytest.param("final_clusters", 0, id="the network's own clusters"),
     ],
 )
-def test_defaults_are_the_papers(name, value):
-    assert getattr(Settings(), name) == value
+def test_a_preset_is_the_paper_s(name, value):
+    assert getattr(Settings.from_preset("paper-2018", {}), name) == value
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -19,7 +19,6 @@ from napari_unsupseg.training import SelfTraining
 from napari_unsupseg.views import View
 
 from .conftest import SMALL
-from .test_backprop import responses
 
 SETTLED = SMALL | {"settle": 0.02}
 
@@ -222,7 +221,7 @@ def test_strokes_are_copied_and_can_be_taken_back(grey, small):
 
 
 def test_strokes_on_a_large_image_are_trained_on_wherever_they_are(coins, monkeypatch):
-    for name in ("MAX_REDUCED_PIXELS", "MAX_FULL_PIXELS", "FULL_PIXELS"):
+    for name in ("MAX_REDUCED_PIXELS", "REDUCED_PIXELS"):
         monkeypatch.setattr(napari_unsupseg.stages, name, 10_000)
     segmenter = Segmenter(Settings.from_dict(SETTLED | {"iterations": 20, "final_clusters": 0}))
     # the image's last rows and columns are in no whole tile
@@ -241,9 +240,10 @@ def test_the_loss_is_that_of_the_paper(rgb):
     tensor = torch.from_numpy(image.values)[None].double()
     network = build_network(tensor.float(), chosen).double()
     before = copy.deepcopy(network)
-    view = View(image, None)
-    step = next(SelfTraining(network, chosen, torch.float64).run(view, 1, strokes=strokes))
-    found = responses(before, tensor, torch.ones(rgb.shape[:2], dtype=bool))
+    network.precision = before.precision = torch.float64
+    view = View(image.values[np.newaxis], image.valid[np.newaxis], None)
+    step = next(SelfTraining(network, chosen).run(view, 1, strokes=strokes[np.newaxis]))
+    found = before(tensor)[0].flatten(1).T
     # the stroke's number was given to the cluster under it, in exchange for its own
     taken = int(found.argmax(1).view(rgb.shape[:2])[5, 4:30].bincount().argmax())
     found[:, [1, taken]] = found[:, [taken, 1]]

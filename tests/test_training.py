@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import itertools
 import subprocess
@@ -9,7 +10,6 @@ import torch
 
 from benchmarks.plain import plain_network, plain_self_train
 from napari_unsupseg import Segmenter
-from napari_unsupseg.backprop import Backpropagation
 from napari_unsupseg.errors import OutOfMemoryError
 from napari_unsupseg.images import prepare, split_channels
 from napari_unsupseg.network import Network, build_network
@@ -26,11 +26,11 @@ def view_of(image: np.ndarray, settings: Settings, mask: np.ndarray | None = Non
     """Return an image whole, to train on."""
     prepared = prepare(split_channels(image), mask)
     superpixels = compute_superpixels(prepared, settings.superpixels, settings.compactness)
-    return View(prepared, superpixels)
+    return View(prepared.values[np.newaxis], prepared.valid[np.newaxis], superpixels[np.newaxis])
 
 
 def network_for(view: View, settings: Settings) -> Network:
-    return build_network(torch.from_numpy(view.image.values)[None], settings)
+    return build_network(torch.from_numpy(view.values), settings)
 
 
 def run(image: np.ndarray, settings: Settings, **keywords):
@@ -44,15 +44,16 @@ def both_runs(image: np.ndarray, settings: Settings, dtype: torch.dtype):
     """Yield step and plain clusters of every iteration, from the same weights."""
     view = view_of(image, settings)
     network = network_for(view, settings).to(dtype)
-    tensor = torch.from_numpy(view.image.values)[None].to(dtype)
+    tensor = torch.from_numpy(view.values).to(dtype)
     plain = plain_network(
         tensor.shape[1], settings.components, settings.filters, settings.max_clusters
     ).to(dtype)
     with torch.no_grad():
         for theirs, ours in zip(plain.parameters(), network.parameters(), strict=True):
             theirs.copy_(ours)
-    steps = SelfTraining(network, settings, dtype).run(view, settings.iterations)
-    return zip(steps, plain_self_train(plain, tensor, view.superpixels), strict=False)
+    network.precision = dtype
+    steps = SelfTraining(network, settings).run(view, settings.iterations)
+    return zip(steps, plain_self_train(plain, tensor, view.superpixels[0]), strict=False)
 
 
 @pytest.mark.parametrize("name", ["grey", "rgb"])
@@ -64,7 +65,7 @@ def test_every_iteration_is_that_of_the_plain_algorithm(name, components, reques
     )  # fmt: skip
     n_clusters = []
     for step, clusters in both_runs(request.getfixturevalue(name), settings, torch.float64):
-        np.testing.assert_array_equal(step.labels, clusters + 1, f"iteration {step.iteration}")
+        np.testing.assert_array_equal(step.labels[0], clusters + 1, f"iteration {step.iteration}")
         n_clusters.append(step.n_clusters)
     assert len(n_clusters) == FAITHFUL_ITERATIONS
     assert n_clusters[-1] < n_clusters[0] / 2, "the run did nothing worth comparing"
@@ -81,7 +82,7 @@ def test_so_it_is_in_single_precision(name, seed, request):
     settings = Settings(iterations=30, filters=16, max_clusters=12, superpixels=60, seed=seed)
     n_iterations = 0
     for step, clusters in both_runs(image, settings, torch.float32):
-        np.testing.assert_array_equal(step.labels, clusters + 1, f"iteration {step.iteration}")
+        np.testing.assert_array_equal(step.labels[0], clusters + 1, f"iteration {step.iteration}")
         n_iterations += 1
     assert n_iterations == settings.iterations
 
@@ -105,8 +106,8 @@ def test_pixels_that_take_no_part_have_no_cluster(rgb, small):
     mask[:30] = False
     view = view_of(rgb, small, mask)
     step = next(SelfTraining(network_for(view, small), small).run(view, 1))
-    np.testing.assert_array_equal(step.labels > 0, mask)
-    assert step.n_clusters == len(np.unique(step.labels[mask]))
+    np.testing.assert_array_equal(step.labels[0] > 0, mask)
+    assert step.n_clusters == len(np.unique(step.labels[0, mask]))
 
 
 def test_the_loss_falls(rgb):
@@ -137,7 +138,7 @@ def test_pixels_outside_the_mask_do_not_count_as_settled(rgb):
     mask = np.pad(np.ones(rgb.shape[:2], bool), ((0, 200), (0, 0)))
     view = view_of(image, settings, mask)
     steps = SelfTraining(network_for(view, settings), settings).run(view, 500, settle=0.1)
-    labels = [step.labels[mask] for step in steps]
+    labels = [step.labels[0, mask] for step in steps]
     assert np.mean(labels[-1] != labels[-11]) < 0.1
     assert np.mean(labels[-6] != labels[-16]) >= 0.1
 
@@ -170,7 +171,7 @@ def test_out_of_memory_is_told_from_other_errors(rgb, small, monkeypatch, messag
 
     steps = run(rgb, small)
     next(steps)
-    monkeypatch.setattr(Backpropagation, "forward", fail)
+    monkeypatch.setattr(Network, "forward", fail)
     with pytest.raises(OutOfMemoryError if expected else RuntimeError) as caught:
         next(steps)
     assert ("fewer filters" in str(caught.value)) == expected
@@ -215,7 +216,7 @@ def test_without_superpixels_continuity_draws_neighbours_together(rgb):
     for continuity in (0.0, 5.0):
         chosen = dataclasses.replace(settings, continuity=continuity)
         *_, step = SelfTraining(network_for(view, chosen), chosen).run(view, chosen.iterations)
-        n_segments.append(connected_components(step.labels).max())
+        n_segments.append(connected_components(step.labels[0]).max())
     assert n_segments[1] < n_segments[0] / 3
 
 
@@ -227,3 +228,62 @@ def test_weights_of_clusters_have_the_mean_one():
         assert weights[target[inside]].mean() == pytest.approx(1)
     # by then every cluster counts as much as any other
     assert weights[0] * 6 == pytest.approx(weights[2] * 2)
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({}, id="cross-entropy"),
+        pytest.param({"continuity": 5.0}, id="continuity"),
+        pytest.param({"balance": 1.0}, id="balance"),
+    ],
+)
+def test_the_loss_is_that_of_its_formula(rgb, small, settings, masked):
+    small = dataclasses.replace(small, **settings)
+    mask = np.ones(rgb.shape[:2], bool)
+    mask[:20, 10:] = not masked
+    view = view_of(rgb, small, mask)
+    network = network_for(view, small)
+    known = copy.deepcopy(network)
+    inside = torch.from_numpy(view.valid)
+    step = next(SelfTraining(network, small).run(view, 1))
+    responses = known(torch.from_numpy(view.values), inside)
+    losses = torch.nn.functional.cross_entropy(responses, step._target, reduction="none")
+    if "balance" in settings:
+        counts = step._target[inside].bincount(minlength=small.max_clusters)
+        weights = 1 / counts[step._target]
+        expected = (losses * weights)[inside].sum() / weights[inside].sum()
+    else:
+        expected = losses[inside].mean()
+    for axis in (1, 2) if "continuity" in settings else ():
+        steps = responses.diff(dim=axis + 1).abs()
+        near, far = (inside.narrow(axis, at, inside.shape[axis] - 1) for at in (0, 1))
+        expected = expected + 5 * steps.movedim(1, -1)[near & far].mean()
+    assert step.loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+LABELS = """
+import sys, torch
+from skimage.data import coins
+from napari_unsupseg import Segmenter, Settings
+torch.set_num_threads({threads})
+segmenter = Segmenter(Settings(iterations=30, filters=20, max_clusters=20)).fit(coins())
+sys.stdout.buffer.write(segmenter.labels_)
+sys.stdout.buffer.write(segmenter.hierarchy_.cut())
+sys.stdout.buffer.write(segmenter.predict(coins()[50:250, :300]))
+assert torch.get_num_threads() == {threads}
+"""
+
+
+def test_labels_do_not_depend_on_the_number_of_threads():
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", LABELS.format(threads=threads)],
+            capture_output=True,
+            check=True,
+        ).stdout
+        for threads in (1, 2, 4)
+    ]
+    assert found[0]
+    assert found[0] == found[1] == found[2]

@@ -53,15 +53,15 @@ def test_enlarging_labels_every_pixel_that_takes_part(height, width, factor):
 def test_an_image_that_fits_is_seen_whole():
     image = some_image(50, 60)
     view = view_of(image, max_pixels=3000)
-    assert view.image is image
-    assert view.superpixels.shape == (50, 60)
-    assert view.montage is None
+    np.testing.assert_array_equal(view.values, image.values[np.newaxis])
+    assert view.superpixels.shape == (1, 50, 60)
+    assert view.is_whole
 
 
 def test_superpixels_of_a_smaller_image_have_pixels_to_vote():
     view = view_of(some_image(120, 120), factor=3, superpixels=14_400)
     assert view.factor == 3
-    assert view.image.valid.shape == (40, 40)
+    assert view.valid.shape == (1, 40, 40)
     assert len(np.unique(view.superpixels)) <= 150
 
 
@@ -69,38 +69,33 @@ def test_superpixels_of_a_smaller_image_have_pixels_to_vote():
     ("height", "width"),
     [pytest.param(300, 300, id="square"), pytest.param(9, 5000, id="a strip")],
 )
-def test_a_montage_is_made_of_tiles_of_the_image(height, width):
+def test_tiles_are_parts_of_the_image(height, width):
     image = some_image(height, width)
     view = view_of(image, max_pixels=20_000)
-    assert view.montage
-    assert view.image.valid.size < 25_000
-    assert view.image.valid.sum() > 10_000
+    assert not view.is_whole
+    assert 10_000 < view.valid.size <= 20_000
     known = {tuple(pixel) for pixel in image.values.reshape(2, -1).T}
-    seen = [tuple(pixel) for pixel in view.image.values[:, view.image.valid].T]
+    seen = [tuple(pixel) for pixel in np.moveaxis(view.values, 1, -1)[view.valid]]
     assert len(set(seen)) == len(seen), "no tile twice"
     assert known.issuperset(seen)
 
 
-def test_tiles_of_a_montage_do_not_touch_or_share_superpixels():
+def test_tiles_share_no_superpixels():
     view = view_of(some_image(300, 300), max_pixels=4 * TILE**2)
-    assert view.image.valid.shape == (2 * TILE + 1, 2 * TILE + 1)
-    assert not view.image.valid[TILE].any()
-    assert not view.image.valid[:, TILE].any()
-    assert not view.image.values[:, ~view.image.valid].any()
-    corners = np.s_[:TILE, :TILE], np.s_[:TILE, -TILE:], np.s_[-TILE:, :TILE], np.s_[-TILE:, -TILE:]
-    patches = [set(view.superpixels[corner].ravel()) for corner in corners]
+    assert view.valid.shape == (4, TILE, TILE)
+    patches = [set(of_tile.ravel()) for of_tile in view.superpixels]
     assert len(set.union(*patches)) == sum(map(len, patches))
 
 
-def test_a_montage_leaves_out_tiles_in_which_nothing_takes_part():
+def test_there_are_no_tiles_in_which_nothing_takes_part():
     image = some_image(640, 640)
     image.valid[:, 64:] = False
     image.values[:, ~image.valid] = 0
     view = view_of(image, max_pixels=8 * TILE**2)
-    assert view.image.valid.sum() == 8 * TILE**2
+    assert view.valid.sum() == 8 * TILE**2
 
 
-@pytest.mark.parametrize("max_pixels", [10**6, 10**4], ids=["whole", "montage"])
+@pytest.mark.parametrize("max_pixels", [10**6, 10**4], ids=["whole", "tiles"])
 def test_an_image_can_do_without_superpixels(max_pixels):
     view = view_of(some_image(300, 300), max_pixels=max_pixels, superpixels=0)
     assert view.superpixels is None
@@ -111,7 +106,7 @@ def test_an_image_can_do_without_superpixels(max_pixels):
 def test_a_seed_decides_the_tiles(seed):
     image = some_image(300, 300)
     first, again, other = (
-        view_of(image, max_pixels=3 * TILE**2, seed=s).image.values for s in (seed, seed, seed + 1)
+        view_of(image, max_pixels=3 * TILE**2, seed=s).values for s in (seed, seed, seed + 1)
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -136,18 +131,18 @@ def test_thin_strokes_stay_on_a_smaller_image(height, width, factor, seed):
 
 
 @pytest.mark.parametrize("places", [[(5, 5)], [(639, 630)], [(5, 5), (300, 333), (630, 639)]])
-def test_a_montage_has_the_tiles_with_strokes(places):
+def test_there_are_tiles_with_the_strokes(places):
     image = some_image(640, 640)
     strokes = np.zeros(image.valid.shape, dtype=np.uint8)
     for label, place in enumerate(places, start=1):
         strokes[place] = label
     view = view_of(image, factor=1, max_pixels=8 * TILE**2, strokes=strokes)
-    assert view.image.valid.sum() == 8 * TILE**2
+    assert view.valid.sum() == 8 * TILE**2
     laid = view.lay_strokes(strokes, image)
-    assert laid.shape == view.image.valid.shape
+    assert laid.shape == view.valid.shape
     for label, place in enumerate(places, start=1):
         np.testing.assert_array_equal(
-            view.image.values[:, laid == label][:, 0], image.values[:, *place]
+            np.moveaxis(view.values, 1, -1)[laid == label][0], image.values[:, *place]
         )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -188,6 +189,8 @@ def _train(job: Job, image: OpenImage, options: Options, watch: Watch) -> Traine
         if options.is_cut:
             steps = _with_hierarchy(segmenter, steps)
         step, interrupted = watch(steps, job.image.name)
+        if interrupted and step.hierarchy_share is None:
+            step, _ = watch(itertools.chain([step], segmenter.finish()), job.image.name)
     record = segmenter.record(step)
     record |= {"image": job.image.name, "options": options.to_dict()}
     if interrupted:

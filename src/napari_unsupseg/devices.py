@@ -1,8 +1,8 @@
 """Where the network runs, and how much memory is free there."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+import warnings
+from collections.abc import Iterator
 
 import psutil
 import torch
@@ -68,32 +68,31 @@ def resolve_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def resolve_precision(name: Precision, device: torch.device) -> torch.dtype:
+def resolve_precision(name: Precision, device: torch.device, spatial_ndim: int = 2) -> torch.dtype:
     """Return the data type to compute features in.
 
     Parameters
     ----------
     name : {'auto', 'float32', 'bfloat16'}
-        ``'auto'`` takes bfloat16 where the device has instructions for it that are faster.
+        ``'auto'`` takes bfloat16 on GPUs with instructions for it, float32 on all else.
     device : torch.device
         Where the network runs.
+    spatial_ndim : int
+        Axes of a frame. Volumes on a CPU are computed in float32, with a warning if the other one
+        was asked for: torch 2.13 writes beyond its memory there.
 
     Returns
     -------
     torch.dtype
         `torch.float32` or `torch.bfloat16`.
     """
-    if name != "auto":
-        return torch.bfloat16 if name == "bfloat16" else torch.float32
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu":
-        # torch before 2.10 has no report
-        report: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        fast = any(report.get(name) for name in ("amx_bf16", "avx512_bf16"))
-    else:
-        fast = False
-    return torch.bfloat16 if fast else torch.float32
+    if name == "bfloat16" and device.type == "cpu" and spatial_ndim == 3:
+        warnings.warn("volumes are computed in float32 on a CPU, not in bfloat16", stacklevel=3)
+        return torch.float32
+    if name == "auto":
+        is_fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if is_fast else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
 def free_bytes(device: torch.device) -> int:

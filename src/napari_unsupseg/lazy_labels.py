@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -27,8 +26,6 @@ class LazyLabels:
         Its values a dask array.
     model : Model
         The network.
-    precision : torch.dtype
-        Of the features.
 
     Attributes
     ----------
@@ -42,10 +39,9 @@ class LazyLabels:
         Crops from all over the image, whose intensities are brought to 0…1 as all others are.
     """
 
-    def __init__(self, channels: ImageChannels, model: Model, precision: torch.dtype) -> None:
+    def __init__(self, channels: ImageChannels, model: Model) -> None:
         self._channels = channels
         self._model = model
-        self._precision = precision
         settings = model.settings
         self.shape = channels.values.shape[1:]
         self.dtype = label_dtype(settings.max_clusters)
@@ -130,7 +126,7 @@ class LazyLabels:
 
     def _predict(self, image: PreparedImage) -> Labels:
         model = self._model
-        return predict(model.network, image, n_labels=model.n_labels, precision=self._precision)
+        return predict(model.network, image, n_labels=model.n_labels)
 
     def _prepare(self, part: NDArray[np.generic]) -> PreparedImage:
         return prepare(

@@ -13,7 +13,7 @@ from safetensors.torch import save
 import napari_unsupseg
 from napari_unsupseg.errors import FileError, SettingError
 from napari_unsupseg.files import replacing
-from napari_unsupseg.network import Components, Network, PixelNorm, build_network
+from napari_unsupseg.network import Components, Network, build_network
 from napari_unsupseg.settings import Settings
 
 __all__ = ["Model", "read_model", "write_model"]
@@ -155,9 +155,6 @@ def _network(
     frame = torch.zeros(1, header["channels"], *[1] * header["spatial_ndim"])
     network = build_network(frame, settings)
     network.load_state_dict(tensors)
-    for part in network.modules():
-        if isinstance(part, PixelNorm):
-            part.take(part.mean.clone(), part.variance.clone())
     return network
 
 

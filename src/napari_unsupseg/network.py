@@ -3,9 +3,10 @@
 import copy
 import itertools
 from collections.abc import Iterator
-from typing import cast
+from typing import Self, cast
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from napari_unsupseg.errors import SettingError
@@ -19,6 +20,7 @@ EPSILON = 1e-5  # keeps the scale of an axis that does not vary finite
 class PixelNorm(nn.Module):
     """Batch normalisation over the pixels of one image, x ↦ x · scale + shift for each axis.
 
+    In training by the statistics of the pixels at hand, which it keeps; else by those it has kept.
     A learned scale and shift are part of it, without which the responses stay too small for the
     loss to merge clusters.
     """
@@ -30,24 +32,38 @@ class PixelNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(n_axes))
         self.bias = nn.Parameter(torch.zeros(n_axes))
-        self.take(torch.zeros(n_axes), torch.ones(n_axes))
+        self.register_buffer("mean", torch.zeros(n_axes))
+        self.register_buffer("variance", torch.ones(n_axes))
 
-    @torch.no_grad()
-    def take(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
-        """Take over the statistics of an image, each (axes,)."""
-        self.register_buffer("mean", mean)
-        self.register_buffer("variance", variance)
-        self.reciprocal = (variance + EPSILON).rsqrt()
-        self.scale = self.weight * self.reciprocal
-        self.shift = self.bias - mean * self.scale
+    def forward(self, maps: torch.Tensor, inside: torch.Tensor | None = None) -> torch.Tensor:
+        """Normalise maps (N, axes, [Z,] Y, X); where `inside` is False they are 0."""
+        if not self.training:
+            scale = self.weight * (self.variance + EPSILON).rsqrt()
+            shift = self.bias - self.mean * scale
+            of_axes = (-1, *[1] * (maps.ndim - 2))
+            scale, shift = (values.to(maps.dtype).view(of_axes) for values in (scale, shift))
+            normalised = torch.addcmul(shift, maps, scale)
+            return normalised if inside is None else normalised * inside[:, None]
+        if inside is None:
+            return self._by_own_statistics(maps)
+        rows = maps.movedim(1, -1)
+        laid = torch.zeros_like(rows)
+        laid[inside] = self._by_own_statistics(rows[inside])
+        return laid.movedim(-1, 1)
+
+    def _by_own_statistics(self, maps: torch.Tensor) -> torch.Tensor:
+        # unlike F.batch_norm it can do with a single pixel
+        normalised, mean, reciprocal = torch.native_batch_norm(
+            maps, self.weight, self.bias, None, None, True, 0.0, EPSILON
+        )
+        self.mean, self.variance = mean.detach(), reciprocal.detach() ** -2 - EPSILON
+        return normalised
 
 
 class Component(nn.Module):
     """One convolution component of the paper: convolution, ReLU, batch normalisation.
 
     The kernel is 3 pixels wide along each axis of a frame.
-
-    Like all of a network it only holds parameters: `backprop` trains them, `prediction` uses them.
     """
 
     def __init__(self, n_in: int, n_out: int, spatial_ndim: int) -> None:
@@ -55,6 +71,11 @@ class Component(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_out, n_in, *[3] * spatial_ndim))
         self.bias = nn.Parameter(torch.zeros(n_out))
         self.normalisation = PixelNorm(n_out)
+
+    def forward(self, maps: torch.Tensor, inside: torch.Tensor | None = None) -> torch.Tensor:
+        """Map (N, n_in, [Z,] Y, X) to (N, n_out, [Z,] Y, X), 0 where `inside` is False."""
+        maps = F.relu(convolve(maps, self.weight, self.bias), inplace=True)
+        return cast(torch.Tensor, self.normalisation(maps, inside))
 
 
 class Components(nn.Module):
@@ -68,6 +89,12 @@ class Components(nn.Module):
         self.components = nn.ModuleList(
             Component(n_in, n_out, spatial_ndim) for n_in, n_out in itertools.pairwise(widths)
         )
+
+    def forward(self, maps: torch.Tensor, inside: torch.Tensor | None = None) -> torch.Tensor:
+        """Map intensities (N, C, [Z,] Y, X) to features (N, p, [Z,] Y, X)."""
+        for component in self:
+            maps = component(maps, inside)
+        return maps
 
     def __iter__(self) -> Iterator[Component]:
         """Yield the components, first to last."""
@@ -85,6 +112,10 @@ class Classifier(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_out, n_in, *[1] * spatial_ndim))
 
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map features (N, p, [Z,] Y, X) to (N, q, [Z,] Y, X)."""
+        return convolve(features.to(self.weight.dtype), self.weight)
+
 
 class Network(nn.Module):
     """An image's pixels to their normalised responses y'.
@@ -92,14 +123,21 @@ class Network(nn.Module):
     Parameters
     ----------
     features : Module
-        `Components`, or a caller's module that maps (1, C, [Z,] Y, X) to (1, p, [Z,] Y, X).
+        `Components`, or a caller's module that maps (N, C, [Z,] Y, X) to (N, p, [Z,] Y, X).
     n_features : int
         p, the features of a pixel.
     n_clusters : int
         q, the responses of a pixel.
     spatial_ndim : int
         Axes of a frame, 2 or 3.
+
+    Attributes
+    ----------
+    precision : torch.dtype
+        Of the features; responses have that of the parameters.
     """
+
+    precision = torch.float32
 
     def __init__(
         self, features: nn.Module, n_features: int, n_clusters: int, spatial_ndim: int
@@ -110,10 +148,72 @@ class Network(nn.Module):
         self.classifier = Classifier(n_features, n_clusters, spatial_ndim)
         self.normalisation = PixelNorm(n_clusters)
 
+    def forward(self, image: torch.Tensor, inside: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the responses to frames or tiles.
+
+        Parameters
+        ----------
+        image : Tensor of float32, shape (N, C, [Z,] Y, X)
+            Intensities in [0, 1], 0 at pixels that take no part.
+        inside : Tensor of bool, shape (N, [Z,] Y, X), optional
+            True where a pixel takes part; by default all do.
+
+        Returns
+        -------
+        Tensor, shape (N, q, [Z,] Y, X)
+            In training each axis has mean 0 and variance 1 over the pixels that take part, but for
+            a learned scale and shift.
+        """
+        if isinstance(self.features, Components):
+            features = self.features(image.to(self.precision), inside)
+        else:
+            features = self.features(image)
+        return cast(torch.Tensor, self.normalisation(self.classifier(features), inside))
+
+    def train(self, mode: bool = True) -> Self:
+        """Have normalisations take the statistics at hand; a caller's module stays as it is."""
+        for part in self.modules():
+            if isinstance(part, PixelNorm):
+                part.training = mode
+        return self
+
     @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return self.classifier.weight.device
+
+
+def convolve(
+    maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Convolve maps, zeros beyond the borders.
+
+    Parameters
+    ----------
+    maps : Tensor, shape (N, n_in, [Z,] Y, X)
+        Their data type is that of the result.
+    weight : Tensor, shape (n_out, n_in, k, ..., k)
+        The kernel, its side k odd.
+    bias : Tensor, shape (n_out,), optional
+        By default 0.
+
+    Returns
+    -------
+    Tensor, shape (N, n_out, [Z,] Y, X)
+        Axes last in memory.
+    """
+    n_axes, padding = maps.ndim - 2, weight.shape[2] // 2
+    layout = torch.channels_last if n_axes == 2 else torch.channels_last_3d
+    maps = maps.contiguous(memory_format=layout)
+    weight = weight.to(maps.dtype).contiguous(memory_format=layout)
+    bias = None if bias is None else bias.to(maps.dtype)
+    is_double = maps.dtype == torch.float64
+    if maps.device.type == "cpu" and torch.backends.mkldnn.is_available() and not is_double:
+        # conv2d changes its arithmetic with the size of a tile, and with it the last digits
+        once, edge = [1] * n_axes, [padding] * n_axes
+        return torch.mkldnn_convolution(maps, weight, bias, edge, once, once, 1)
+    along_all = F.conv2d if n_axes == 2 else F.conv3d
+    return along_all(maps, weight, bias, padding=padding)
 
 
 def build_network(
@@ -128,8 +228,8 @@ def build_network(
     settings : Settings
         M, p, q and the seed.
     features : Module, optional
-        In place of the paper's components: any module that maps (1, C, [Z,] Y, X) to
-        (1, p', [Z,] Y, X). A copy of it is trained, from the weights it has.
+        In place of the paper's components: any module that maps (N, C, [Z,] Y, X) to
+        (N, p', [Z,] Y, X). A copy of it is trained, from the weights it has.
 
     Returns
     -------
@@ -168,11 +268,11 @@ def activation_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
     Returns
     -------
     int
-        Bytes: the maps of each component and of the classifier are kept, and the gradients of all
-        but the first; each superpixel has a row of votes.
+        Bytes: autograd keeps two maps of each component and three of the classifier, and at the
+        most three more are at hand; each superpixel has a row of votes.
     """
-    features = (2 * settings.components - 1) * settings.filters
-    per_pixel = n_channels + features + 2 * settings.max_clusters
+    kept = 2 * settings.components * settings.filters + 3 * settings.max_clusters
+    per_pixel = n_channels + kept + 3 * max(settings.filters, settings.max_clusters)
     votes = min(settings.superpixels, n_pixels) * settings.max_clusters
     return 4 * (n_pixels * per_pixel + votes)
 

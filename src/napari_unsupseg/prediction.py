@@ -7,17 +7,16 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from napari_unsupseg.devices import free_bytes, naming_out_of_memory
 from napari_unsupseg.errors import OutOfMemoryError
 from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.lazy import Place, widen
-from napari_unsupseg.network import Components, Network, PixelNorm
+from napari_unsupseg.network import Components, Network
 from napari_unsupseg.parts import result_of
 from napari_unsupseg.segments import label_dtype
-from napari_unsupseg.threads import Threads, count_threads
+from napari_unsupseg.threads import Threads
 
 __all__ = ["predict", "predict_parts"]
 
@@ -33,15 +32,14 @@ def predict(
     *,
     n_labels: int | None = None,
     tile: int | None = None,
-    precision: torch.dtype = torch.float32,
 ) -> NDArray[np.unsignedinteger]:
     """Label every pixel of an image by a trained network.
 
     Parameters
     ----------
     network : Network
-        Its normalisations hold the statistics to use. A caller's module in the place of the
-        components sees the image whole.
+        Its normalisations hold the statistics to use, and take no others from here on. A caller's
+        module in the place of the components sees the image whole.
     image : PreparedImage
         The image, of any size.
     n_labels : int, optional
@@ -49,8 +47,6 @@ def predict(
     tile : int, optional
         Side of the tiles in pixels, squares or cubes; by default as the free memory allows. It
         does not change the labels. When memory runs out it is halved, with a warning.
-    precision : torch.dtype
-        Of the features: float32 or bfloat16.
 
     Returns
     -------
@@ -62,9 +58,7 @@ def predict(
     OutOfMemoryError
         If not even the smallest tile fits.
     """
-    return result_of(
-        predict_parts(network, image, n_labels=n_labels, tile=tile, precision=precision)
-    )
+    return result_of(predict_parts(network, image, n_labels=n_labels, tile=tile))
 
 
 def predict_parts(
@@ -73,7 +67,6 @@ def predict_parts(
     *,
     n_labels: int | None = None,
     tile: int | None = None,
-    precision: torch.dtype = torch.float32,
 ) -> Generator[float, None, NDArray[np.unsignedinteger]]:
     """Label an image as `predict` does, some tiles at a time.
 
@@ -86,8 +79,6 @@ def predict_parts(
     n_labels : int, optional
         As in `predict`.
     tile : int, optional
-        As in `predict`.
-    precision : torch.dtype
         As in `predict`.
 
     Yields
@@ -105,42 +96,44 @@ def predict_parts(
     OutOfMemoryError
         As `predict`.
     """
+    network.eval()
     labels = np.zeros(image.valid.shape, dtype=label_dtype(len(network.classifier.weight)))
     is_tiled = isinstance(network.features, Components)
     whole = tuple(slice(0, length) for length in image.frame_shape)
     side = max(image.frame_shape)
     if is_tiled:
-        side = tile or _tile_side(network, image.spatial_ndim, precision)
-    n_threads = count_threads(network.device) if is_tiled else 1
-    threads = Threads(n_threads)
+        side = tile or _tile_side(network, image.spatial_ndim)
     n_labelled = 0
-    for of_frame, frame in zip(labels.reshape(-1, *image.frame_shape), image.frames(), strict=True):
+    with Threads(network.device, None if is_tiled else 1) as threads:
+        for of_frame, frame in zip(
+            labels.reshape(-1, *image.frame_shape), image.frames(), strict=True
+        ):
 
-        def label(place: Place, frame: PreparedImage = frame) -> NDArray[np.unsignedinteger]:
-            with naming_out_of_memory(network.device):
-                return _label(network, frame, place, n_labels, precision)
+            def label(place: Place, frame: PreparedImage = frame) -> NDArray[np.unsignedinteger]:
+                with naming_out_of_memory(network.device):
+                    return _label(network, frame, place, n_labels)
 
-        pending = list(_split(whole, side))
-        while pending:
-            places = pending[:n_threads]
-            try:
-                for place, found in zip(places, threads.each(label, places), strict=True):
-                    of_frame[place] = found
-                    n_labelled += found.size
-            except OutOfMemoryError:
-                if not is_tiled or side <= SMALLEST_TILE:
-                    raise
-                side //= 2
-                size = " × ".join([str(side)] * image.spatial_ndim)
-                warnings.warn(
-                    f"{network.device} ran out of memory: labels are made in tiles of {size} "
-                    "pixels from here on",
-                    stacklevel=2,
-                )
-                pending = list(itertools.chain.from_iterable(_split(p, side) for p in pending))
-            else:
-                del pending[:n_threads]
-                yield n_labelled / labels.size
+            pending = list(_split(whole, side))
+            while pending:
+                places = pending[: threads.n_threads]
+                try:
+                    for place, found in zip(places, threads.each(label, places), strict=True):
+                        of_frame[place] = found
+                        n_labelled += found.size
+                except OutOfMemoryError:
+                    if not is_tiled or side <= SMALLEST_TILE:
+                        raise
+                    side //= 2
+                    size = " × ".join([str(side)] * image.spatial_ndim)
+                    warnings.warn(
+                        f"{network.device} ran out of memory: labels are made in tiles of {size} "
+                        "pixels from here on",
+                        stacklevel=2,
+                    )
+                    pending = list(itertools.chain.from_iterable(_split(p, side) for p in pending))
+                else:
+                    del pending[: threads.n_threads]
+                    yield n_labelled / labels.size
     return labels
 
 
@@ -155,12 +148,12 @@ def _cut(extent: slice, length: int) -> list[slice]:
     return [slice(first, last) for first, last in itertools.pairwise(ends)]
 
 
-def _tile_side(network: Network, spatial_ndim: int, precision: torch.dtype) -> int:
+def _tile_side(network: Network, spatial_ndim: int) -> int:
     """Return the side of tiles whose maps take no more than a quarter of the free memory."""
     weight = network.classifier.weight
     n_clusters, n_features = weight.shape[:2]
     # three maps of features, one of them a convolution's own copy, and two of responses
-    per_pixel = 3 * n_features * precision.itemsize + 2 * n_clusters * weight.element_size()
+    per_pixel = 3 * n_features * network.precision.itemsize + 2 * n_clusters * weight.element_size()
     largest = LARGEST_TILE.get(weight.device.type, LARGEST_TILE_ELSEWHERE) ** 2
     n_pixels = min(largest, free_bytes(weight.device) // 4 // per_pixel)
     return max(SMALLEST_TILE, int(n_pixels ** (1 / spatial_ndim)))
@@ -168,11 +161,7 @@ def _tile_side(network: Network, spatial_ndim: int, precision: torch.dtype) -> i
 
 @torch.no_grad()
 def _label(
-    network: Network,
-    image: PreparedImage,
-    place: Place,
-    n_labels: int | None,
-    precision: torch.dtype,
+    network: Network, image: PreparedImage, place: Place, n_labels: int | None
 ) -> NDArray[np.unsignedinteger]:
     """Return the labels of one tile."""
     halo = len(network.features) if isinstance(network.features, Components) else 0
@@ -180,50 +169,9 @@ def _label(
     valid = image.valid[outer]
     # an array of its own: the tile is a view with gaps, and the image may be read-only
     tile = torch.from_numpy(image.values[:, *outer].copy()).to(network.device)[None]
-    mask = None if valid.all() else torch.from_numpy(valid.copy()).to(network.device)
-    features = _features(network, tile, mask, precision)
-    classifier = network.classifier.weight[:n_labels]
-    maps = _convolve(features.to(classifier.dtype), classifier, None)
-    responses = _normalise(maps, network.normalisation)[0].movedim(0, -1)
+    inside = None if valid.all() else torch.from_numpy(valid.copy()).to(network.device)[None]
+    responses = network(tile, inside)[0, :n_labels].movedim(0, -1)
     # argmax takes twice as long on a CPU
     clusters = responses[inner].max(-1).indices.cpu().numpy()
     labels: NDArray[np.unsignedinteger] = (clusters + 1) * image.valid[place]
     return labels
-
-
-def _features(
-    network: Network, tile: torch.Tensor, mask: torch.Tensor | None, precision: torch.dtype
-) -> torch.Tensor:
-    """Map (1, C, [z,] y, x) to normalised features (1, p, [z,] y, x), 0 outside the mask."""
-    if not isinstance(network.features, Components):
-        features: torch.Tensor = network.features(tile)
-        return features
-    maps = tile.to(precision)
-    for component in network.features:
-        weight, bias = component.weight.to(precision), component.bias.to(precision)
-        maps = _convolve(maps, weight, bias)
-        maps = _normalise(maps.relu_(), component.normalisation)
-        if mask is not None:
-            maps *= mask
-    return maps
-
-
-def _convolve(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """Convolve (1, n_in, [z,] y, x) to (1, n_out, [z,] y, x), zeros beyond the borders."""
-    n_axes = maps.ndim - 2
-    layout = torch.channels_last if n_axes == 2 else torch.channels_last_3d
-    maps, weight = maps.contiguous(memory_format=layout), weight.contiguous(memory_format=layout)
-    padding = weight.shape[2] // 2
-    if maps.device.type == "cpu" and torch.backends.mkldnn.is_available():
-        # conv2d changes its arithmetic with the size of the tile, and with it the last digits
-        once, edge = [1] * n_axes, [padding] * n_axes
-        return torch.mkldnn_convolution(maps, weight, bias, edge, once, once, 1)
-    convolve = F.conv2d if n_axes == 2 else F.conv3d
-    return convolve(maps, weight, bias, padding=padding)
-
-
-def _normalise(maps: torch.Tensor, norm: PixelNorm) -> torch.Tensor:
-    n_axes, shape = maps.shape[1], (-1, *[1] * (maps.ndim - 2))
-    constants = (norm.scale, norm.shift)
-    scale, shift = (values[:n_axes].to(maps.dtype).view(shape) for values in constants)
-    return torch.addcmul(shift, maps, scale)

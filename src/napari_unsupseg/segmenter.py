@@ -245,6 +245,8 @@ class Segmenter:
     image_: PreparedImage
     labels_: NDArray[np.unsignedinteger]
     n_iterations_: int
+    _last: Step  # of the training
+    _kept: Step  # with the labels to keep
     _strokes: Labels | None = None  # to follow from the next iteration on
     _followed: Labels | None = None  # those that the labels at hand agree with
     _hierarchy: Hierarchy | None = None  # of the labels at hand, once it is made
@@ -361,12 +363,14 @@ class Segmenter:
         if is_lazy(channels.values):
             channels, mask = self._loaded(channels, spatial_ndim, mask, strokes)
         n_channels, *size = channels.values.shape
-        n_bytes = required_bytes(n_channels, math.prod(size), self.settings)
+        n_frames = math.prod(size[:-spatial_ndim])
+        n_bytes = required_bytes(n_channels, tuple(size[-spatial_ndim:]), n_frames, self.settings)
         require_memory(n_bytes, self.device)
         self._history: dict[int, Labels] = {}
         self.image_ = prepare(
             channels, mask, self.settings.intensity, spatial_ndim, spacing=spacing
         )
+        self.precision = resolve_precision(self.settings.precision, self.device, spatial_ndim)
         self._strokes = None
         self.strokes = strokes
         if self.image_.is_constant:
@@ -380,6 +384,7 @@ class Segmenter:
             )
         with naming_out_of_memory(self.device):
             self._network = self._first_network(known)
+            self._network.precision = self.precision
         self._standing = Standing()
         yield from self._train()
 
@@ -505,23 +510,56 @@ class Segmenter:
             self._remember(step)
             yield step
             return
-        n_clusters = min(self.settings.final_clusters, self.settings.max_clusters)
-        is_grouped = bool(self.settings.settle and n_clusters)
         for step in train(
-            self._network, self.image_, self.settings, self.precision,
-            self._standing, lambda: self._strokes,
-        ):  # fmt: skip
+            self._network, self.image_, self.settings, self._standing, lambda: self._strokes
+        ):
             self._remember(step)
             yield step
-            if is_grouped:
+            if self._final_clusters:
                 compile_ahead()
+        yield from self.finish()
+
+    @property
+    def _final_clusters(self) -> int:
+        """Clusters that are made of segments when a run ends; 0 for the network's own."""
+        settings = self.settings
+        return min(settings.final_clusters, settings.max_clusters) if settings.settle else 0
+
+    def finish(self) -> Generator[Step, None, None]:
+        """End a run where it was left: make the labels to keep from what it has gone through.
+
+        Yields
+        ------
+        Step
+            As `steps` does after the last iteration: some while the hierarchy is made, and one with
+            the labels. Of a run that keeps the network's own clusters there may be none.
+
+        Raises
+        ------
+        SettingError
+            If there is no run to end.
+
+        Examples
+        --------
+        >>> from skimage.data import coins
+        >>> segmenter = Segmenter(Settings(iterations=50, superpixels=500))
+        >>> for step in segmenter.steps(coins()[::4, ::4]):
+        ...     if step.iteration == 10:
+        ...         break
+        >>> *_, last = segmenter.finish()
+        >>> int(last.labels.max()) <= segmenter.settings.final_clusters
+        True
+        """
+        if not hasattr(self, "_last"):
+            raise SettingError("there is no run to end: take steps on an image first")
+        if self.image_.is_constant:
+            return
+        step = kept = self._last
         if self._followed is not self._strokes:
             self._remember(step)
-        kept = step
-        if is_grouped:
-            parts = map_parts(self.hierarchy_parts(), step.with_hierarchy_share)
-            hierarchy = yield from parts
-            kept = step.relabelled(hierarchy.clusters(n_clusters))
+        if self._final_clusters:
+            hierarchy = yield from map_parts(self.hierarchy_parts(), step.with_hierarchy_share)
+            kept = step.relabelled(hierarchy.clusters(self._final_clusters))
         if self.settings.min_size > 1:
             labels = without_small(kept.labels, self.image_, self.settings.min_size)
             kept = step.relabelled(labels)
@@ -593,7 +631,7 @@ class Segmenter:
             raise SettingError("there is no network yet: fit an image, or load a network")
         network, labels = self._network, self._kept.labels
         if not self.image_.is_constant:
-            network = teach(network, self.image_, labels, self.settings, self.precision)
+            network = teach(network, self.image_, labels, self.settings)
         return Model(network, self.settings, self.image_.is_rgb, int(labels.max()))
 
     def predict(
@@ -834,9 +872,7 @@ class Segmenter:
     def _find(self, image: PreparedImage) -> Generator[float, None, Labels]:
         """Yield how far it is, and return the clusters found in an image."""
         model = self._model
-        labels = yield from predict_parts(
-            model.network, image, n_labels=model.n_labels, precision=self.precision
-        )
+        labels = yield from predict_parts(model.network, image, n_labels=model.n_labels)
         return labels
 
     def lazy_labels(self, image: ArrayLike, *, axes: str | None = None) -> LazyLabels:
@@ -873,7 +909,7 @@ class Segmenter:
                 "n_segments or min_size; compute a part of it for these"
             )
         model = self._model
-        labels = LazyLabels(channels, model, self.precision)
+        labels = LazyLabels(channels, model)
         _require_same_kind(model, labels.prepared)
         return labels
 
@@ -920,7 +956,11 @@ class Segmenter:
         """
         model = read_model(Path(path))
         segmenter = cls(model.settings, device=device)
+        segmenter.precision = resolve_precision(
+            model.settings.precision, segmenter.device, model.spatial_ndim
+        )
         network = model.network.to(segmenter.device)
+        network.precision = segmenter.precision
         segmenter._model = dataclasses.replace(model, network=network)
         return segmenter
 

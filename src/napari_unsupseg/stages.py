@@ -7,8 +7,6 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import torch
-
 from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.network import Components, Network, activation_bytes
 from napari_unsupseg.prediction import predict
@@ -18,15 +16,14 @@ from napari_unsupseg.views import View, enlarge, make_view, shrink
 
 __all__ = ["Stage", "Standing", "plan", "required_bytes", "train"]
 
-REDUCED_PIXELS = 20_000  # about what an image is reduced to, and a montage at reduced size has
+REDUCED_PIXELS = 20_000  # about what an image is reduced to, and tiles of it have
+MAX_REDUCED_PIXELS = 2**15  # beyond these tiles are trained on
 GREATEST_FACTOR = 3  # beyond it small things would be lost
-MAX_REDUCED_PIXELS = 2**15  # beyond these a montage is trained on
-FULL_PIXELS = 400**2  # of a montage at full size
-MAX_FULL_PIXELS = 2**19  # beyond these a montage is trained on; they take 1 GB of memory
-PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on a montage
-MONTAGE_ITERATIONS = 100  # at reduced size; a few flickering tiles can keep a montage from settling
+WHOLE_PIXELS = 400**2  # of tiles where all iterations are at full size, as in the paper
+MAX_WHOLE_PIXELS = 2**19  # beyond these tiles are trained on then; they take 1 GB of memory
+PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on tiles
+TILES_ITERATIONS = 100  # at reduced size; a few flickering tiles can keep all from settling
 FINISHING = 5  # iterations at full size
-VOTING_PIXELS = 16  # of a superpixel; the last vote of larger ones would make outlines coarse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Stage:
     factor : int
         Side of the squares that the image is averaged over; 1 is full size.
     max_pixels : int
-        Pixels to train on, in a montage if the image has more at that size.
+        Pixels to train on, in tiles if the image has more at that size.
     iterations : int
         The most that the stage may take.
     settle : float
@@ -129,33 +126,26 @@ def plan(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> lis
     of_frame = math.prod(frame_shape)
     n_pixels = of_frame * n_frames
     factor = min(GREATEST_FACTOR, round((of_frame / REDUCED_PIXELS) ** (1 / len(frame_shape))))
-    full = _pixels_to_train_on(n_pixels, MAX_FULL_PIXELS, FULL_PIXELS)
     is_small = factor <= 1 and (n_frames == 1 or n_pixels <= MAX_REDUCED_PIXELS)
     if is_small or not settings.settle or settings.iterations == 1:
-        return [Stage(1, full, settings.iterations, settings.settle)]
+        most = MAX_WHOLE_PIXELS if n_pixels <= MAX_WHOLE_PIXELS else WHOLE_PIXELS
+        return [Stage(1, most, settings.iterations, settings.settle)]
     factor = max(1, factor)
     n_reduced = n_pixels / factor ** len(frame_shape)
     finishing = min(FINISHING, max(1, settings.iterations // 4))
-    reduced = _pixels_to_train_on(n_reduced, MAX_REDUCED_PIXELS, REDUCED_PIXELS)
-    iterations = settings.iterations - finishing
-    if n_reduced > reduced:
-        iterations = min(iterations, MONTAGE_ITERATIONS)
+    iterations, most = settings.iterations - finishing, MAX_REDUCED_PIXELS
+    if n_reduced > MAX_REDUCED_PIXELS:
+        iterations, most = min(iterations, TILES_ITERATIONS), REDUCED_PIXELS
     return [
-        Stage(factor, reduced, iterations, settings.settle),
-        Stage(1, full, finishing, 0),
+        Stage(factor, most, iterations, settings.settle),
+        Stage(1, REDUCED_PIXELS, finishing, 0),
     ]
-
-
-def _pixels_to_train_on(n_pixels: float, whole: int, montage: int) -> int:
-    """Return how many pixels a view may have: enough for an image that can be whole."""
-    return whole if n_pixels <= whole else montage
 
 
 def train(
     network: Network,
     image: PreparedImage,
     settings: Settings,
-    precision: torch.dtype,
     standing: Standing | None = None,
     strokes: Callable[[], Labels | None] = lambda: None,
 ) -> Iterator[Step]:
@@ -170,8 +160,6 @@ def train(
         The image.
     settings : Settings
         The settings.
-    precision : torch.dtype
-        Of the features.
     standing : Standing, optional
         Where the run stands, kept up to date. Stages that are left in it are done, or else all.
     strokes : callable
@@ -181,15 +169,12 @@ def train(
     Yields
     ------
     Step
-        After each iteration. One more has the labels to keep where they are others than the last
-        iteration's: labels of all tiles if it trained on some, else the vote of its superpixels
-        if they are small, which takes away crumbs (unless `settle` is 0: the paper has no such
-        vote).
+        After each iteration. If it trained on tiles, one more has labels of all of the image.
     """
     standing = standing or Standing()
     stages_of = functools.partial(_plan, network, image, settings)
     if standing.training is None:
-        standing.training = SelfTraining(network, settings, precision)
+        standing.training = SelfTraining(network, settings)
     with ThreadPoolExecutor(max_workers=1) as background:
         views = _Views(image, settings, background)
         try:
@@ -198,7 +183,7 @@ def train(
                 drawn = strokes()
                 standing.follow(drawn, settings.iterations, stages_of)
                 is_steered = False
-                for step, spread in _run(standing, views, precision):  # noqa: B007
+                for step, spread in _run(standing, views):  # noqa: B007
                     yield step
                     is_steered = strokes() is not drawn and step.iteration < standing.end
                     if is_steered:
@@ -206,9 +191,7 @@ def train(
         finally:
             background.shutdown(cancel_futures=True)
     if spread.network is not None:
-        yield step.relabelled(predict(spread.network, image, precision=precision))
-    elif settings.settle and math.prod(image.frame_shape) <= VOTING_PIXELS * settings.superpixels:
-        yield step.voted()
+        yield step.relabelled(predict(spread.network, image))
 
 
 def _plan(
@@ -221,9 +204,7 @@ def _plan(
     return [Stage(1, image.valid.size, iterations, settings.settle)]
 
 
-def _run(
-    standing: Standing, views: "_Views", precision: torch.dtype
-) -> Iterator[tuple[Step, "_Spread"]]:
+def _run(standing: Standing, views: "_Views") -> Iterator[tuple[Step, "_Spread"]]:
     """Train through all stages that are left."""
     assert standing.training is not None
     strokes, stages = standing.strokes, tuple(standing.stages)
@@ -232,7 +213,7 @@ def _run(
         views.begin(stage, strokes)
     for stage in stages:
         view = views.take(stage, strokes)
-        spread = _Spread(views.image, view, precision)
+        spread = _Spread(views.image, view)
         laid = None if strokes is None else view.lay_strokes(strokes, views.image)
         for step in standing.training.run(
             view, stage.iterations, settle=stage.settle, spread=spread.by, strokes=laid
@@ -281,13 +262,19 @@ class _Views:
         )
 
 
-def required_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
+def required_bytes(
+    n_channels: int, frame_shape: tuple[int, ...], n_frames: int, settings: Settings
+) -> int:
     """Estimate the memory that a run takes.
 
     Parameters
     ----------
-    n_channels, n_pixels : int
-        Size of the image.
+    n_channels : int
+        Channels of the image.
+    frame_shape : tuple of int
+        As in `plan`.
+    n_frames : int
+        As in `plan`.
     settings : Settings
         The settings.
 
@@ -297,17 +284,20 @@ def required_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
         Bytes: three copies of the image in float32, while it is prepared, and the greatest view's
         share.
     """
-    view = min(n_pixels, MAX_FULL_PIXELS)
+    n_pixels = math.prod(frame_shape) * n_frames
+    view = max(
+        min(stage.max_pixels, n_pixels // stage.factor ** len(frame_shape))
+        for stage in plan(frame_shape, n_frames, settings)
+    )
     return 12 * n_channels * n_pixels + activation_bytes(n_channels, view, settings)
 
 
 class _Spread:
     """Makes labels of a whole image from those of a view of it."""
 
-    def __init__(self, image: PreparedImage, view: View, precision: torch.dtype) -> None:
+    def __init__(self, image: PreparedImage, view: View) -> None:
         self._image = image
         self._view = view
-        self._precision = precision
         self.network: Network | None = None
 
     @functools.cached_property
@@ -326,15 +316,15 @@ class _Spread:
         self.network = network = copy.deepcopy(network)  # the other one moves on
 
         def label(_: Labels) -> Labels:
-            labels = predict(network, self._preview, precision=self._precision)
+            labels = predict(network, self._preview)
             return self._enlarge(labels, self._preview_factor)
 
         return label
 
     def _spread(self, labels: Labels) -> Labels:
-        return self._enlarge(self._view.labels_of_frames(labels), self._view.factor)
+        return self._enlarge(labels, self._view.factor)
 
     def _enlarge(self, labels: Labels, factor: int) -> Labels:
-        if labels.shape == self._image.valid.shape:
-            return labels
+        if labels.size == self._image.valid.size:
+            return labels.reshape(self._image.valid.shape)
         return enlarge(labels, factor, self._image)

@@ -19,13 +19,7 @@ ITERATIONS = 60
 BALANCE = 0.3  # the rarer a cluster the more its pixels count
 
 
-def teach(
-    network: Network,
-    image: PreparedImage,
-    labels: Labels,
-    settings: Settings,
-    precision: torch.dtype,
-) -> Network:
+def teach(network: Network, image: PreparedImage, labels: Labels, settings: Settings) -> Network:
     """Train a copy of a network on labels as they are, in place of the vote of its own.
 
     Parameters
@@ -38,8 +32,6 @@ def teach(
         Its labels, at most q of them; 0 at pixels that take no part.
     settings : Settings
         Those of the run.
-    precision : torch.dtype
-        Of the features.
 
     Returns
     -------
@@ -57,15 +49,14 @@ def teach(
         seed=settings.seed,
         strokes=_one_pixel_of_each(labels, settings.seed),  # so that a tile has it
     )
-    target = torch.from_numpy(view.image.values[-1].astype(np.int64)).sub_(1).clamp_(min=0)
-    seen = dataclasses.replace(view.image, values=np.ascontiguousarray(view.image.values[:-1]))
+    target = torch.from_numpy(view.values[:, -1].astype(np.int64)).sub_(1).clamp_(min=0)
+    seen = dataclasses.replace(view, values=np.ascontiguousarray(view.values[:, :-1]))
     taught = copy.deepcopy(network)
     learning = dataclasses.replace(settings, balance=BALANCE, continuity=0, min_clusters=0)
-    training = SelfTraining(taught, learning, precision)
-    view = dataclasses.replace(view, image=seen)
-    for _ in training.run(view, ITERATIONS, target=target.to(network.device)):
+    training = SelfTraining(taught, learning)
+    for _ in training.run(seen, ITERATIONS, target=target.to(network.device)):
         pass
-    training.take_statistics(view)
+    training.take_statistics(seen)
     return taught
 
 

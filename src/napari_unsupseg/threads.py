@@ -3,12 +3,13 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 import torch
 
-__all__ = ["Threads", "count_threads"]
+__all__ = ["Threads"]
 
+Arguments = ParamSpec("Arguments")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -17,27 +18,47 @@ Result = TypeVar("Result")
 _starting = threading.Lock()
 
 
-def count_threads(device: torch.device) -> int:
-    """Return how many threads can go beside each other: as many as torch uses on a CPU, or 1."""
-    if device.type != "cpu":
-        return 1
-    with _starting:
-        return torch.get_num_threads()
-
-
 class Threads:
-    """Threads that go through parts of a work, with no graph and one core each.
+    """Threads of a CPU, with one core each, so that results do not depend on how many there are.
 
-    They end when nobody refers to this any more.
+    A context, at whose end they end. Another device has its own, which the caller's thread sets to
+    work.
 
     Parameters
     ----------
+    device : torch.device
+        What computes.
+    n_threads : int, optional
+        How many on a CPU; by default as many as torch uses.
+
+    Attributes
+    ----------
     n_threads : int
-        How many; with 1 the caller's does it all, with as many cores as it uses.
+        Works that can go beside each other.
     """
 
-    def __init__(self, n_threads: int) -> None:
-        self._pool = _start(n_threads) if n_threads > 1 else None
+    def __init__(self, device: torch.device, n_threads: int | None = None) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self.n_threads = 1
+        if device.type == "cpu":
+            self._pool, self.n_threads = _start(n_threads)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait until the threads have ended."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def do(
+        self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Have one of the threads do a work; return what came of it."""
+        if self._pool is None:
+            return work(*args, **kwargs)
+        return self._pool.submit(work, *args, **kwargs).result()
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Do a work on each item; return what came of it, in their order.
@@ -47,27 +68,23 @@ class Threads:
         """
         if self._pool is None:
             return [work(item) for item in items]
-        futures = [self._pool.submit(_without_graph, work, item) for item in items]
+        futures = [self._pool.submit(work, item) for item in items]
         wait(futures)
         return [future.result() for future in futures]
 
 
-def _without_graph(work: Callable[[Item], Result], item: Item) -> Result:
-    with torch.no_grad():  # is a thread's own
-        return work(item)
-
-
-def _start(n_threads: int) -> ThreadPoolExecutor:
+def _start(n_threads: int | None) -> tuple[ThreadPoolExecutor, int]:
     """Start threads for which torch uses one core each, and as many as before for all others."""
     with _starting:
         of_others = torch.get_num_threads()
+        n_threads = n_threads or of_others
         pool = ThreadPoolExecutor(n_threads, "unsupseg", _keep_to_one_core)
         # a start that fails is an error, not an endless wait
         all_started = threading.Barrier(n_threads, timeout=60)
         wait([pool.submit(all_started.wait) for _ in range(n_threads)])
         # each has set its own number, yet also what new threads begin with
         torch.set_num_threads(of_others)
-    return pool
+    return pool, n_threads
 
 
 def _keep_to_one_core() -> None:

@@ -4,19 +4,20 @@ import collections
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.backends import cudnn
+from torch.nn.functional import cross_entropy
 
-from napari_unsupseg.backprop import Backpropagation
 from napari_unsupseg.devices import naming_out_of_memory
 from napari_unsupseg.network import Network
 from napari_unsupseg.segments import label_dtype
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.superpixels import majority_vote
+from napari_unsupseg.threads import Threads
 from napari_unsupseg.views import View
 
 __all__ = ["Labels", "SelfTraining", "Spread", "Step", "cluster_weights"]
@@ -26,6 +27,8 @@ Spread = Callable[[Labels], Labels]
 
 SETTLING = 10  # iterations over which changes of cluster are counted
 CHECKED_EVERY = 5  # iterations; each look makes a GPU wait
+STEADY = 40  # iterations at the learning rate as it is set; where labels are to settle it then falls
+HALVED_IN = 10  # iterations
 
 
 class Step:
@@ -35,13 +38,13 @@ class Step:
     ----------
     iteration : int
         Number of the iteration, from 1.
-    clusters : Tensor of int64, shape ([z,] y, x)
+    clusters : Tensor of int64, shape (N, [z,] y, x)
         Cluster of each pixel of the view that the iteration trained on, from 0.
-    target : Tensor of int64, shape ([z,] y, x)
+    target : Tensor of int64, shape (N, [z,] y, x)
         The vote of their superpixels.
     loss : Tensor, shape ()
         Mean cross-entropy between responses and vote.
-    valid : ndarray of bool, shape ([z,] y, x)
+    valid : ndarray of bool, shape (N, [z,] y, x)
         Pixels of the view that take part.
     max_clusters : int
         q, which decides the labels' data type.
@@ -93,13 +96,6 @@ class Step:
         step.hierarchy_share = share
         return step
 
-    def voted(self) -> "Step":
-        """Return this step with the vote of its superpixels in place of its clusters."""
-        return Step(
-            self.iteration, self._target, self._target, self._loss,
-            self._valid, self._max_clusters, self.factor, self._spread,
-        )  # fmt: skip
-
     def leave_device(self) -> None:
         """Fetch what has not been asked for yet, so that a GPU's memory is free."""
         self._clusters, self._target = self._clusters.cpu(), self._target.cpu()
@@ -135,13 +131,17 @@ class SelfTraining:
         Trained in place, on the device it is on.
     settings : Settings
         Learning rate, momentum, q, and when to stop.
-    precision : torch.dtype
-        Of the features: that of the network's parameters, or bfloat16.
 
     Attributes
     ----------
     iteration : int
         How many iterations have begun.
+
+    Notes
+    -----
+    On a CPU all is computed by one thread, however many cores there are: sums over pixels that
+    threads share out are rounded otherwise by two threads than by one, and a difference in the
+    last digit grows from iteration to iteration until other labels come of it.
 
     References
     ----------
@@ -151,13 +151,11 @@ class SelfTraining:
        differentiable feature clustering", IEEE TIP 29 (2020). :doi:`10.1109/TIP.2020.3011269`
     """
 
-    def __init__(
-        self, network: Network, settings: Settings, precision: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, network: Network, settings: Settings) -> None:
         self._network = network
         self._settings = settings
-        self._precision = precision
-        self._velocities = [torch.zeros_like(p) for p in network.parameters()]
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
+        self._velocities = [torch.zeros_like(p) for p in self._parameters]
         self.iteration = 0
         self._stroked: set[int] = set()  # clusters that a stroke has had
 
@@ -182,12 +180,12 @@ class SelfTraining:
         settle : float
             End when less than this fraction of the pixels changed cluster in ten iterations;
             0 never does.
-        target : Tensor of int64, shape ([z,] y, x), optional
+        target : Tensor of int64, shape (N, [z,] y, x), optional
             Cluster that each pixel should have; by default the vote of its superpixel.
         spread : callable
             Given the network as it is at an iteration, returns what makes labels of the whole
             image from those of the view; by default the view's are the image's.
-        strokes : ndarray of unsigned integers, shape ([z,] y, x), optional
+        strokes : ndarray of unsigned integers, shape (N, [z,] y, x), optional
             Label that a stroke gives each pixel, 0 where there is none.
 
         Yields
@@ -202,44 +200,79 @@ class SelfTraining:
             If the device runs out of memory.
         """
         max_clusters, min_clusters = self._settings.max_clusters, self._settings.min_clusters
-        history = _History(view.image.valid, settle)
-        # the same bytes every time on CUDA too; the flags end here, as they are nobody else's
-        careful = functools.partial(cudnn.flags, enabled=True, deterministic=True)
-        with naming_out_of_memory(self._network.device), careful():
-            inside = self._inside(view)
-            passes = self._passes(view)
-            vote = self._vote(view) if target is None else lambda _: target
-            marks = _Marks.of(strokes, inside)
-            if marks:
-                self._number_clusters(passes.forward(), marks)
-        for _ in range(iterations):
-            self.iteration += 1
-            with naming_out_of_memory(self._network.device), careful():
-                clusters = passes.forward().clone()  # the buffer is the next iteration's
-                show = spread(self._network)  # before the network moves on
-                wanted = marks.over(vote(clusters)) if marks else vote(clusters)
-                loss = passes.backward(wanted, self._weights(wanted, inside, marks))
-                self._descend()
-            step = Step(
-                self.iteration, clusters, wanted, loss,
-                view.image.valid, max_clusters, view.factor, show,
-            )  # fmt: skip
-            yield step
-            if history.has_settled(clusters):
-                return
-            if min_clusters and step.n_clusters <= min_clusters:
-                return
+        device = self._network.device
+        history = _History(view.valid, settle)
+        _keep_freed_blocks()
+        with Threads(device, 1) as core:
+            with naming_out_of_memory(device):
+                pixels = _Pixels.of(view, strokes, device)
+                vote = self._vote(view) if target is None else lambda _: target
+                if pixels.marks:
+                    self._number_clusters(core.do(self._label, pixels), pixels.marks)
+            for index in range(iterations):
+                self.iteration += 1
+                cooling = 0.5 ** (max(0, index - STEADY) / HALVED_IN) if settle else 1.0
+                with naming_out_of_memory(device):
+                    clusters, wanted, loss, show = core.do(
+                        self._iterate, pixels, vote, spread, cooling * self._settings.learning_rate
+                    )
+                step = Step(
+                    self.iteration, clusters, wanted, loss,
+                    view.valid, max_clusters, view.factor, show,
+                )  # fmt: skip
+                yield step
+                if history.has_settled(clusters):
+                    return
+                if min_clusters and step.n_clusters <= min_clusters:
+                    return
 
-    def _weights(
-        self, target: torch.Tensor, inside: torch.Tensor, marks: "_Marks | None"
-    ) -> torch.Tensor | None:
+    def _iterate(
+        self,
+        pixels: "_Pixels",
+        vote: Callable[[torch.Tensor], torch.Tensor],
+        spread: Callable[[Network], Spread],
+        learning_rate: float,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Spread]:
+        """Take one iteration of Algorithm 1; return c, c', the loss, and what makes labels of c."""
+        # the same bytes every time on CUDA too
+        with cudnn.flags(enabled=True, deterministic=True):
+            self._network.train()
+            responses = self._network(pixels.image, pixels.inside)  # y', (N, q, [z,] y, x)
+            clusters = responses.detach().max(1).indices  # c; argmax takes twice as long on a CPU
+            show = spread(self._network)  # before the network moves on
+            target = vote(clusters)  # c'
+            if pixels.marks:
+                target = pixels.marks.over(target)
+            loss = self._loss(responses, target, pixels)
+            gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
+            self._descend(gradients, learning_rate)
+        return clusters, target, loss.detach(), show
+
+    def _loss(
+        self, responses: torch.Tensor, target: torch.Tensor, pixels: "_Pixels"
+    ) -> torch.Tensor:
+        """Return the mean cross-entropy between responses and target, and the continuity term."""
+        rows = responses.movedim(1, -1).flatten(0, -2)  # a pixel each
+        weights = self._weights(target, pixels)
+        if weights is None:
+            loss = cross_entropy(rows, target.flatten())
+        else:
+            losses = cross_entropy(rows, target.flatten(), reduction="none")
+            loss = (losses * weights.flatten()).sum() / pixels.n_inside
+        if self._settings.continuity:
+            loss = loss + self._settings.continuity * _differences(responses, pixels.inside)
+        return loss
+
+    def _weights(self, target: torch.Tensor, pixels: "_Pixels") -> torch.Tensor | None:
         """Return how much each pixel counts, or None if all count alike."""
-        weights = None
+        weights = None if pixels.inside is None else pixels.inside.to(torch.float32)
         if self._settings.balance:
+            inside = torch.ones_like(target, dtype=torch.bool)
+            inside = inside if pixels.inside is None else pixels.inside
             n_clusters, balance = self._settings.max_clusters, self._settings.balance
-            weights = cluster_weights(target, inside, n_clusters, balance)[target]
-        if marks:
-            return marks.weighed(weights, self._settings.stroke_weight)
+            weights = cluster_weights(target, inside, n_clusters, balance)[target] * inside
+        if pixels.marks:
+            return pixels.marks.weighed(weights, self._settings.stroke_weight)
         return weights
 
     @torch.no_grad()
@@ -270,29 +303,28 @@ class SelfTraining:
             values.copy_(values[order.to(values.device)])
 
     @torch.no_grad()
-    def _descend(self) -> None:
+    def _descend(self, gradients: Sequence[torch.Tensor | None], learning_rate: float) -> None:
         """Take one step of stochastic gradient descent with momentum."""
         # torch.optim would do the same, and load two seconds' worth of compiler first
-        for parameter, velocity in zip(self._network.parameters(), self._velocities, strict=True):
-            if parameter.grad is not None:
-                velocity.mul_(self._settings.momentum).add_(parameter.grad)
-                parameter.sub_(velocity, alpha=self._settings.learning_rate)
+        for parameter, velocity, gradient in zip(
+            self._parameters, self._velocities, gradients, strict=True
+        ):
+            if gradient is not None:
+                velocity.mul_(self._settings.momentum).add_(gradient)
+                parameter.sub_(velocity, alpha=learning_rate)
 
     def take_statistics(self, view: View) -> None:
         """Have the normalisations take those of a view, with the weights as they are now."""
-        with naming_out_of_memory(self._network.device):
-            self._passes(view).forward()
+        device = self._network.device
+        with naming_out_of_memory(device), Threads(device, 1) as core:
+            core.do(self._label, _Pixels.of(view, None, device))
 
-    def _inside(self, view: View) -> torch.Tensor:
-        return torch.from_numpy(view.image.valid).to(self._network.device)
-
-    def _passes(self, view: View) -> Backpropagation:
-        """Return the network's passes over a view."""
-        image = torch.from_numpy(view.image.values).to(self._network.classifier.weight)[None]
-        mask = None if view.image.valid.all() else self._inside(view)
-        return Backpropagation(
-            self._network, image, mask, self._precision, self._settings.continuity
-        )
+    @torch.no_grad()
+    def _label(self, pixels: "_Pixels") -> torch.Tensor:
+        """Return the cluster of each pixel by the network as it is."""
+        self._network.train()
+        responses: torch.Tensor = self._network(pixels.image, pixels.inside)
+        return responses.max(1).indices
 
     def _vote(self, view: View) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return what gives pixels the cluster of their superpixel; their own if there is none."""
@@ -300,7 +332,7 @@ class SelfTraining:
             return lambda clusters: clusters
         n_patches = int(view.superpixels.max()) + 1
         # pixels that take no part vote too, in a superpixel of their own
-        own = np.where(view.image.valid, view.superpixels, n_patches)
+        own = np.where(view.valid, view.superpixels, n_patches)
         patches = torch.from_numpy(own.ravel()).to(self._network.device)
 
         def vote(clusters: torch.Tensor) -> torch.Tensor:
@@ -309,6 +341,45 @@ class SelfTraining:
             return voted.view_as(clusters)
 
         return vote
+
+
+def _keep_freed_blocks() -> None:
+    """Have the C library keep the blocks of memory that maps come and go in: a fifth of the time.
+
+    glibc hands a block back to the kernel when it is freed, to be cleared and mapped anew at the
+    next iteration, unless it is smaller than one of up to 32 MB that was freed before.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Pixels:
+    """A view on the network's device.
+
+    Attributes
+    ----------
+    image : Tensor of float32, shape (N, C, [z,] y, x)
+        Intensities.
+    inside : Tensor of bool, shape (N, [z,] y, x), or None
+        Pixels that take part; None if all do.
+    n_inside : int
+        How many these are.
+    marks : _Marks or None
+        The strokes, if there are any.
+    """
+
+    image: torch.Tensor
+    inside: torch.Tensor | None
+    n_inside: int
+    marks: "_Marks | None"
+
+    @classmethod
+    def of(cls, view: View, strokes: Labels | None, device: torch.device) -> "_Pixels":
+        """Bring a view to a device."""
+        image = torch.from_numpy(view.values).to(device)
+        valid = torch.from_numpy(view.valid).to(device)
+        inside = None if view.valid.all() else valid
+        return cls(image, inside, int(view.valid.sum()), _Marks.of(strokes, valid))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -339,6 +410,19 @@ class _Marks:
             weights = torch.ones(self.drawn.shape, device=self.drawn.device)
         # all of the loss is divided by the pixels that take part
         return weights.masked_fill(self.drawn, of_strokes / self.share)
+
+
+def _differences(responses: torch.Tensor, inside: torch.Tensor | None) -> torch.Tensor:
+    """Return the mean difference of neighbours' responses along each axis, summed over the axes."""
+    total = responses.new_zeros(())
+    for axis in range(2, responses.ndim):
+        steps = responses.diff(dim=axis).abs()
+        if inside is not None:
+            near, far = (inside.narrow(axis - 1, at, steps.shape[axis]) for at in (0, 1))
+            steps = steps.movedim(1, -1)[near & far]
+        if steps.numel():
+            total = total + steps.mean()
+    return total
 
 
 def cluster_weights(

@@ -1,9 +1,9 @@
-"""What the network trains on: an image, made smaller or not, or a montage of its tiles."""
+"""What the network trains on: an image, made smaller or not, or tiles of it."""
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -14,96 +14,49 @@ from numpy.typing import NDArray
 from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.superpixels import compute_superpixels
 
-__all__ = ["Montage", "View", "enlarge", "make_view", "shrink", "shrink_strokes"]
+__all__ = ["View", "enlarge", "make_view", "shrink", "shrink_strokes"]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Place = tuple[int, tuple[slice, ...]]  # a frame, and what part of it
 
 MIN_SUPERPIXEL = 16  # pixels; fewer of a small view's pixels cannot outvote each other
-TILE = {2: 32, 3: 16}  # pixels, side of a montage's tiles in 2D and 3D
-
-
-@dataclasses.dataclass(frozen=True)
-class Montage:
-    """Tiles of one size laid side by side along y and x, with a line of zeros between them.
-
-    Such a line is to each layer of the network what the end of an image is.
-
-    Attributes
-    ----------
-    n_tiles : int
-        How many.
-    height, width : int
-        Size of a tile.
-    """
-
-    n_tiles: int
-    height: int
-    width: int
-
-    @property
-    def _n_columns(self) -> int:
-        return math.ceil(math.sqrt(self.n_tiles))
-
-    def _places(self) -> Iterator[tuple[slice, slice]]:
-        for index in range(self.n_tiles):
-            row, column = divmod(index, self._n_columns)
-            top, left = row * (self.height + 1), column * (self.width + 1)
-            yield slice(top, top + self.height), slice(left, left + self.width)
-
-    def lay(self, tiles: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
-        """Lay tiles (..., height, width) side by side."""
-        n_rows = math.ceil(self.n_tiles / self._n_columns)
-        size = n_rows * (self.height + 1) - 1, self._n_columns * (self.width + 1) - 1
-        laid = np.zeros((*tiles[0].shape[:-2], *size), dtype=tiles[0].dtype)
-        for tile, place in zip(tiles, self._places(), strict=True):
-            laid[..., *place] = tile
-        return laid
-
-    def take_apart(self, laid: NDArray[Scalar]) -> NDArray[Scalar]:
-        """Return the tiles, shape (n_tiles, ..., height, width)."""
-        return np.stack([laid[..., *place] for place in self._places()])
+TILE = {2: 32, 3: 16}  # pixels, side of tiles in 2D and 3D
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class View:
-    """Pixels to train on, and their superpixels.
+    """Frames or tiles of an image to train on, all of one size, and their superpixels.
 
     Attributes
     ----------
-    image : PreparedImage
-        Their intensities, shape (C, [z,] y, x), and which of them take part.
-    superpixels : ndarray of int64, shape ([z,] y, x), or None
+    values : ndarray of float32, shape (N, C, [z,] y, x)
+        Their intensities.
+    valid : ndarray of bool, shape (N, [z,] y, x)
+        Pixels that take part.
+    superpixels : ndarray of int64, shape (N, [z,] y, x), or None
         Superpixel of each pixel, from 0; None if there are none.
     factor : int
         Pixels of the whole image along a side of one pixel of the view.
-    montage : Montage or None
-        How tiles are laid side by side, if the view is made of any.
     is_whole : bool
-        Whether the view has all of the image: its tiles, if it has any, are the image's frames.
+        Whether the view has all of the image: the N are its frames.
     places : tuple of (int, tuple of slice)
-        Frame of the image, and part of that at the view's size, that each tile is.
+        Frame of the image, and part of that at the view's size, that each of the N is.
     """
 
-    image: PreparedImage
+    values: NDArray[np.float32]
+    valid: NDArray[np.bool_]
     superpixels: NDArray[np.int64] | None
     factor: int = 1
-    montage: Montage | None = None
     is_whole: bool = True
     places: tuple[Place, ...] = ((0, ()),)
 
     def lay_strokes(
         self, strokes: NDArray[np.unsignedinteger], image: PreparedImage
     ) -> NDArray[np.unsignedinteger]:
-        """Return strokes (..., Y, X) of the whole image as the view has them, ([z,] y, x)."""
+        """Return strokes (..., Y, X) of the whole image as the view has them, (N, [z,] y, x)."""
         smaller = shrink_strokes(strokes, image, self.factor)
         frames = smaller.reshape(-1, *smaller.shape[-image.spatial_ndim :])
-        tiles = [frames[frame][part] for frame, part in self.places]
-        return tiles[0] if self.montage is None else self.montage.lay(tiles)
-
-    def labels_of_frames(self, labels: NDArray[Scalar]) -> NDArray[Scalar]:
-        """Take labels of the view apart into those of its frames."""
-        return labels if self.montage is None else self.montage.take_apart(labels)
+        return np.stack([frames[frame][part] for frame, part in self.places])
 
 
 def make_view(
@@ -116,7 +69,7 @@ def make_view(
     seed: int,
     strokes: NDArray[np.unsignedinteger] | None = None,
 ) -> View:
-    """Make an image smaller, and take a montage of tiles if it still has too many pixels.
+    """Make an image smaller, and take tiles of it if it still has too many pixels.
 
     Parameters
     ----------
@@ -158,19 +111,15 @@ def make_view(
         share = max(1, round(superpixels * tiles[0].valid.size / of_frame))
         of_tiles = [compute_superpixels(tile, share, compactness) for tile in tiles]
         firsts = itertools.accumulate((own.max() + 1 for own in of_tiles), initial=0)
-        patches = [own + first for own, first in zip(of_tiles, firsts, strict=False)]
-    if len(tiles) == 1:
-        own = patches[0] if patches else None
-        return View(tiles[0], own, factor, None, is_whole, tuple(places))
-    height, width = tiles[0].frame_shape[-2:]
-    montage = Montage(len(tiles), height, width)
-    laid = dataclasses.replace(
-        smaller,
-        values=montage.lay([tile.values for tile in tiles]),
-        valid=montage.lay([tile.valid for tile in tiles]),
+        patches = np.stack([own + first for own, first in zip(of_tiles, firsts, strict=False)])
+    return View(
+        np.stack([tile.values for tile in tiles]),
+        np.stack([tile.valid for tile in tiles]),
+        patches,
+        factor,
+        is_whole,
+        tuple(places),
     )
-    own = montage.lay(patches) if patches else None
-    return View(laid, own, factor, montage, is_whole, tuple(places))
 
 
 def shrink(image: PreparedImage, factor: int) -> PreparedImage:

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QScrollArea
 import napari_unsupseg.segmenter
 from napari_unsupseg import Settings, segment
 from napari_unsupseg.axes import axes_from_channel
-from napari_unsupseg.backprop import Backpropagation
+from napari_unsupseg.network import Network
 from napari_unsupseg.presets import PRESETS
 from napari_unsupseg.settings import knobs
 
@@ -331,6 +331,21 @@ def test_stop_keeps_the_labels(viewer, panel, qtbot, rgb):
     assert not panel.stop_button.enabled
 
 
+def test_stop_leaves_labels_of_few_clusters_at_full_size(viewer, panel, qtbot, rgb):
+    viewer.add_image(np.tile(rgb, (4, 4, 1)))
+    panel.settings["iterations"].value = ENDLESS
+    panel.settings["settle"].value = 0.0001
+    panel.settings["final_clusters"].value = 5
+    click(qtbot, panel.run_button)
+    wait_for_iteration(qtbot, panel, 12)
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+    labels = labels_of(viewer).data
+    assert 2 <= len(np.unique(labels)) <= 5
+    assert not (labels[::2] == labels[1::2]).all(), "blocks of the reduced size"
+    assert panel.results.granularity.enabled
+
+
 def test_a_paused_run_waits_and_goes_on(viewer, panel, qtbot, rgb):
     viewer.add_image(rgb)
     panel.settings["iterations"].value = 60
@@ -429,7 +444,7 @@ def test_an_error_when_starting_over_keeps_the_labels(
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
     kept = labels_of(viewer).data.copy()
-    monkeypatch.setattr(Backpropagation, "forward", fail)
+    monkeypatch.setattr(Network, "forward", fail)
     for button in (panel.start_over_button, panel.continue_button):
         click(qtbot, button)
         wait_until_ready(qtbot, panel)
@@ -519,7 +534,7 @@ def test_an_error_in_the_loop_is_shown_and_the_next_run_works(
 
     viewer.add_image(rgb)
     with monkeypatch.context() as patch:
-        patch.setattr(Backpropagation, "forward", fail)
+        patch.setattr(Network, "forward", fail)
         click(qtbot, panel.run_button)
         wait_until_ready(qtbot, panel)
     assert [note.message for note in notes if shown in note.message] == [panel.status.value]
@@ -537,7 +552,7 @@ def test_labels_so_far_outlive_an_error(viewer, panel, qtbot, rgb, notes, monkey
     panel.settings["iterations"].value = ENDLESS
     click(qtbot, panel.run_button)
     wait_for_iteration(qtbot, panel, 3)
-    monkeypatch.setattr(Backpropagation, "forward", fail)
+    monkeypatch.setattr(Network, "forward", fail)
     wait_until_ready(qtbot, panel)
     assert any("the loop broke" in note.message for note in notes)
     assert labels_of(viewer).data.all()
@@ -572,14 +587,14 @@ def n_running() -> int:
 @pytest.mark.parametrize("which", ["image", "labels"])
 def test_removing_a_layer_ends_the_run(viewer, panel, qtbot, rgb, which, monkeypatch):
     iterations = []
-    forward = Backpropagation.forward
+    forward = Network.forward
 
     def count(*arguments):
         iterations.append(arguments)
         time.sleep(0.05)
         return forward(*arguments)
 
-    monkeypatch.setattr(Backpropagation, "forward", count)
+    monkeypatch.setattr(Network, "forward", count)
     image = viewer.add_image(rgb)
     panel.settings["iterations"].value = ENDLESS
     click(qtbot, panel.run_button)

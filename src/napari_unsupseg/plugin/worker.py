@@ -351,8 +351,7 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
         step = None
         iteration = n_steps = 0
         is_whole, is_steered = True, request.strokes is not None
-        # closed, and its memory given back, before segments are made
-        with contextlib.closing(steps):
+        with contextlib.closing(_to_the_end(steps, segmenter, control)) as steps:
             for step in steps:
                 n_steps += 1
                 is_over = step.iteration == iteration  # training is: only labels change now
@@ -381,13 +380,14 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
                     is_steered |= _steer(segmenter, control, part)
                 if control.is_stopped:
                     is_whole = False
-                    break
+                    if control.is_abandoned or step.hierarchy_share is not None:
+                        break  # what is made of the labels is left off
+                    # the labels so far at once: those to keep take a moment
+                    labels = part.whole(step.labels)
+                    yield _update(segmenter, step, pace, labels=labels, is_over=True)
         if step is None or control.is_abandoned:
             return None
         labels = part.whole(step.labels)
-        # a stop of the training is done with; one while segments were made leaves them off
-        if step.hierarchy_share is None:
-            control.heed()
         # the labels are ready; those of all the image, and their hierarchy, may take a moment
         yield _update(segmenter, step, pace, labels=labels, is_over=True)
         record = segmenter.record(step)
@@ -479,6 +479,21 @@ def _begin(
         strokes=strokes,
     )
     return segmenter, LabelHistory(request.history_bytes), steps
+
+
+def _to_the_end(
+    steps: Generator["Step", None, None], segmenter: "Segmenter", control: Control
+) -> Generator["Step", None, None]:
+    """Yield the steps of a run until it is stopped, and those in which it then ends."""
+    with contextlib.closing(steps):  # its memory is given back before segments are made
+        for step in steps:
+            yield step
+            if control.is_stopped and step.hierarchy_share is None:
+                break
+        else:
+            return
+    control.heed()
+    yield from segmenter.finish()
 
 
 def _with_strokes(labels: Labels, segmenter: "Segmenter", part: TrainedPart) -> Labels:
