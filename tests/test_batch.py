@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from imageio.v3 import imwrite
+from skimage.filters import gaussian
 
 from napari_unsupseg import Settings, segment
 from napari_unsupseg.cluster import run_side_by_side
@@ -144,8 +145,11 @@ def test_axes_come_from_the_file(tmp_path, axes, options, shape, words):
 def test_several_workers_give_the_same_labels(folder, tmp_path):
     outs = tmp_path / "one", tmp_path / "two"
     (folder / "4.png").write_text("not an image")
+    large = np.random.default_rng(0).integers(0, 255, (260, 280), np.uint8)  # begins reduced
+    imwrite(folder / "3.png", gaussian(large, 4, preserve_range=True).astype(np.uint8))
+    settled = [*QUICK, "--settle", 0.02, "--iterations", 20]
     for workers, out in zip((1, 2), outs, strict=True):
-        result = call("segment", folder, "-o", out, *QUICK, "--workers", workers, "--json", "-")
+        result = call("segment", folder, "-o", out, *settled, "--workers", workers, "--json", "-")
         assert result.exit_code == 1
         assert "1 of 5 images failed" in result.stderr
         reports = json.loads(result.stdout)["images"]

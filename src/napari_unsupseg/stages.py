@@ -22,7 +22,6 @@ GREATEST_FACTOR = 3  # beyond it small things would be lost
 WHOLE_PIXELS = 400**2  # of tiles where all iterations are at full size, as in the paper
 MAX_WHOLE_PIXELS = 2**19  # beyond these tiles are trained on then; they take 1 GB of memory
 PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on tiles
-TILES_ITERATIONS = 100  # at reduced size; a few flickering tiles can keep all from settling
 FINISHING = 5  # iterations at full size
 
 
@@ -133,11 +132,9 @@ def plan(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> lis
     factor = max(1, factor)
     n_reduced = n_pixels / factor ** len(frame_shape)
     finishing = min(FINISHING, max(1, settings.iterations // 4))
-    iterations, most = settings.iterations - finishing, MAX_REDUCED_PIXELS
-    if n_reduced > MAX_REDUCED_PIXELS:
-        iterations, most = min(iterations, TILES_ITERATIONS), REDUCED_PIXELS
+    most = MAX_REDUCED_PIXELS if n_reduced <= MAX_REDUCED_PIXELS else REDUCED_PIXELS
     return [
-        Stage(factor, most, iterations, settings.settle),
+        Stage(factor, most, settings.iterations - finishing, settings.settle),
         Stage(1, REDUCED_PIXELS, finishing, 0),
     ]
 

@@ -27,7 +27,9 @@ Spread = Callable[[Labels], Labels]
 
 SETTLING = 10  # iterations over which changes of cluster are counted
 CHECKED_EVERY = 5  # iterations; each look makes a GPU wait
-STEADY = 40  # iterations at the learning rate as it is set; where labels are to settle it then falls
+STEADY = (
+    40  # iterations at the learning rate as it is set; where labels are to settle it then falls
+)
 HALVED_IN = 10  # iterations
 
 

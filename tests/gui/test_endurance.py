@@ -54,7 +54,7 @@ def test_out_of_memory_gives_memory_back(viewer, panel, qtbot, rgb, notes, monke
     viewer.add_image(image)
     before = tensor_bytes()
 
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     with monkeypatch.context() as patch:

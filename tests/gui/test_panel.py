@@ -334,10 +334,10 @@ def test_stop_keeps_the_labels(viewer, panel, qtbot, rgb):
 def test_stop_leaves_labels_of_few_clusters_at_full_size(viewer, panel, qtbot, rgb):
     viewer.add_image(np.tile(rgb, (4, 4, 1)))
     panel.settings["iterations"].value = ENDLESS
-    panel.settings["settle"].value = 0.0001
+    panel.settings["settle"].value = 0.01
     panel.settings["final_clusters"].value = 5
     click(qtbot, panel.run_button)
-    wait_for_iteration(qtbot, panel, 12)
+    wait_for_iteration(qtbot, panel, 5)
     click(qtbot, panel.stop_button)
     wait_until_ready(qtbot, panel)
     labels = labels_of(viewer).data
