@@ -12,11 +12,10 @@ import itertools
 import json
 import os
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,9 +116,7 @@ def measure_hierarchies(pixels: NDArray[np.generic], settings: Settings) -> list
                 history.append(step.labels)
         history.append(step.labels)
         for kind, labels in (("a run's", history), ("none", [np.ones_like(history[0])])):
-            # a process of its own, since the most memory that one has had never falls
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
-                measured = apart.submit(measure_hierarchy, segmenter.image_, labels).result()
+            measured = measure_hierarchy(segmenter.image_, labels)
             size = " × ".join(map(str, step.labels.shape))
             rows.append({"image": name, "size": size, "history": kind, **measured})
     return rows
@@ -132,16 +129,30 @@ def measure_hierarchy(
     corner = (..., slice(32), slice(32))
     small = dataclasses.replace(image, values=image.values[corner], valid=image.valid[corner])
     build_hierarchy(small, [labels[corner] for labels in history])
-    before = psutil.Process().memory_info().rss
+    sizes, is_over = [resident_memory()], threading.Event()
+
+    def watch() -> None:  # the most memory that a process has had never falls
+        while not is_over.wait(0.002):
+            sizes.append(resident_memory())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
     start = time.perf_counter()
     hierarchy = build_hierarchy(image, history)
     seconds = time.perf_counter() - start
+    is_over.set()
+    watching.join()
     return {
         "seconds": seconds,
         "seconds a megapixel": seconds / image.valid.size * 1e6,
-        "bytes a pixel": (peak_memory() - before) / image.valid.size,
+        "bytes a pixel": (max(sizes) - sizes[0]) / image.valid.size,
         "segments": int(hierarchy.cut().max()),
     }
+
+
+def resident_memory() -> int:
+    """Return the memory that this process has now, in bytes."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def spots(side: int, depth: int = 1) -> NDArray[np.float32]:

@@ -19,10 +19,17 @@ def noisy(level: float) -> np.ndarray:
 def test_noise_is_estimated_beside_edges(level):
     image = noisy(level)
     image[:, 64:] += 1
-    assert estimate_noise(image) == pytest.approx(level, rel=0.05)
-    assert estimate_noise(np.concatenate([image, image], axis=-1)) == pytest.approx(
-        level * 2**0.5, rel=0.05
-    )
+    assert estimate_noise(image, ALL) == pytest.approx(level, rel=0.05)
+    both = np.concatenate([image, image], axis=-1)
+    assert estimate_noise(both, ALL) == pytest.approx(level * 2**0.5, rel=0.05)
+
+
+def test_pixels_that_take_no_part_are_no_noise():
+    image, valid = noisy(0.1), ALL.copy()
+    valid[:, 40:] = False
+    image[:, 40:] = 0
+    assert estimate_noise(image, valid) == pytest.approx(0.1, rel=0.1)
+    assert estimate_noise(image, np.zeros_like(valid)) == 0
 
 
 def test_the_more_noise_the_fewer_basins():

@@ -130,7 +130,7 @@ def basins(
     array([0, 0, 0, 0, 1, 1, 1, 1], dtype=int32)
     """
     steps = relative_spacing(spacing, valid.ndim)
-    noise = estimate_noise(colours)
+    noise = estimate_noise(colours, valid)
     # what white noise is blurred to falls with the width of the Gaussian
     blur = min(MOST_BLUR, max(LEAST_BLUR, noise / (2 * math.sqrt(math.pi) * NOISE_LEFT)))
     smooth = gaussian_filter(colours, list(blur / steps), axes=range(valid.ndim))
@@ -144,18 +144,20 @@ def basins(
     return numbered
 
 
-def estimate_noise(colours: Colours) -> float:
+def estimate_noise(colours: Colours, valid: NDArray[np.bool_]) -> float:
     """Estimate the standard deviation of an image's noise.
 
     Parameters
     ----------
     colours : ndarray of float32, shape (..., Y, X, C)
         Colours.
+    valid : ndarray of bool, shape (..., Y, X)
+        Pixels that take part.
 
     Returns
     -------
     float
-        Root of the variances' sum over channels.
+        Root of the variances' sum over channels; 0 if no square of 2 × 2 pixels takes part.
 
     Notes
     -----
@@ -169,14 +171,18 @@ def estimate_noise(colours: Colours) -> float:
     Examples
     --------
     >>> noise = np.random.default_rng(0).normal(0, 0.1, (200, 200, 1)).astype(np.float32)
-    >>> round(estimate_noise(noise), 2)
+    >>> round(estimate_noise(noise, np.ones((200, 200), dtype=bool)), 2)
     0.1
     """
-    height, width = (n // 2 * 2 for n in colours.shape[-3:-1])
+    height, width = (n // 2 * 2 for n in valid.shape[-2:])
     upper, lower = (colours[..., row:height:2, :width, :] for row in (0, 1))
     differ = upper - lower
     details = (differ[..., ::2, :] - differ[..., 1::2, :]) / 2
-    sizes = np.median(np.abs(details), axis=tuple(range(details.ndim - 1)))
+    columns = valid[..., :height:2, :width] & valid[..., 1:height:2, :width]
+    taking_part = columns[..., ::2] & columns[..., 1::2]
+    if not taking_part.any():
+        return 0.0
+    sizes = np.median(np.abs(details[taking_part]), axis=0)
     return float(np.linalg.norm(sizes)) / 0.6745  # the median of a standard normal's size
 
 
