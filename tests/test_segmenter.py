@@ -301,6 +301,18 @@ def test_a_run_that_was_left_goes_on_as_if_it_had_not_been(rgb, small, left_at):
     assert segmenter.iterations_left_ == 0
 
 
+def test_a_run_that_was_left_goes_on_at_the_learning_rate_it_had(rgb):
+    settings = Settings.from_dict(SMALL | {"settle": 1e-6, "iterations": 60, "final_clusters": 0})
+    *_, expected = Segmenter(settings).steps(rgb)
+    segmenter = Segmenter(settings)
+    for step in segmenter.steps(rgb):
+        if step.iteration == 55:
+            break
+    *_, last = segmenter.resume()
+    assert last.iteration == expected.iteration == 60
+    assert last.loss == expected.loss
+
+
 def test_a_run_goes_on_from_reduced_to_full_size(rgb):
     image = np.tile(rgb, (4, 4, 1))
     settings = Settings.from_dict(SMALL | {"settle": 1e-6, "iterations": 12})

@@ -5,16 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from napari.utils.colormaps import label_colormap
 from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
 from napari_unsupseg import Segmenter, Settings
 from napari_unsupseg.images import prepare, split_channels
-from napari_unsupseg.network import Network, PixelNorm, build_network
+from napari_unsupseg.network import build_network
 from napari_unsupseg.samples import tissue
-from napari_unsupseg.superpixels import compute_superpixels
+from napari_unsupseg.superpixels import compute_superpixels, majority_vote
 from napari_unsupseg.training import SelfTraining
 from napari_unsupseg.views import View
 
@@ -27,7 +26,6 @@ LOOKED_AT = 8  # iteration whose responses are shown
 ITERATIONS = (1, 5, 10, 20, 40)
 LEVELS = (0.1, 0.2, 0.35, 0.5)
 SHOWN = 4  # responses
-EPSILON = 1e-5
 
 
 def make_algorithm(out: Path) -> None:
@@ -43,17 +41,24 @@ def _draw_iteration(out: Path, picture: Rgb) -> None:
     superpixels = compute_superpixels(image, SETTINGS.superpixels, SETTINGS.compactness)
     values = torch.from_numpy(image.values)[None]
     network = build_network(values, SETTINGS)
-    steps = SelfTraining(network, SETTINGS).run(View(image, superpixels), LOOKED_AT + 1)
-    for step in steps:
-        if step.iteration == LOOKED_AT:
-            maps = responses(network, values)  # those that the next iteration begins from
+    view = View(image.values[np.newaxis], image.valid[np.newaxis], superpixels[np.newaxis])
+    for _ in SelfTraining(network, SETTINGS).run(view, LOOKED_AT):
+        pass
+    with torch.no_grad():
+        responses = network(values)[0]
+    clusters = responses.argmax(0)
+    patches = torch.from_numpy(superpixels)
+    voted = majority_vote(
+        clusters.flatten(), patches.flatten(), int(patches.max()) + 1, SETTINGS.max_clusters
+    ).view_as(clusters)
     outlined = _enlarged(picture)
     outlined[find_boundaries(_enlarged(superpixels), mode="inner")] = 0
-    largest = np.bincount(step.labels.ravel())[1:].argsort()[::-1][:SHOWN]
-    clusters, voted = (_enlarged(_colour(one.labels)) for one in (step, step.voted()))
+    largest = np.bincount(clusters.flatten()).argsort()[::-1][:SHOWN]
+    of_largest = [_grey(responses[cluster].numpy()) for cluster in largest]
+    painted = [_enlarged(_colour(labels.numpy() + 1)) for labels in (clusters, voted)]
     write_picture(out / "how_superpixels.png", side_by_side([_enlarged(picture), outlined]))
-    write_picture(out / "how_responses.png", side_by_side([_grey(maps[c]) for c in largest], 2))
-    write_picture(out / "how_vote.png", side_by_side([clusters, voted]))
+    write_picture(out / "how_responses.png", side_by_side(of_largest, 2))
+    write_picture(out / "how_vote.png", side_by_side(painted))
 
 
 def _draw_run(out: Path, picture: Rgb) -> None:
@@ -68,21 +73,6 @@ def _draw_run(out: Path, picture: Rgb) -> None:
     write_picture(out / "how_boundaries.png", side_by_side([_enlarged(picture), _enlarged(lines)]))
     cuts = [_mean_colours(hierarchy.cut(level=level), picture) for level in LEVELS]
     write_picture(out / "how_cuts.png", side_by_side(cuts, 2))
-
-
-@torch.no_grad()
-def responses(network: Network, image: torch.Tensor) -> NDArray[np.float32]:
-    """Return the responses y' (q, Y, X) of a network to an image (1, C, Y, X)."""
-    maps = image
-    for component in network.features:
-        maps = F.conv2d(maps, component.weight, component.bias, padding=1).relu()
-        maps = _normalised(maps, component.normalisation)
-    maps = F.conv2d(maps, network.classifier.weight)
-    return _normalised(maps, network.normalisation)[0].numpy()
-
-
-def _normalised(maps: torch.Tensor, norm: PixelNorm) -> torch.Tensor:
-    return F.batch_norm(maps, None, None, norm.weight, norm.bias, training=True, eps=EPSILON)
 
 
 def _enlarged(array: NDArray[Any]) -> NDArray[Any]:

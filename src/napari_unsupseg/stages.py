@@ -39,12 +39,15 @@ class Stage:
         The most that the stage may take.
     settle : float
         As in `Settings`.
+    done : int
+        Iterations that have been taken of it already.
     """
 
     factor: int
     max_pixels: int
     iterations: int
     settle: float
+    done: int = 0
 
 
 @dataclasses.dataclass(eq=False)
@@ -213,10 +216,11 @@ def _run(standing: Standing, views: "_Views") -> Iterator[tuple[Step, "_Spread"]
         spread = _Spread(views.image, view)
         laid = None if strokes is None else view.lay_strokes(strokes, views.image)
         for step in standing.training.run(
-            view, stage.iterations, settle=stage.settle, spread=spread.by, strokes=laid
-        ):
-            rest = standing.stages[0].iterations - 1
-            standing.stages[0] = dataclasses.replace(stage, iterations=rest)
+            view, stage.iterations, settle=stage.settle, done=stage.done,
+            spread=spread.by, strokes=laid,
+        ):  # fmt: skip
+            left, done = standing.stages[0].iterations - 1, standing.stages[0].done + 1
+            standing.stages[0] = dataclasses.replace(stage, iterations=left, done=done)
             yield step, spread
         standing.stages.pop(0)
 

@@ -167,6 +167,7 @@ class SelfTraining:
         iterations: int,
         *,
         settle: float = 0,
+        done: int = 0,
         target: torch.Tensor | None = None,
         spread: Callable[[Network], Spread] = lambda _: np.asarray,
         strokes: Labels | None = None,
@@ -180,8 +181,11 @@ class SelfTraining:
         iterations : int
             The most that this may take.
         settle : float
-            End when less than this fraction of the pixels changed cluster in ten iterations;
-            0 never does.
+            End when less than this fraction of the pixels changed cluster in ten iterations, and
+            from the 40th on halve the learning rate in ten, without which regions can swap
+            clusters for ever; 0 does neither.
+        done : int
+            Iterations on this view that have been done before.
         target : Tensor of int64, shape (N, [z,] y, x), optional
             Cluster that each pixel should have; by default the vote of its superpixel.
         spread : callable
@@ -211,12 +215,14 @@ class SelfTraining:
                 vote = self._vote(view) if target is None else lambda _: target
                 if pixels.marks:
                     self._number_clusters(core.do(self._label, pixels), pixels.marks)
-            for index in range(iterations):
+            for index in range(done, done + iterations):
                 self.iteration += 1
-                cooling = 0.5 ** (max(0, index - STEADY) / HALVED_IN) if settle else 1.0
+                learning_rate = self._settings.learning_rate
+                if settle:
+                    learning_rate *= 0.5 ** (max(0, index - STEADY) / HALVED_IN)
                 with naming_out_of_memory(device):
                     clusters, wanted, loss, show = core.do(
-                        self._iterate, pixels, vote, spread, cooling * self._settings.learning_rate
+                        self._iterate, pixels, vote, spread, learning_rate
                     )
                 step = Step(
                     self.iteration, clusters, wanted, loss,
@@ -228,6 +234,7 @@ class SelfTraining:
                 if min_clusters and step.n_clusters <= min_clusters:
                     return
 
+    @torch.enable_grad()
     def _iterate(
         self,
         pixels: "_Pixels",
@@ -269,8 +276,8 @@ class SelfTraining:
         """Return how much each pixel counts, or None if all count alike."""
         weights = None if pixels.inside is None else pixels.inside.to(torch.float32)
         if self._settings.balance:
-            inside = torch.ones_like(target, dtype=torch.bool)
-            inside = inside if pixels.inside is None else pixels.inside
+            every = torch.ones_like(target, dtype=torch.bool)
+            inside = every if pixels.inside is None else pixels.inside
             n_clusters, balance = self._settings.max_clusters, self._settings.balance
             weights = cluster_weights(target, inside, n_clusters, balance)[target] * inside
         if pixels.marks:

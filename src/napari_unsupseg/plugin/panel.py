@@ -660,8 +660,6 @@ class SegmentationPanel(Container[Widget]):
         self.notice.visible = bool(self.notice.value)
 
     def _slow_notice(self) -> str:
-        import torch
-
         from napari_unsupseg.devices import available_devices
 
         has_accelerator = available_devices()[0] != "cpu"
@@ -669,7 +667,7 @@ class SegmentationPanel(Container[Widget]):
         if self.axes.value is None or is_part or (self.device.value != "cpu" and has_accelerator):
             return ""
         frame_shape, n_frames = frames_of(self.image.value, self.axes.value, self._spatial_ndim)
-        return slow_notice(frame_shape, n_frames, self._chosen_settings(), torch.get_num_threads())
+        return slow_notice(frame_shape, n_frames, self._chosen_settings())
 
     def _show_share(self, share: float) -> None:
         self.progress.max = PERCENT

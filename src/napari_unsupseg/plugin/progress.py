@@ -7,12 +7,11 @@ from napari_unsupseg.settings import Settings
 
 __all__ = ["duration", "expected_seconds", "progress_text", "segments_text", "slow_notice"]
 
-# of one iteration, on 2 threads of an AMD EPYC (AVX2), fitted to six networks
-SECONDS_A_CHANNEL = 1.1e-8  # of a pixel: its activations
-SECONDS_A_WEIGHT = 4.4e-11  # of a pixel: its multiplications
-SECONDS_A_PIXEL = 1.3e-5  # of the image, once: superpixels, labels of all of it, segments
-THREADS = 2
-SETTLED = 100  # iterations in which most images settle
+# of one iteration, fitted to seven networks on an AMD EPYC (AVX-512), times 1.7: a Xeon took 2.8
+SECONDS_A_CHANNEL = 8.5e-9  # of a pixel: its activations
+SECONDS_A_WEIGHT = 3.9e-11  # of a pixel: its multiplications
+SECONDS_A_PIXEL = 2.5e-6  # of the image, once: superpixels, labels of all of it, segments
+SETTLED = 60  # iterations in which most images settle
 SLOW = 60  # seconds; a run that may take longer is announced
 
 
@@ -84,9 +83,7 @@ def segments_text(update: Update) -> str:
     return "making segments…" + ("" if share is None else f" {share:.0%}")
 
 
-def slow_notice(
-    frame_shape: tuple[int, ...], n_frames: int, settings: Settings, n_threads: int
-) -> str:
+def slow_notice(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> str:
     """Warn of a run that would take long on a CPU, and say what to do.
 
     Parameters
@@ -97,15 +94,13 @@ def slow_notice(
         Frames of the image.
     settings : Settings
         The settings.
-    n_threads : int
-        Threads that PyTorch has.
 
     Returns
     -------
     str
         Empty if it would be quick.
     """
-    seconds = expected_seconds(frame_shape, n_frames, settings, n_threads)
+    seconds = expected_seconds(frame_shape, n_frames, settings)
     if seconds < SLOW:
         return ""
     remedy = "" if settings.settle else "set settle to 0.02 to end when labels have settled, or "
@@ -115,9 +110,7 @@ def slow_notice(
     )
 
 
-def expected_seconds(
-    frame_shape: tuple[int, ...], n_frames: int, settings: Settings, n_threads: int
-) -> float:
+def expected_seconds(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> float:
     """Estimate how long a run takes on a CPU, within a factor of about two.
 
     Parameters
@@ -128,8 +121,6 @@ def expected_seconds(
         Frames of the image.
     settings : Settings
         The settings.
-    n_threads : int
-        Threads that PyTorch has.
 
     Returns
     -------
@@ -149,4 +140,4 @@ def expected_seconds(
         iterations = min(stage.iterations, SETTLED) if stage.settle else stage.iterations
         reduced = n_pixels / stage.factor ** len(frame_shape)
         trained_on += iterations * min(stage.max_pixels, reduced)
-    return trained_on * a_pixel * THREADS / n_threads + n_pixels * SECONDS_A_PIXEL
+    return trained_on * a_pixel + n_pixels * SECONDS_A_PIXEL
