@@ -9,7 +9,6 @@ python -m benchmarks.speed --start-up
 import itertools
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -30,7 +29,7 @@ from skimage.segmentation import felzenszwalb
 from benchmarks.baselines import otsu, slic_linkage
 from benchmarks.plain import plain_network, plain_self_train
 from napari_unsupseg import Segmenter, Settings
-from napari_unsupseg.devices import resolve_device
+from napari_unsupseg.devices import name_processor, resolve_device
 from napari_unsupseg.files import read_image
 from napari_unsupseg.images import prepare, split_channels
 from napari_unsupseg.superpixels import compute_superpixels
@@ -210,13 +209,8 @@ def peak_memory() -> int:
 
 
 def describe(device: torch.device) -> str:
-    """Return a device's name, or a CPU's instruction set and the threads in use."""
-    if device.type == "cpu":
-        report: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        capability = torch.backends.cpu.get_cpu_capability()
-        also = " and AMX" if report.get("amx_bf16") else ""
-        return f"{platform.machine()} with {capability}{also}, {torch.get_num_threads()} threads"
-    return torch.get_device_module(device).get_device_name(device)
+    """Return what computes, and how many cores there are beside it."""
+    return f"{name_processor(device)}, {os.cpu_count()} cores"
 
 
 def show(report: dict[str, Any]) -> None:

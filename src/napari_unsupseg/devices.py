@@ -1,6 +1,7 @@
 """Where the network runs, and how much memory is free there."""
 
 import contextlib
+import platform
 import warnings
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ __all__ = [
     "available_devices",
     "empty_cache",
     "free_bytes",
+    "name_processor",
     "naming_out_of_memory",
     "require_memory",
     "resolve_device",
@@ -93,6 +95,25 @@ def resolve_precision(name: Precision, device: torch.device, spatial_ndim: int =
         is_fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if is_fast else torch.float32
     return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def name_processor(device: torch.device) -> str:
+    """Name what computes, and with it what labels may depend on.
+
+    Parameters
+    ----------
+    device : torch.device
+        A device that is there.
+
+    Returns
+    -------
+    str
+        A GPU's name, or the kind of a CPU and of the widest instructions that torch uses on it,
+        such as ``'x86_64 with AVX512'``.
+    """
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
 
 
 def free_bytes(device: torch.device) -> int:

@@ -29,11 +29,18 @@ PRESETS = {
     "standard": Preset("Suits most images.", {}),
     "paper-2018": Preset(
         "The algorithm of Kanezaki (ICASSP 2018) as it was published; slow.",
-        {"filters": 100, "max_clusters": 100, "settle": 0.0, "final_clusters": 0},
+        {
+            "iterations": 500,
+            "filters": 100,
+            "max_clusters": 100,
+            "settle": 0.0,
+            "final_clusters": 0,
+        },
     ),
     "paper-2020": Preset(
         "Continuity in place of superpixels, as in Kim et al. (IEEE TIP 2020); slow.",
         {
+            "iterations": 500,
             "filters": 100,
             "max_clusters": 100,
             "settle": 0.0,

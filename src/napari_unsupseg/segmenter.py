@@ -18,6 +18,7 @@ from torch import nn
 import napari_unsupseg
 from napari_unsupseg.devices import (
     empty_cache,
+    name_processor,
     naming_out_of_memory,
     require_memory,
     resolve_device,
@@ -975,12 +976,13 @@ class Segmenter:
         Returns
         -------
         dict
-            Versions, device and settings, and iterations and clusters of a step; fit for JSON.
+            Versions, processor and settings, and iterations and clusters of a step; fit for JSON.
         """
         made: dict[str, Any] = {
             "version": napari_unsupseg.__version__,
             "torch": torch.__version__,
             "device": str(self.device),
+            "processor": name_processor(self.device),
             "precision": str(self.precision).removeprefix("torch."),
             "settings": self.settings.to_dict(),
         }

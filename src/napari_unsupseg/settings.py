@@ -105,7 +105,12 @@ class Settings:
     """
 
     iterations: int = _knob(
-        500, "T", "Greatest number of training iterations.", 1, 1_000_000, main=True
+        150,
+        "T",
+        "Greatest number of training iterations, 500 in the paper; labels settle in fewer.",
+        1,
+        1_000_000,
+        main=True,
     )
     components: int = _knob(
         2,

@@ -20,7 +20,7 @@ REDUCED_PIXELS = 20_000  # about what an image is reduced to, and tiles of it ha
 MAX_REDUCED_PIXELS = 2**15  # beyond these tiles are trained on
 GREATEST_FACTOR = 3  # beyond it small things would be lost
 WHOLE_PIXELS = 400**2  # of tiles where all iterations are at full size, as in the paper
-MAX_WHOLE_PIXELS = 2**19  # beyond these tiles are trained on then; they take 1 GB of memory
+MAX_WHOLE_PIXELS = 2**19  # beyond these tiles are trained on; the paper's network takes 2 GB
 PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on tiles
 FINISHING = 5  # iterations at full size
 

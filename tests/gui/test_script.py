@@ -37,9 +37,11 @@ def test_the_copied_script_makes_the_same_labels(viewer, panel, qtbot, rgb, tmp_
     np.testing.assert_array_equal(found, segments.data)
 
 
-def test_a_run_that_was_stopped_and_went_on(viewer, panel, qtbot, rgb, tmp_path):
-    imwrite(tmp_path / "tissue.png", rgb)
+@pytest.mark.parametrize("settle", [0, 0.01])
+def test_a_run_that_was_stopped_and_went_on(viewer, panel, qtbot, rgb, tmp_path, settle):
+    imwrite(tmp_path / "tissue.png", np.tile(rgb, (3, 3, 1)) if settle else rgb)
     viewer.open(tmp_path / "tissue.png", plugin="napari")
+    panel.settings["settle"].value = settle
     panel.settings["iterations"].value = 10_000
     click(qtbot, panel.run_button)
     for button in (panel.continue_button, None):

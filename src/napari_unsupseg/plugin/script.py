@@ -17,7 +17,7 @@ __all__ = ["python_script"]
 def python_script(
     request: Request, outcome: Outcome, image: napari.layers.Image, cut: dict[str, float] | None
 ) -> str:
-    """Write the script that makes the labels of a run again, byte for byte.
+    """Write the script that makes the labels of a run again, on one kind of CPU byte for byte.
 
     Parameters
     ----------
@@ -36,6 +36,7 @@ def python_script(
         Python, that ends with `labels`, and `segments` if there are any.
     """
     lines = [
+        f"# made on {outcome.record['processor']} with torch {outcome.record['torch']}",
         *_reading(image, outcome),
         "",
         f"segmenter = Segmenter({_settings(outcome)}, device={outcome.record['device']!r})",
@@ -98,6 +99,9 @@ def _training(request: Request, outcome: Outcome) -> Iterator[str]:
         if not part.is_whole:
             steps = f"islice({steps}, {part.n_steps})"
         yield f"for step in {steps}:"
+        yield "    pass"
+    if outcome.parts[-1].is_finished:
+        yield "for step in segmenter.finish():"
         yield "    pass"
 
 

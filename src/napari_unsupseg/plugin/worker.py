@@ -148,13 +148,16 @@ class Part:
     Attributes
     ----------
     n_steps : int
-        Steps that were taken.
+        Steps that were taken before a stop.
     is_whole : bool
         Whether there were no more to take.
+    is_finished : bool
+        Whether a stopped one came to its labels to keep.
     """
 
     n_steps: int
     is_whole: bool
+    is_finished: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -353,7 +356,7 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
         is_whole, is_steered = True, request.strokes is not None
         with contextlib.closing(_to_the_end(steps, segmenter, control)) as steps:
             for step in steps:
-                n_steps += 1
+                n_steps += is_whole  # until it is stopped
                 is_over = step.iteration == iteration  # training is: only labels change now
                 if step.hierarchy_share is not None:  # not even they do
                     if pictures.words_are_due():
@@ -425,7 +428,7 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
                 "y": [rows.start, rows.stop],
                 "x": [columns.start, columns.stop],
             }
-        parts = [Part(n_steps, is_whole)]
+        parts = [Part(n_steps, is_whole, not is_whole and step.hierarchy_share is None)]
         if request.earlier:
             parts = [*request.earlier.parts, *parts]
             is_steered |= request.earlier.is_steered
