@@ -1,11 +1,13 @@
 """On every device that is there: the CPU, and a GPU if it has one."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 
 from napari_unsupseg import Segmenter, Settings
-from napari_unsupseg.devices import available_devices, resolve_device
+from napari_unsupseg.devices import available_devices, name_processor, resolve_device
 
 from .conftest import SMALL
 
@@ -57,3 +59,29 @@ def test_a_network_goes_from_one_device_to_another(device, rgb, tmp_path):
     elsewhere = Segmenter.load(tmp_path / "tissue.unsupseg", device="cpu")
     same = elsewhere.predict(rgb) == segmenter.predict(rgb)
     assert same.mean() > 0.99
+
+
+def test_volumes_on_a_cpu_are_computed_in_single_precision():
+    volume = np.random.default_rng(0).integers(0, 255, (8, 40, 64)).astype(np.uint8)
+    found = []
+    for precision in ("float32", "bfloat16"):
+        segmenter = Segmenter(Settings(**SMALL | {"precision": precision}), device="cpu")
+        expected = pytest.warns(UserWarning, match="float32 on a CPU")
+        with expected if precision == "bfloat16" else contextlib.nullcontext():
+            segmenter.fit(volume, axes="zyx", spatial_ndim=3)
+        assert segmenter.record()["precision"] == "float32"
+        found.append(segmenter.labels_)
+    np.testing.assert_array_equal(*found)
+
+
+def test_images_can_be_computed_in_half_precision(device, rgb):
+    settings = Settings(**SMALL | {"precision": "bfloat16"})
+    segmenter = Segmenter(settings, device=device).fit(rgb)
+    assert segmenter.record()["precision"] == "bfloat16"
+    assert len(np.unique(segmenter.labels_)) > 1
+
+
+def test_a_record_says_what_computed(device):
+    processor = name_processor(torch.device(device))
+    assert Segmenter(device=device).record()["processor"] == processor
+    assert processor
