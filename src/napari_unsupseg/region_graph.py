@@ -25,19 +25,19 @@ COLOUR_BINS = 10  # of each channel's histogram
 SLOPE_BINS = 8  # of the histogram of slopes, each with as many of the image's pixels
 BLUR = 1  # pixels; what noise slopes and the steps at borders need not follow
 
-# weights of what tells two regions apart, chosen on BSDS500's val images
-HISTORY = 0.5  # share of pixels whose labels differ, over iterations
-HISTORY_AT_BORDER = 0.8  # share of border pixels with other labels on the other side
-COLOUR = 1.0  # distance of mean colours, 1 from black to white
-COLOUR_OF_TINY = 3.0  # the same, where regions have no histograms
-COLOURS = 1.2  # share of pixels whose colours differ, over channels
-SLOPES = 0.8  # share of pixels whose slopes differ, which tells textures apart
-EDGE = 2.2  # step in colour across the border
-ENCLOSED = 0.15  # of all this is taken off where one region encloses the other
-SMALL = 30  # pixels, side of a square or cube; regions smaller than it merge the sooner
-SMALL_SHARE = 0.006  # of a frame, if that is smaller
-SOONER = 0.4  # power of its size at which they do
-EVEN = 2.0  # of the colours' variances within, beside the square of their distance
+# weights of what tells two regions apart, chosen on BSDS500's val images and on micrographs
+HISTORY = 0.3  # share of pixels whose labels differ, over iterations
+HISTORY_AT_BORDER = 0.7  # share of border pixels with other labels on the other side
+COLOUR = 0.75  # distance of mean colours, 1 from black to white
+COLOUR_OF_TINY = 2.1  # the same, where regions have no histograms
+COLOURS = 1.4  # share of pixels whose colours differ, over channels
+SLOPES = 0.75  # share of pixels whose slopes differ, which tells textures apart
+EDGE = 2.35  # step in colour across the border
+ENCLOSED = 0.35  # of all this is taken off where one region encloses the other
+SMALL = 27  # pixels, side of a square or cube; regions smaller than it merge the sooner
+SMALL_SHARE = 0.008  # of a frame, if that is smaller
+SOONER = 0.35  # power of its size at which they do
+EVEN = 2.25  # of the colours' variances within, beside the square of their distance
 
 
 class RegionGraph:
