@@ -13,6 +13,7 @@ import tifffile
 from imageio.v3 import imread, imwrite
 from typer.testing import CliRunner
 
+import napari_unsupseg.batch
 from napari_unsupseg import Settings, __version__, segment
 from napari_unsupseg.cli import app
 from napari_unsupseg.files import read_record
@@ -357,6 +358,26 @@ def test_ctrl_c_keeps_the_labels_so_far(tmp_path, rgb):
     assert report["interrupted"]
     assert 2 <= report["iterations"] < 100_000
     assert len(np.unique(tifffile.imread(out))) == report["clusters"] > 1
+
+
+def test_ctrl_c_waits_until_labels_are_written(tmp_path, rgb, monkeypatch):
+    imwrite(tmp_path / "a.png", rgb)
+    imwrite(tmp_path / "b.png", rgb)
+    real = napari_unsupseg.batch.write_labels
+
+    def interrupted(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        real(*args)
+
+    monkeypatch.setattr(napari_unsupseg.batch, "write_labels", interrupted)
+    out, summary = tmp_path / "out", tmp_path / "s.json"
+    result = call("segment", tmp_path, "-o", out, *QUICK, "--json", summary)
+    assert "stopped by you" in result.stdout
+    [report] = json.loads(summary.read_text())["images"]
+    assert report["interrupted"]
+    assert [path.name for path in out.iterdir()] == ["a_labels.tif"]
+    again = call("segment", tmp_path, "-o", out, *QUICK)
+    assert "a.png: done already" in again.output
 
 
 def plain(text: str) -> str:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import napari_unsupseg.hierarchy
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.hierarchy import Hierarchy, build_hierarchy, without_small
@@ -337,3 +338,15 @@ def test_clusters_that_cannot_be(run, n_clusters):
         SettingError, match=f"n_clusters must be a whole number from 1, got {n_clusters}"
     ):
         run.hierarchy_.clusters(n_clusters)
+
+
+def test_an_interrupt_is_told_as_what_it_is(monkeypatch):
+    def interrupted(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise SystemError("returned a result with an exception set") from interrupt
+
+    monkeypatch.setattr(napari_unsupseg.hierarchy, "describe_regions", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        hierarchy_of(quadrants())

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import napari_unsupseg.devices
+import napari_unsupseg.stages
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import DeviceError, ImageDtypeError, ImageError, SettingError
+from napari_unsupseg.threads import Threads
 
 from .conftest import SMALL
 
@@ -301,16 +303,43 @@ def test_a_run_that_was_left_goes_on_as_if_it_had_not_been(rgb, small, left_at):
     assert segmenter.iterations_left_ == 0
 
 
-def test_a_run_that_was_left_goes_on_at_the_learning_rate_it_had(rgb):
-    settings = Settings.from_dict(SMALL | {"settle": 1e-6, "iterations": 60, "final_clusters": 0})
-    *_, expected = Segmenter(settings).steps(rgb)
+@pytest.mark.parametrize("left_at", [[7], [33], [45], [3, 24, 25, 41]], ids=str)
+def test_a_run_settles_where_it_would_have_if_it_had_not_been_left(rgb, left_at):
+    image = np.tile(rgb, (4, 4, 1))
+    settings = Settings.from_dict(SMALL | {"settle": 0.03, "iterations": 90, "final_clusters": 0})
+    *_, expected = Segmenter(settings).steps(image)
+    assert 45 < expected.iteration < 90, "it has settled"
     segmenter = Segmenter(settings)
-    for step in segmenter.steps(rgb):
-        if step.iteration == 55:
-            break
+    steps = segmenter.steps(image)
+    for leave in left_at:
+        for step in steps:
+            if step.iteration == leave:
+                break
+        steps.close()
+        steps = segmenter.resume()
+    *_, last = steps
+    assert last.iteration == expected.iteration
+    np.testing.assert_array_equal(last.labels, expected.labels)
+
+
+def test_a_run_can_go_on_after_an_interrupt_within_an_iteration(rgb, small, monkeypatch):
+    *_, expected = Segmenter(small).steps(rgb)
+    segmenter = Segmenter(small)
+    steps = segmenter.steps(rgb)
+    next(steps)
+    real = Threads.do
+
+    def interrupted(self, work, *args):
+        real(self, work, *args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Threads, "do", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(steps)
     *_, last = segmenter.resume()
-    assert last.iteration == expected.iteration == 60
-    assert last.loss == expected.loss
+    assert last.iteration == expected.iteration
+    np.testing.assert_array_equal(last.labels, expected.labels)
 
 
 def test_a_run_goes_on_from_reduced_to_full_size(rgb):
@@ -346,6 +375,18 @@ def test_a_run_that_is_left_can_be_finished(rgb):
     assert resumed.iteration == SMALL["iterations"]
 
 
+def test_a_run_on_tiles_that_is_left_labels_all_of_the_image(rgb, monkeypatch):
+    monkeypatch.setattr(napari_unsupseg.stages, "MAX_WHOLE_PIXELS", 20_000)
+    monkeypatch.setattr(napari_unsupseg.stages, "WHOLE_PIXELS", 10_000)
+    monkeypatch.setattr(napari_unsupseg.stages, "PREVIEW_PIXELS", 5_000)
+    image = np.tile(rgb, (4, 4, 1))
+    segmenter = Segmenter(Settings(**SMALL))
+    left = next(segmenter.steps(image))
+    assert (left.labels[::2] == left.labels[1::2]).all(), "a preview"
+    [last] = segmenter.finish()
+    assert not (last.labels[::2] == last.labels[1::2]).all()
+
+
 def test_there_is_nothing_to_finish_before_a_run(small):
     with pytest.raises(SettingError, match="no run to end"):
         next(Segmenter(small).finish())
@@ -372,3 +413,98 @@ def test_a_run_left_after_its_last_iteration_trains_as_long_again(rgb, small):
 def test_there_must_be_a_run_to_go_on_with(small):
     with pytest.raises(SettingError, match="no run to go on with"):
         next(Segmenter(small).resume())
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode], ids=str)
+def test_a_caller_s_mode_of_torch_does_not_matter(rgb, small, context):
+    expected = Segmenter(small).fit(rgb)
+    with context():
+        found = Segmenter(small).fit(rgb)
+        predicted = found.predict(rgb)
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+    np.testing.assert_array_equal(predicted, expected.predict(rgb))
+
+
+def test_torch_s_default_data_type_does_not_matter(rgb, small):
+    expected = segment(rgb, **small.to_dict())
+    torch.set_default_dtype(torch.float64)
+    try:
+        np.testing.assert_array_equal(segment(rgb, **small.to_dict()), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+class FilterBank(nn.Module):
+    """Six features without a parameter."""
+
+    def forward(self, image):
+        return torch.cat([image, image.roll(1, -1)], dim=1)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        pytest.param(FilterBank(), id="without parameters"),
+        pytest.param(
+            nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 8, 3, padding=1)), id="norm first"
+        ),
+        pytest.param(nn.Conv2d(3, 12, 3, padding=1, groups=3), id="depthwise"),
+        pytest.param(nn.Sequential(nn.Conv2d(3, 8, 1), nn.Dropout(0.5)), id="dropout"),
+    ],
+)
+def test_features_of_one_s_own_are_found_in_other_images(rgb, small, features):
+    segmenter = Segmenter(small, features=features).fit(rgb)
+    first, second = (segmenter.predict(rgb[:40]) for _ in range(2))
+    assert first.shape == (40, 72)
+    np.testing.assert_array_equal(first, second)
+    segmenter.fit(rgb, warm_start=True)
+
+
+@pytest.mark.parametrize(
+    ("features", "sentence"),
+    [
+        pytest.param(len, "must be a torch.nn.Module", id="a function"),
+        pytest.param(nn.Identity, "must be a torch.nn.Module", id="a class"),
+        pytest.param(nn.ModuleDict(), "cannot take an image", id="no forward"),
+        pytest.param(
+            nn.MaxPool2d(3, 1, 1, return_indices=True), "must return a tensor", id="two tensors"
+        ),
+    ],
+)
+def test_what_is_no_module_for_images(rgb, small, features, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        Segmenter(small, features=features).fit(rgb)
+
+
+@pytest.mark.parametrize("changed", [{"max_clusters": 8}, {"filters": 20}, {"components": 3}])
+def test_a_network_goes_on_with_the_settings_it_was_made_with(rgb, small, changed):
+    segmenter = Segmenter(small).fit(rgb)
+    segmenter.settings = dataclasses.replace(small, **changed)
+    with pytest.raises(SettingError, match=f"{next(iter(changed))} is .* was made with"):
+        segmenter.fit(rgb, warm_start=True)
+
+
+@pytest.mark.parametrize("shape", [(60, 40, 3), (40, 60), (3, 40, 59)], ids=str)
+@pytest.mark.parametrize("joint", [True, False])
+def test_a_mask_of_another_shape_is_refused(shape, joint):
+    movie = np.random.default_rng(0).random((3, 40, 60))
+    with pytest.raises(ImageError, match="mask has shape"):
+        segment(movie, axes="tyx", joint=joint, mask=np.ones(shape, bool), **SMALL)
+
+
+def test_a_frame_of_which_nothing_takes_part_has_no_labels():
+    movie = np.random.default_rng(0).random((3, 40, 60))
+    mask = np.ones(movie.shape, bool)
+    mask[1] = False
+    labels = segment(movie, axes="tyx", joint=False, mask=mask, **SMALL)
+    np.testing.assert_array_equal(labels > 0, mask)
+
+
+@pytest.mark.parametrize("with_strokes", [False, True])
+def test_what_takes_part_beside_the_last_whole_tile_is_segmented(with_strokes):
+    image = np.random.default_rng(0).random((300, 310)).astype(np.float32)
+    image[:290] = np.nan
+    strokes = np.zeros(image.shape, np.uint8)
+    strokes[295, :40] = 1
+    labels = segment(image, iterations=8, strokes=strokes if with_strokes else None)
+    np.testing.assert_array_equal(labels > 0, ~np.isnan(image))

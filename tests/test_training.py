@@ -15,8 +15,8 @@ from napari_unsupseg.images import prepare, split_channels
 from napari_unsupseg.network import Network, build_network
 from napari_unsupseg.segments import connected_components
 from napari_unsupseg.settings import Settings
-from napari_unsupseg.superpixels import compute_superpixels
-from napari_unsupseg.training import SelfTraining, cluster_weights
+from napari_unsupseg.superpixels import compute_superpixels, majority_vote
+from napari_unsupseg.training import SelfTraining, Settling, cluster_weights
 from napari_unsupseg.views import View, make_view
 
 FAITHFUL_ITERATIONS = 40
@@ -125,7 +125,7 @@ def test_a_run_stops_at_min_clusters(rgb):
 
 def test_a_run_stops_when_labels_have_settled(rgb):
     settings = Settings(filters=16, max_clusters=20, superpixels=150)
-    labels = [step.labels for step in run(rgb, settings, settle=0.04)]
+    labels = [step.labels for step in run(rgb, settings, settling=Settling(0.04))]
     changed = [np.mean(labels[i] != labels[i - 10]) for i in range(14, len(labels), 5)]
     assert 15 <= len(labels) < settings.iterations
     assert changed[-1] < 0.04
@@ -137,7 +137,8 @@ def test_pixels_outside_the_mask_do_not_count_as_settled(rgb):
     image = np.pad(rgb, ((0, 200), (0, 0), (0, 0)))
     mask = np.pad(np.ones(rgb.shape[:2], bool), ((0, 200), (0, 0)))
     view = view_of(image, settings, mask)
-    steps = SelfTraining(network_for(view, settings), settings).run(view, 500, settle=0.1)
+    training = SelfTraining(network_for(view, settings), settings)
+    steps = training.run(view, 500, settling=Settling(0.1))
     labels = [step.labels[0, mask] for step in steps]
     assert np.mean(labels[-1] != labels[-11]) < 0.1
     assert np.mean(labels[-6] != labels[-16]) >= 0.1
@@ -249,10 +250,13 @@ def test_the_loss_is_that_of_its_formula(rgb, small, settings, masked):
     inside = torch.from_numpy(view.valid)
     step = next(SelfTraining(network, small).run(view, 1))
     responses = known(torch.from_numpy(view.values), inside)
-    losses = torch.nn.functional.cross_entropy(responses, step._target, reduction="none")
+    clusters = torch.from_numpy(step.labels.astype(np.int64) - 1).clamp(min=0)
+    patches = torch.from_numpy(np.where(view.valid, view.superpixels, view.superpixels.max() + 1))
+    n_patches, q = int(patches.max()) + 1, small.max_clusters
+    target = majority_vote(clusters.flatten(), patches.flatten(), n_patches, q).view_as(clusters)
+    losses = torch.nn.functional.cross_entropy(responses, target, reduction="none")
     if "balance" in settings:
-        counts = step._target[inside].bincount(minlength=small.max_clusters)
-        weights = 1 / counts[step._target]
+        weights = 1 / target[inside].bincount(minlength=q)[target]
         expected = (losses * weights)[inside].sum() / weights[inside].sum()
     else:
         expected = losses[inside].mean()

@@ -1,9 +1,12 @@
 """Files in, files out: one image's work, and many of them side by side, here or on a cluster."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -207,18 +210,43 @@ def _with_hierarchy(segmenter: Segmenter, steps: Iterator[Step]) -> Iterator[Ste
 
 def _run_whole(job: Job, image: OpenImage, options: Options, watch: Watch) -> Report:
     """Segment an image that is in memory and write its results; return how they were made."""
-    channels = split_channels(image.values, image.axes)
     if options.joint:
         segmenter, step, record = _train(job, image, options, watch)
-        if step is None:
-            labels = _apply(segmenter, image, options)
-            record |= {"clusters": len(np.unique(labels[labels > 0]))}
-        else:
-            labels = _labels(segmenter, step, options)
-        if job.model:
-            segmenter.save(job.model)
+        with _holding_interrupts(record):
+            if step is None:
+                labels = _apply(segmenter, image, options)
+                record |= {"clusters": len(np.unique(labels[labels > 0]))}
+            else:
+                labels = _labels(segmenter, step, options)
+            if job.model:
+                segmenter.save(job.model)
+            _write(job, image, options, labels, record)
     else:
         labels, record = _label_separately(job, image, options, watch)
+        with _holding_interrupts(record):
+            _write(job, image, options, labels, record)
+    return record
+
+
+@contextlib.contextmanager
+def _holding_interrupts(record: Report) -> Iterator[None]:
+    """Have Ctrl-C wait until all is written, and then be told in the record."""
+    came = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # which alone hears it
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: came.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+    if came.is_set():
+        record |= {"interrupted": True}
+
+
+def _write(job: Job, image: OpenImage, options: Options, labels: Labels, record: Report) -> None:
+    """Write all that was asked for of an image's labels."""
+    channels = split_channels(image.values, image.axes)
     if options.is_numbered:
         record |= {"segments": int(labels.max())}
     if job.table:
@@ -239,7 +267,6 @@ def _run_whole(job: Job, image: OpenImage, options: Options, watch: Watch) -> Re
         )
     else:
         write_labels(job.labels, labels, channels.axes, record, image.pixel_size)
-    return record
 
 
 def _label_separately(

@@ -1,11 +1,12 @@
 """Functions that are compiled when they are first called, and kept compiled for the next time."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from numba import njit
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "naming_interrupts"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -33,3 +34,20 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
         return made
 
     return decorate
+
+
+@contextlib.contextmanager
+def naming_interrupts() -> Iterator[None]:
+    """Turn numba's error of a call that Ctrl-C has ended into what it is.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        In place of a `SystemError` that it has caused.
+    """
+    try:
+        yield
+    except SystemError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
+        raise

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2lab
 
+from napari_unsupseg.compiling import naming_interrupts
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.fragments import find_fragments
 from napari_unsupseg.images import PreparedImage
@@ -389,6 +390,13 @@ def build_hierarchy_parts(
     Hierarchy
         As of `build_hierarchy`.
     """
+    with naming_interrupts():
+        return (yield from _build(image, history, min_size, strokes))
+
+
+def _build(
+    image: PreparedImage, history: Sequence[Labels], min_size: int, strokes: Labels | None
+) -> Generator[float, None, Hierarchy]:
     colours, lightness = _colours(image)
     finding = _find_fragments(image, colours, lightness, history, strokes)
     fragments = yield from map_parts(finding, lambda share: 0.6 * share)

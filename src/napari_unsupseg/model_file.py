@@ -32,6 +32,8 @@ class Model:
         Its greatest response at a pixel is the label's, minus 1.
     settings : Settings
         Those of its run.
+    n_channels : int
+        Channels of the images it takes.
     is_rgb : bool
         Whether it was trained on red, green and blue.
     n_labels : int
@@ -40,13 +42,9 @@ class Model:
 
     network: Network
     settings: Settings
+    n_channels: int
     is_rgb: bool
     n_labels: int
-
-    @property
-    def n_channels(self) -> int:
-        """Channels of the images it takes."""
-        return int(next(self.network.parameters()).shape[1])
 
     @property
     def spatial_ndim(self) -> int:
@@ -138,7 +136,8 @@ def read_model(path: Path) -> Model:
             raise ValueError("its weights are not those that were written")
         settings = Settings.from_dict(header["settings"])
         network = _network(header, settings, tensors)
-        return Model(network, settings, bool(header["rgb"]), int(header["labels"]))
+        n_channels, n_labels = int(header["channels"]), int(header["labels"])
+        return Model(network, settings, n_channels, bool(header["rgb"]), n_labels)
     except FileError:
         raise
     # a header that is not as it was written can be wrong in any way

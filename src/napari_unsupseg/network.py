@@ -147,6 +147,7 @@ class Network(nn.Module):
         # no bias: the normalisation that follows would take it away again
         self.classifier = Classifier(n_features, n_clusters, spatial_ndim)
         self.normalisation = PixelNorm(n_clusters)
+        self._trained = [part for part in self.modules() if part.training]
 
     def forward(self, image: torch.Tensor, inside: torch.Tensor | None = None) -> torch.Tensor:
         """Return the responses to frames or tiles.
@@ -171,10 +172,9 @@ class Network(nn.Module):
         return cast(torch.Tensor, self.normalisation(self.classifier(features), inside))
 
     def train(self, mode: bool = True) -> Self:
-        """Have normalisations take the statistics at hand; a caller's module stays as it is."""
-        for part in self.modules():
-            if isinstance(part, PixelNorm):
-                part.training = mode
+        """Set the mode of all parts but those of a caller's module that are not to be trained."""
+        for part in self._trained:
+            part.training = mode
         return self
 
     @property
@@ -244,13 +244,18 @@ def build_network(
     """
     generator = torch.Generator().manual_seed(settings.seed)
     spatial_ndim, n_clusters = image.ndim - 2, settings.max_clusters
+    if not isinstance(features, nn.Module | None):
+        raise SettingError(f"features must be a torch.nn.Module, got {features!r}")
     if features is None:
         n_features = settings.filters
         components = Components(image.shape[1], settings.components, n_features, spatial_ndim)
-        network = Network(components, n_features, n_clusters, spatial_ndim)
+        network = Network(components, n_features, n_clusters, spatial_ndim).float()
     else:
         replaced = copy.deepcopy(features).to(image.device)
         network = Network(replaced, _count_features(features, image), n_clusters, spatial_ndim)
+    # whatever torch's default data type is
+    network.classifier.float()
+    network.normalisation.float()
     _initialise(network, generator)
     return network.to(image.device)
 
@@ -289,10 +294,12 @@ def _count_features(features: nn.Module, image: torch.Tensor) -> int:
     try:
         with torch.no_grad():
             output = probe(image)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # of a caller's code, which can fail in any way
         raise SettingError(
             f"features cannot take an image of shape {tuple(image.shape)}: {error}"
         ) from error
+    if not isinstance(output, torch.Tensor):
+        raise SettingError(f"features must return a tensor, not {type(output).__name__}")
     if output.ndim != image.ndim or output.shape[2:] != image.shape[2:]:
         raise SettingError(
             f"features must keep the size of a frame: from an image of shape {tuple(image.shape)} "

@@ -44,7 +44,7 @@ from napari_unsupseg.lazy_labels import LazyLabels
 from napari_unsupseg.model_file import Model, read_model, write_model
 from napari_unsupseg.network import Network, build_network
 from napari_unsupseg.parts import map_parts, result_of
-from napari_unsupseg.prediction import predict_parts
+from napari_unsupseg.prediction import predict, predict_parts
 from napari_unsupseg.segments import stack_frames
 from napari_unsupseg.settings import Settings
 from napari_unsupseg.stages import Standing, required_bytes, train
@@ -193,12 +193,20 @@ def _segment_separately(
     of_frames: list[dict[str, Any]] = [{} for _ in frames]
     for name, array in drawn.items():
         if array is not None:
+            if np.shape(array) != (*leading, *size):
+                raise ImageError(
+                    f"{name} has shape {np.shape(array)} and the image {(*leading, *size)} without "
+                    "its channels: give one of that shape"
+                )
             for of_frame, part in zip(of_frames, np.reshape(array, (-1, *size)), strict=True):
                 of_frame[name] = part
-    labels = [
-        segment(frame, axes=axes, spatial_ndim=spatial_ndim, **of_frame, **how)
-        for frame, of_frame in zip(frames, of_frames, strict=True)
-    ]
+    labels = []
+    for frame, of_frame in zip(frames, of_frames, strict=True):
+        mask = np.asarray(of_frame.get("mask", True))
+        if mask.any():
+            labels.append(segment(frame, axes=axes, spatial_ndim=spatial_ndim, **of_frame, **how))
+        else:  # nothing in it takes part
+            labels.append(np.zeros(size, dtype=np.uint8))
     is_cut = how["granularity"] is not None or how["n_segments"] is not None
     return stack_frames(labels, leading, are_numbered=is_cut)
 
@@ -246,6 +254,7 @@ class Segmenter:
     image_: PreparedImage
     labels_: NDArray[np.unsignedinteger]
     n_iterations_: int
+    _made_with: Settings  # those of the run at hand
     _last: Step  # of the training
     _kept: Step  # with the labels to keep
     _strokes: Labels | None = None  # to follow from the next iteration on
@@ -363,9 +372,16 @@ class Segmenter:
         channels = split_channels(image, axes, channel_axis)
         if is_lazy(channels.values):
             channels, mask = self._loaded(channels, spatial_ndim, mask, strokes)
+        self._made_with = self.settings
         n_channels, *size = channels.values.shape
         n_frames = math.prod(size[:-spatial_ndim])
-        n_bytes = required_bytes(n_channels, tuple(size[-spatial_ndim:]), n_frames, self.settings)
+        n_bytes = required_bytes(
+            n_channels,
+            tuple(size[-spatial_ndim:]),
+            n_frames,
+            self.settings,
+            is_whole=self.features is not None,
+        )
         require_memory(n_bytes, self.device)
         self._history: dict[int, Labels] = {}
         self.image_ = prepare(
@@ -484,14 +500,21 @@ class Segmenter:
         axes = "n" + channels.axes[-spatial_ndim:]
         return dataclasses.replace(channels, values=crops, axes=axes), None
 
+    @torch.inference_mode(False)  # in which a caller may be, and nothing can be trained
     def _first_network(self, known: Model | None) -> Network:
         """Return the network that a run begins with."""
-        if known is not None:
-            _require_same_kind(known, self.image_)
-            return copy.deepcopy(known.network)
-        frame = next(self.image_.frames()).values
-        tensor = torch.from_numpy(frame).unsqueeze(0)
-        return build_network(tensor, self.settings, self.features).to(self.device)
+        if known is None:
+            frame = torch.from_numpy(next(self.image_.frames()).values)[None]
+            return build_network(frame, self.settings, self.features).to(self.device)
+        _require_same_kind(known, self.image_)
+        for name in ("components", "filters", "max_clusters"):
+            had, asked_for = (getattr(one, name) for one in (known.settings, self.settings))
+            if had != asked_for:
+                raise SettingError(
+                    f"{name} is {asked_for} and the network at hand was made with {had}: leave it "
+                    "as it was, or begin anew without warm_start"
+                )
+        return copy.deepcopy(known.network)
 
     def _train(self) -> Iterator[Step]:
         """Yield the steps of a run; the device's memory is free when it ends or is left."""
@@ -555,9 +578,14 @@ class Segmenter:
             raise SettingError("there is no run to end: take steps on an image first")
         if self.image_.is_constant:
             return
-        step = kept = self._last
-        if self._followed is not self._strokes:
+        step = self._last
+        if step.network is not None:
+            step = step.relabelled(predict(step.network, self.image_))
             self._remember(step)
+            yield step
+        elif self._followed is not self._strokes:
+            self._remember(step)
+        kept = step
         if self._final_clusters:
             hierarchy = yield from map_parts(self.hierarchy_parts(), step.with_hierarchy_share)
             kept = step.relabelled(hierarchy.clusters(self._final_clusters))
@@ -632,8 +660,9 @@ class Segmenter:
             raise SettingError("there is no network yet: fit an image, or load a network")
         network, labels = self._network, self._kept.labels
         if not self.image_.is_constant:
-            network = teach(network, self.image_, labels, self.settings)
-        return Model(network, self.settings, self.image_.is_rgb, int(labels.max()))
+            network = teach(network, self.image_, labels, self._made_with)
+        n_channels = len(self.image_.values)
+        return Model(network, self._made_with, n_channels, self.image_.is_rgb, int(labels.max()))
 
     def predict(
         self,
@@ -993,7 +1022,7 @@ class Segmenter:
 
 def _constant_step(image: PreparedImage, settings: Settings) -> Step:
     clusters = torch.zeros(image.valid.shape, dtype=torch.int64)
-    return Step(0, clusters, clusters, torch.zeros(()), image.valid, settings.max_clusters)
+    return Step(0, clusters, torch.zeros(()), image.valid, settings.max_clusters)
 
 
 def _require_same_kind(model: Model, image: PreparedImage) -> None:

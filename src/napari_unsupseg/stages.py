@@ -11,7 +11,7 @@ from napari_unsupseg.images import PreparedImage
 from napari_unsupseg.network import Components, Network, activation_bytes
 from napari_unsupseg.prediction import predict
 from napari_unsupseg.settings import Settings
-from napari_unsupseg.training import Labels, SelfTraining, Spread, Step
+from napari_unsupseg.training import Labels, SelfTraining, Settling, Spread, Step
 from napari_unsupseg.views import View, enlarge, make_view, shrink
 
 __all__ = ["Stage", "Standing", "plan", "required_bytes", "train"]
@@ -39,15 +39,12 @@ class Stage:
         The most that the stage may take.
     settle : float
         As in `Settings`.
-    done : int
-        Iterations that have been taken of it already.
     """
 
     factor: int
     max_pixels: int
     iterations: int
     settle: float
-    done: int = 0
 
 
 @dataclasses.dataclass(eq=False)
@@ -59,7 +56,9 @@ class Standing:
     training : SelfTraining or None
         The training, with its momentum and number of iterations; None before the first.
     stages : list of Stage
-        Those that are left, the first with the iterations that are left of it.
+        Those that are left.
+    settling : Settling
+        How far the first of them is.
     end : int
         The last iteration at most.
     strokes : ndarray of unsigned integers, shape (..., Y, X), or None
@@ -68,6 +67,7 @@ class Standing:
 
     training: SelfTraining | None = None
     stages: list[Stage] = dataclasses.field(default_factory=list)
+    settling: Settling = dataclasses.field(default_factory=Settling)
     end: int = 0
     strokes: Labels | None = None
 
@@ -87,24 +87,34 @@ class Standing:
         """
         assert self.training is not None
         done = self.training.iteration
-        self.stages = [stage for stage in self.stages if stage.iterations]
-        if not self.stages:
+        if not self.iterations_left:
             self.end = done + iterations
-            self.stages = stages_of(iterations)
+            self.begin(stages_of(iterations))
         elif strokes is not self.strokes:
-            self.stages = stages_of(self.end - done)
+            self.begin(stages_of(max(1, self.end - done)))
         self.strokes = strokes
+
+    def begin(self, stages: list[Stage]) -> None:
+        """Begin with the first of some stages."""
+        self.stages = stages
+        self.settling = Settling(stages[0].settle if stages else 0)
+
+    @property
+    def of_stages(self) -> list[int]:
+        """Iterations left at most of each stage."""
+        counts = [stage.iterations for stage in self.stages]
+        return [counts[0] - self.settling.done, *counts[1:]] if counts else []
 
     @property
     def iterations_left(self) -> int:
         """Iterations left at most."""
-        return sum(stage.iterations for stage in self.stages)
+        return sum(self.of_stages)
 
     def seconds_left(self, seconds: float, image: PreparedImage) -> float:
         """Estimate how long the rest of a run may take, if an iteration takes so long now."""
         n_pixels, axes = image.valid.size, image.spatial_ndim
         sizes = [min(stage.max_pixels, n_pixels / stage.factor**axes) for stage in self.stages]
-        work = sum(n * stage.iterations for n, stage in zip(sizes, self.stages, strict=True))
+        work = sum(n * left for n, left in zip(sizes, self.of_stages, strict=True))
         return seconds * work / sizes[0] if sizes else 0.0
 
 
@@ -169,7 +179,7 @@ def train(
     Yields
     ------
     Step
-        After each iteration. If it trained on tiles, one more has labels of all of the image.
+        After each iteration.
     """
     standing = standing or Standing()
     stages_of = functools.partial(_plan, network, image, settings)
@@ -183,15 +193,13 @@ def train(
                 drawn = strokes()
                 standing.follow(drawn, settings.iterations, stages_of)
                 is_steered = False
-                for step, spread in _run(standing, views):  # noqa: B007
+                for step in _run(standing, views):
                     yield step
                     is_steered = strokes() is not drawn and step.iteration < standing.end
                     if is_steered:
                         break
         finally:
             background.shutdown(cancel_futures=True)
-    if spread.network is not None:
-        yield step.relabelled(predict(spread.network, image))
 
 
 def _plan(
@@ -204,25 +212,24 @@ def _plan(
     return [Stage(1, image.valid.size, iterations, settings.settle)]
 
 
-def _run(standing: Standing, views: "_Views") -> Iterator[tuple[Step, "_Spread"]]:
+def _run(standing: Standing, views: "_Views") -> Iterator[Step]:
     """Train through all stages that are left."""
     assert standing.training is not None
-    strokes, stages = standing.strokes, tuple(standing.stages)
+    strokes = standing.strokes
     # the superpixels of one stage are made while the stage before it trains
-    for stage in stages:
+    for stage in standing.stages:
         views.begin(stage, strokes)
-    for stage in stages:
+    while standing.stages:
+        stage = standing.stages[0]
         view = views.take(stage, strokes)
-        spread = _Spread(views.image, view)
-        laid = None if strokes is None else view.lay_strokes(strokes, views.image)
-        for step in standing.training.run(
-            view, stage.iterations, settle=stage.settle, done=stage.done,
-            spread=spread.by, strokes=laid,
-        ):  # fmt: skip
-            left, done = standing.stages[0].iterations - 1, standing.stages[0].done + 1
-            standing.stages[0] = dataclasses.replace(stage, iterations=left, done=done)
-            yield step, spread
-        standing.stages.pop(0)
+        yield from standing.training.run(
+            view,
+            standing.of_stages[0],
+            settling=standing.settling,
+            spread=_Spreading(views.image, view).by,
+            strokes=None if strokes is None else view.lay_strokes(strokes, views.image),
+        )
+        standing.begin(standing.stages[1:])
 
 
 class _Views:
@@ -264,7 +271,12 @@ class _Views:
 
 
 def required_bytes(
-    n_channels: int, frame_shape: tuple[int, ...], n_frames: int, settings: Settings
+    n_channels: int,
+    frame_shape: tuple[int, ...],
+    n_frames: int,
+    settings: Settings,
+    *,
+    is_whole: bool = False,
 ) -> int:
     """Estimate the memory that a run takes.
 
@@ -278,6 +290,9 @@ def required_bytes(
         As in `plan`.
     settings : Settings
         The settings.
+    is_whole : bool
+        Whether it trains on all of the image at full size whatever the settings, as a caller's
+        module does; of its own maps nobody knows, and those of the components stand for them.
 
     Returns
     -------
@@ -286,20 +301,23 @@ def required_bytes(
         share.
     """
     n_pixels = math.prod(frame_shape) * n_frames
-    view = max(
-        min(stage.max_pixels, n_pixels // stage.factor ** len(frame_shape))
-        for stage in plan(frame_shape, n_frames, settings)
+    view = (
+        n_pixels
+        if is_whole
+        else max(
+            min(stage.max_pixels, n_pixels // stage.factor ** len(frame_shape))
+            for stage in plan(frame_shape, n_frames, settings)
+        )
     )
     return 12 * n_channels * n_pixels + activation_bytes(n_channels, view, settings)
 
 
-class _Spread:
-    """Makes labels of a whole image from those of a view of it."""
+class _Spreading:
+    """Says how labels of a whole image are made from those of a view of it."""
 
     def __init__(self, image: PreparedImage, view: View) -> None:
         self._image = image
         self._view = view
-        self.network: Network | None = None
 
     @functools.cached_property
     def _preview(self) -> PreparedImage:
@@ -311,19 +329,15 @@ class _Spread:
         return math.ceil(math.pow(ratio, 1 / self._image.spatial_ndim))
 
     def by(self, network: Network) -> Spread:
-        """Return what spreads the labels of an iteration at which the network is as it is now."""
+        """Return it for the labels of an iteration at which the network is as it is now."""
         if self._view.is_whole:
-            return self._spread
-        self.network = network = copy.deepcopy(network)  # the other one moves on
+            return Spread(lambda labels: self._enlarge(labels, self._view.factor))
+        as_it_is = copy.deepcopy(network)  # the other one moves on
 
         def label(_: Labels) -> Labels:
-            labels = predict(network, self._preview)
-            return self._enlarge(labels, self._preview_factor)
+            return self._enlarge(predict(as_it_is, self._preview), self._preview_factor)
 
-        return label
-
-    def _spread(self, labels: Labels) -> Labels:
-        return self._enlarge(labels, self._view.factor)
+        return Spread(label, as_it_is)
 
     def _enlarge(self, labels: Labels, factor: int) -> Labels:
         if labels.size == self._image.valid.size:

@@ -19,6 +19,7 @@ ITERATIONS = 60
 BALANCE = 0.3  # the rarer a cluster the more its pixels count
 
 
+@torch.inference_mode(False)  # in which a caller may be
 def teach(network: Network, image: PreparedImage, labels: Labels, settings: Settings) -> Network:
     """Train a copy of a network on labels as they are, in place of the vote of its own.
 

@@ -20,10 +20,9 @@ from napari_unsupseg.superpixels import majority_vote
 from napari_unsupseg.threads import Threads
 from napari_unsupseg.views import View
 
-__all__ = ["Labels", "SelfTraining", "Spread", "Step", "cluster_weights"]
+__all__ = ["Labels", "SelfTraining", "Settling", "Spread", "Step", "cluster_weights"]
 
 Labels = NDArray[np.unsignedinteger]
-Spread = Callable[[Labels], Labels]
 
 SETTLING = 10  # iterations over which changes of cluster are counted
 CHECKED_EVERY = 5  # iterations; each look makes a GPU wait
@@ -31,6 +30,22 @@ STEADY = (
     40  # iterations at the learning rate as it is set; where labels are to settle it then falls
 )
 HALVED_IN = 10  # iterations
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spread:
+    """How labels of a view become labels of the whole image.
+
+    Attributes
+    ----------
+    make : callable
+        Makes the latter from the former; by default they are the same.
+    network : Network or None
+        The network as it was, if the view is of tiles only, and all else has labels of a preview.
+    """
+
+    make: Callable[[Labels], Labels] = np.asarray
+    network: Network | None = None
 
 
 class Step:
@@ -42,8 +57,6 @@ class Step:
         Number of the iteration, from 1.
     clusters : Tensor of int64, shape (N, [z,] y, x)
         Cluster of each pixel of the view that the iteration trained on, from 0.
-    target : Tensor of int64, shape (N, [z,] y, x)
-        The vote of their superpixels.
     loss : Tensor, shape ()
         Mean cross-entropy between responses and vote.
     valid : ndarray of bool, shape (N, [z,] y, x)
@@ -52,8 +65,8 @@ class Step:
         q, which decides the labels' data type.
     factor : int
         Pixels of the image along a side of each of the view's.
-    spread : callable
-        Makes labels of the whole image from those of the view.
+    spread : Spread
+        How labels of the whole image are made from those of the view.
 
     Attributes
     ----------
@@ -71,17 +84,15 @@ class Step:
         self,
         iteration: int,
         clusters: torch.Tensor,
-        target: torch.Tensor,
         loss: torch.Tensor,
         valid: NDArray[np.bool_],
         max_clusters: int,
         factor: int = 1,
-        spread: Spread = np.asarray,
+        spread: Spread = Spread(),
     ) -> None:
         self.iteration = iteration
         self.factor = factor
         self._clusters = clusters
-        self._target = target
         self._loss = loss
         self._valid = valid
         self._max_clusters = max_clusters
@@ -90,7 +101,7 @@ class Step:
     def relabelled(self, labels: Labels) -> "Step":
         """Return this step with other labels, shape (..., Y, X), at full size."""
         clusters = torch.from_numpy(labels.astype(np.int64)) - 1
-        return Step(self.iteration, clusters, clusters, self._loss, labels > 0, self._max_clusters)
+        return Step(self.iteration, clusters, self._loss, labels > 0, self._max_clusters)
 
     def with_hierarchy_share(self, share: float) -> "Step":
         """Return this step while so much of the hierarchy is made."""
@@ -100,13 +111,17 @@ class Step:
 
     def leave_device(self) -> None:
         """Fetch what has not been asked for yet, so that a GPU's memory is free."""
-        self._clusters, self._target = self._clusters.cpu(), self._target.cpu()
-        self._loss = self._loss.cpu()
+        self._clusters, self._loss = self._clusters.cpu(), self._loss.cpu()
 
     @functools.cached_property
     def labels(self) -> Labels:
         """Labels of this iteration, shape (..., Y, X): 1 to q, 0 at pixels that take no part."""
-        return self._spread(self._view_labels)
+        return self._spread.make(self._view_labels)
+
+    @property
+    def network(self) -> Network | None:
+        """The network that labels all of the image as this iteration does its tiles, if it has."""
+        return self._spread.network
 
     @functools.cached_property
     def _view_labels(self) -> Labels:
@@ -137,7 +152,7 @@ class SelfTraining:
     Attributes
     ----------
     iteration : int
-        How many iterations have begun.
+        How many iterations have been done.
 
     Notes
     -----
@@ -153,6 +168,7 @@ class SelfTraining:
        differentiable feature clustering", IEEE TIP 29 (2020). :doi:`10.1109/TIP.2020.3011269`
     """
 
+    @torch.inference_mode(False)  # in which a caller may be, and nothing can be trained
     def __init__(self, network: Network, settings: Settings) -> None:
         self._network = network
         self._settings = settings
@@ -166,10 +182,9 @@ class SelfTraining:
         view: View,
         iterations: int,
         *,
-        settle: float = 0,
-        done: int = 0,
+        settling: "Settling | None" = None,
         target: torch.Tensor | None = None,
-        spread: Callable[[Network], Spread] = lambda _: np.asarray,
+        spread: Callable[[Network], Spread] = lambda _: Spread(),
         strokes: Labels | None = None,
     ) -> Iterator[Step]:
         """Train on a view.
@@ -180,17 +195,13 @@ class SelfTraining:
             What to train on.
         iterations : int
             The most that this may take.
-        settle : float
-            End when less than this fraction of the pixels changed cluster in ten iterations, and
-            from the 40th on halve the learning rate in ten, without which regions can swap
-            clusters for ever; 0 does neither.
-        done : int
-            Iterations on this view that have been done before.
+        settling : Settling, optional
+            Kept up to date; ends the training when labels have settled. By default none do.
         target : Tensor of int64, shape (N, [z,] y, x), optional
             Cluster that each pixel should have; by default the vote of its superpixel.
         spread : callable
-            Given the network as it is at an iteration, returns what makes labels of the whole
-            image from those of the view; by default the view's are the image's.
+            Given the network as it is at an iteration, says how labels of the whole image are made
+            from those of the view; by default the view's are the image's.
         strokes : ndarray of unsigned integers, shape (N, [z,] y, x), optional
             Label that a stroke gives each pixel, 0 where there is none.
 
@@ -207,7 +218,7 @@ class SelfTraining:
         """
         max_clusters, min_clusters = self._settings.max_clusters, self._settings.min_clusters
         device = self._network.device
-        history = _History(view.valid, settle)
+        settling = settling or Settling()
         _keep_freed_blocks()
         with Threads(device, 1) as core:
             with naming_out_of_memory(device):
@@ -215,34 +226,28 @@ class SelfTraining:
                 vote = self._vote(view) if target is None else lambda _: target
                 if pixels.marks:
                     self._number_clusters(core.do(self._label, pixels), pixels.marks)
-            for index in range(done, done + iterations):
-                self.iteration += 1
-                learning_rate = self._settings.learning_rate
-                if settle:
-                    learning_rate *= 0.5 ** (max(0, index - STEADY) / HALVED_IN)
-                with naming_out_of_memory(device):
-                    clusters, wanted, loss, show = core.do(
-                        self._iterate, pixels, vote, spread, learning_rate
-                    )
-                step = Step(
-                    self.iteration, clusters, wanted, loss,
-                    view.valid, max_clusters, view.factor, show,
-                )  # fmt: skip
-                yield step
-                if history.has_settled(clusters):
+            for _ in range(iterations):
+                if settling.has_settled:
                     return
+                with naming_out_of_memory(device):
+                    found = core.do(self._iterate, pixels, vote, spread, settling)
+                step = Step(
+                    self.iteration, *found[:2], view.valid, max_clusters, view.factor, found[2]
+                )
+                yield step
                 if min_clusters and step.n_clusters <= min_clusters:
                     return
 
+    @torch.inference_mode(False)
     @torch.enable_grad()
     def _iterate(
         self,
         pixels: "_Pixels",
         vote: Callable[[torch.Tensor], torch.Tensor],
         spread: Callable[[Network], Spread],
-        learning_rate: float,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Spread]:
-        """Take one iteration of Algorithm 1; return c, c', the loss, and what makes labels of c."""
+        settling: "Settling",
+    ) -> tuple[torch.Tensor, torch.Tensor, Spread]:
+        """Take one iteration of Algorithm 1; return c, the loss, and how labels are made of c."""
         # the same bytes every time on CUDA too
         with cudnn.flags(enabled=True, deterministic=True):
             self._network.train()
@@ -254,8 +259,11 @@ class SelfTraining:
                 target = pixels.marks.over(target)
             loss = self._loss(responses, target, pixels)
             gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
-            self._descend(gradients, learning_rate)
-        return clusters, target, loss.detach(), show
+            self._descend(gradients, self._settings.learning_rate * settling.cooling)
+        # here, where nobody who interrupts the run comes in between
+        self.iteration += 1
+        settling.count(clusters, pixels.inside, pixels.n_inside)
+        return clusters, loss.detach(), show
 
     def _loss(
         self, responses: torch.Tensor, target: torch.Tensor, pixels: "_Pixels"
@@ -307,9 +315,10 @@ class SelfTraining:
     def _reorder(self, order: torch.Tensor) -> None:
         """Take the clusters in another order."""
         head = [self._network.classifier.weight, *self._network.normalisation.parameters()]
-        # the head's parameters are the last ones
-        for values in [*head, *self._velocities[-len(head) :]]:
-            values.copy_(values[order.to(values.device)])
+        for parameter, velocity in zip(self._parameters, self._velocities, strict=True):
+            if any(parameter is one for one in head):
+                for values in (parameter, velocity):
+                    values.copy_(values[order.to(values.device)])
 
     @torch.no_grad()
     def _descend(self, gradients: Sequence[torch.Tensor | None], learning_rate: float) -> None:
@@ -353,7 +362,9 @@ class SelfTraining:
 
 
 def _keep_freed_blocks() -> None:
-    """Have the C library keep the blocks of memory that maps come and go in: a fifth of the time.
+    """Have the C library keep the blocks of memory that maps come and go in.
+
+    It spares a fifth of an iteration's time.
 
     glibc hands a block back to the kernel when it is freed, to be cleared and mapped anew at the
     next iteration, unless it is smaller than one of up to 32 MB that was freed before.
@@ -383,6 +394,7 @@ class _Pixels:
     marks: "_Marks | None"
 
     @classmethod
+    @torch.inference_mode(False)
     def of(cls, view: View, strokes: Labels | None, device: torch.device) -> "_Pixels":
         """Bring a view to a device."""
         image = torch.from_numpy(view.values).to(device)
@@ -469,26 +481,47 @@ def cluster_weights(
     return weights * (counts.sum() / (counts * weights).sum())
 
 
-class _History:
-    """The last iterations' clusters, to tell when they settle."""
+class Settling:
+    """How far the training on a view is, and whether its labels have settled.
 
-    def __init__(self, valid: NDArray[np.bool_], settle: float) -> None:
-        self._most_changes = settle * int(valid.sum())
-        self._valid = None if valid.all() else torch.from_numpy(valid)
-        self._seen = 0
-        self._kept: collections.deque[torch.Tensor] = collections.deque(
-            maxlen=SETTLING // CHECKED_EVERY + 1
-        )
+    From the 40th iteration on the learning rate halves every ten, without which two clusters that
+    fit a region equally well can swap it for ever.
 
-    def has_settled(self, clusters: torch.Tensor) -> bool:
-        """Take note of an iteration; return whether the image has settled by now."""
-        self._seen += 1
-        if not self._most_changes or self._seen % CHECKED_EVERY:
-            return False
-        self._kept.append(clusters)
-        if len(self._kept) <= SETTLING // CHECKED_EVERY:
-            return False
-        changed = self._kept[-1] != self._kept[0]
-        if self._valid is not None:
-            changed &= self._valid.to(changed.device)
-        return int(changed.count_nonzero()) < self._most_changes
+    Parameters
+    ----------
+    settle : float
+        Labels have settled when less than this fraction of the pixels changed cluster in ten
+        iterations; 0 for labels that never do, and a learning rate that stays as it is.
+
+    Attributes
+    ----------
+    done : int
+        Iterations on the view.
+    has_settled : bool
+        Whether its labels have.
+    """
+
+    def __init__(self, settle: float = 0) -> None:
+        self._settle = settle
+        self.done = 0
+        self.has_settled = False
+        n_kept = SETTLING // CHECKED_EVERY + 1
+        self._kept: collections.deque[torch.Tensor] = collections.deque(maxlen=n_kept)
+
+    @property
+    def cooling(self) -> float:
+        """What the learning rate is to be multiplied by."""
+        return float(0.5 ** (max(0, self.done - STEADY) / HALVED_IN)) if self._settle else 1.0
+
+    def count(self, clusters: torch.Tensor, inside: torch.Tensor | None, n_inside: int) -> None:
+        """Take note of an iteration, and of its clusters from time to time."""
+        self.done += 1
+        if not self._settle or self.done % CHECKED_EVERY:
+            return
+        # where a GPU's memory is not taken by a run that is left
+        self._kept.append(clusters.to("cpu", torch.int32))
+        if len(self._kept) == self._kept.maxlen:
+            changed = self._kept[-1] != self._kept[0]
+            if inside is not None:
+                changed &= inside.cpu()
+            self.has_settled = int(changed.count_nonzero()) < self._settle * n_inside

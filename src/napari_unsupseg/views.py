@@ -243,25 +243,28 @@ def _draw_places(
         for place in (_tile(corner, lengths) for corner in corners)
         if frames[place[0]].valid[place[1]].any()
     ]
+    if not taking_part:  # all that does lies beside the last whole tiles
+        valid = image.valid.reshape(-1, *image.frame_shape)
+        taking_part = [_tile(corner, lengths) for corner in _corners_over(valid, lengths).tolist()]
     n_tiles = min(len(taking_part), max(1, max_pixels // math.prod(lengths)))
     random = np.random.default_rng(seed)
     drawn = random.choice(len(taking_part), n_tiles, replace=False)
     if strokes is None:
         return [taking_part[index] for index in sorted(drawn)]
-    under = _stroked_corners(strokes.reshape(-1, *image.frame_shape), lengths)
+    under = _corners_over(strokes.reshape(-1, *image.frame_shape), lengths)
     stroked = [_tile(corner, lengths) for corner in random.permutation(under).tolist()]
     stroked = stroked[: (n_tiles + 1) // 2]
     others = [taking_part[index] for index in drawn if taking_part[index] not in stroked]
     return stroked + others[: n_tiles - len(stroked)]
 
 
-def _stroked_corners(strokes: NDArray[np.bool_], lengths: Sequence[int]) -> NDArray[np.int64]:
-    """Return frame and first pixel of the tiles that hold all strokes, (n, 1 + axes)."""
-    frame, *places = np.nonzero(strokes)
+def _corners_over(pixels: NDArray[np.bool_], lengths: Sequence[int]) -> NDArray[np.int64]:
+    """Return frame and first pixel of the tiles that hold all of some pixels, (n, 1 + axes)."""
+    frame, *places = np.nonzero(pixels)
     # what is left of an image beside its last whole tile is in one that reaches back
     corners = [
         np.minimum(at // length * length, n - length)
-        for at, length, n in zip(places, lengths, strokes.shape[1:], strict=True)
+        for at, length, n in zip(places, lengths, pixels.shape[1:], strict=True)
     ]
     return np.unique(np.stack([frame, *corners], axis=1), axis=0)
 
