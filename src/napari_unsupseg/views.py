@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from napari_unsupseg.superpixels import compute_superpixels
 
 __all__ = ["View", "enlarge", "make_view", "shrink", "shrink_strokes"]
 
-Scalar = TypeVar("Scalar", bound=np.generic)
 Place = tuple[int, tuple[slice, ...]]  # a frame, and what part of it
 
 MIN_SUPERPIXEL = 16  # pixels; fewer of a small view's pixels cannot outvote each other
