@@ -20,9 +20,9 @@ from napari_unsupseg.threads import Threads
 
 __all__ = ["predict", "predict_parts"]
 
-# pixels, side in 2D; the maps of larger ones leave the cache of a core
-LARGEST_TILE = {"cpu": 96}
-LARGEST_TILE_ELSEWHERE = 2048
+# values of a tile's features; those of larger ones leave the cache of a core
+LARGEST_MAP = {"cpu": 2**20}
+LARGEST_MAP_ELSEWHERE = 2**28
 SMALLEST_TILE = 32
 
 
@@ -154,7 +154,7 @@ def _tile_side(network: Network, spatial_ndim: int) -> int:
     n_clusters, n_features = weight.shape[:2]
     # three maps of features, one of them a convolution's own copy, and two of responses
     per_pixel = 3 * n_features * network.precision.itemsize + 2 * n_clusters * weight.element_size()
-    largest = LARGEST_TILE.get(weight.device.type, LARGEST_TILE_ELSEWHERE) ** 2
+    largest = LARGEST_MAP.get(weight.device.type, LARGEST_MAP_ELSEWHERE) // n_features
     n_pixels = min(largest, free_bytes(weight.device) // 4 // per_pixel)
     return max(SMALLEST_TILE, int(n_pixels ** (1 / spatial_ndim)))
 
