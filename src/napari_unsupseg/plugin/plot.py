@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Course", "CoursePlot"]
 
-REDRAW_MS = 1000  # each takes 10 to 20 ms, nearly all of it for the axes
+REDRAW_MS = 250  # of a run of a second or two; each takes 10 to 20 ms, nearly all for the axes
 HEIGHT = 140  # pixels
 TICK_DENSITY = 0.5  # of pyqtgraph's own, which is for larger plots
 AXIS_WIDTH = 52  # pixels, the same in both plots, so that iterations lie below each other
@@ -40,19 +40,25 @@ class Course:
     clusters: list[int] = dataclasses.field(default_factory=list)
     loss: list[float] = dataclasses.field(default_factory=list)
 
-    def add(self, update: Update) -> None:
+    def add(self, update: Update) -> bool:
         """Note an iteration, unless it is known already or the training is over.
 
         Parameters
         ----------
         update : Update
             From the run.
+
+        Returns
+        -------
+        bool
+            Whether it was noted.
         """
         if update.is_over or update.iteration in self.iterations[-1:]:
-            return
+            return False
         self.iterations.append(update.iteration)
         self.clusters.append(update.n_clusters)
         self.loss.append(update.loss)
+        return True
 
 
 class CoursePlot(Container[Widget]):
@@ -95,8 +101,8 @@ class CoursePlot(Container[Widget]):
         update : Update
             From the run.
         """
-        self._course.add(update)
-        self._drawing.throttle()
+        if self._course.add(update):
+            self._drawing.throttle()
 
     def _draw(self) -> None:
         course = self._course
