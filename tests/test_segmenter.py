@@ -322,6 +322,16 @@ def test_a_run_settles_where_it_would_have_if_it_had_not_been_left(rgb, left_at)
     np.testing.assert_array_equal(last.labels, expected.labels)
 
 
+def test_steps_end_where_others_are_taken(rgb, small):
+    segmenter = Segmenter(small)
+    first = segmenter.steps(rgb)
+    next(first)
+    others = segmenter.resume()
+    next(others)
+    assert list(first) == []
+    assert [step.iteration for step in others] == list(range(3, small.iterations + 1))
+
+
 def test_a_run_can_go_on_after_an_interrupt_within_an_iteration(rgb, small, monkeypatch):
     *_, expected = Segmenter(small).steps(rgb)
     segmenter = Segmenter(small)

@@ -255,6 +255,7 @@ class Segmenter:
     labels_: NDArray[np.unsignedinteger]
     n_iterations_: int
     _made_with: Settings  # those of the run at hand
+    _turn: object  # of those who take steps
     _last: Step  # of the training
     _kept: Step  # with the labels to keep
     _strokes: Labels | None = None  # to follow from the next iteration on
@@ -517,9 +518,16 @@ class Segmenter:
         return copy.deepcopy(known.network)
 
     def _train(self) -> Iterator[Step]:
-        """Yield the steps of a run; the device's memory is free when it ends or is left."""
+        """Yield the steps of a run; the device's memory is free when it ends or is left.
+
+        Those of an earlier call end where others are taken: there is one network to train.
+        """
+        turn = self._turn = object()
         try:
-            yield from self._train_on_device()
+            for step in self._train_on_device():
+                yield step
+                if self._turn is not turn:
+                    return
         finally:
             if hasattr(self, "_last"):
                 self._last.leave_device()
