@@ -360,9 +360,9 @@ def test_a_run_goes_on_from_reduced_to_full_size(rgb):
     steps = iter(segmenter.steps(image))
     assert next(steps).factor == 2
     assert segmenter.iterations_left_ == 11
-    # 8 more on all of it at half size, and 3 on tiles of 20 000 pixels
+    # 8 more on all of it at half size, and 3 on tiles of 12 000 pixels
     at_half_size = image[::2, ::2, 0].size
-    assert segmenter.seconds_left(0.5) == pytest.approx((8 + 3 * 20_000 / at_half_size) / 2)
+    assert segmenter.seconds_left(0.5) == pytest.approx((8 + 3 * 12_000 / at_half_size) / 2)
     steps.close()
     factors = [step.factor for step in segmenter.resume()]
     assert (factors[0], factors[-1]) == (2, 1)

@@ -184,7 +184,7 @@ def test_strokes_bring_a_run_back_to_reduced_size(coins):
         iterations.append(step.iteration)
         if step.factor == 1 and segmenter.strokes is None:
             segmenter.strokes = strokes
-    assert [factor for factor, _ in itertools.groupby(factors)] == [2, 1, 2, 1]
+    assert [factor for factor, _ in itertools.groupby(factors)] == [3, 1, 3, 1]
     assert iterations == sorted(iterations)
     assert max(iterations) == 20
     assert_followed(step.labels, strokes)

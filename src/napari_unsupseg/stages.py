@@ -16,9 +16,9 @@ from napari_unsupseg.views import View, enlarge, make_view, shrink
 
 __all__ = ["Stage", "Standing", "plan", "required_bytes", "train"]
 
-REDUCED_PIXELS = 20_000  # about what an image is reduced to, and tiles of it have
+REDUCED_PIXELS = 12_000  # about what an image is reduced to, and tiles of it have
 MAX_REDUCED_PIXELS = 2**15  # beyond these tiles are trained on
-GREATEST_FACTOR = 3  # beyond it small things would be lost
+GREATEST_FACTOR = 4  # beyond it small things would be lost
 WHOLE_PIXELS = 400**2  # of tiles where all iterations are at full size, as in the paper
 MAX_WHOLE_PIXELS = 2**19  # beyond these tiles are trained on; the paper's network takes 2 GB
 PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on tiles
