@@ -42,9 +42,9 @@ __all__ = [
 Labels = NDArray[np.unsignedinteger]
 Floats = NDArray[np.float64]
 
-ALIKE_LEVEL = 0.44  # of the segments that clusters are made of
+ALIKE_LEVEL = 0.46  # of the segments that clusters are made of
 MAX_ALIKE = 2000  # of these segments, whose distances are all compared
-TYPICAL = 1.27  # dissimilarity at which the default level cuts
+TYPICAL = 1.23  # dissimilarity at which the default level cuts
 STEEPNESS = 3  # of levels there, so that those of use lie well apart
 
 
