@@ -465,6 +465,7 @@ def compile_ahead() -> None:
     threading.Thread(target=build_hierarchy, args=(image, history)).start()
 
 
+@naming_interrupts()
 def without_small(labels: Labels, image: PreparedImage, min_size: int) -> Labels:
     """Merge small regions of an image's labels into the neighbour they resemble most.
 

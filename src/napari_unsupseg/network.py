@@ -249,7 +249,7 @@ def build_network(
     if features is None:
         n_features = settings.filters
         components = Components(image.shape[1], settings.components, n_features, spatial_ndim)
-        network = Network(components, n_features, n_clusters, spatial_ndim).float()
+        network = Network(components.float(), n_features, n_clusters, spatial_ndim)
     else:
         replaced = copy.deepcopy(features).to(image.device)
         network = Network(replaced, _count_features(features, image), n_clusters, spatial_ndim)

@@ -26,9 +26,7 @@ Labels = NDArray[np.unsignedinteger]
 
 SETTLING = 10  # iterations over which changes of cluster are counted
 CHECKED_EVERY = 5  # iterations; each look makes a GPU wait
-STEADY = (
-    40  # iterations at the learning rate as it is set; where labels are to settle it then falls
-)
+STEADY = 40  # iterations at the learning rate as it is set; if labels are to settle it then falls
 HALVED_IN = 10  # iterations
 
 
@@ -230,9 +228,9 @@ class SelfTraining:
                 if settling.has_settled:
                     return
                 with naming_out_of_memory(device):
-                    found = core.do(self._iterate, pixels, vote, spread, settling)
+                    clusters, loss, show = core.do(self._iterate, pixels, vote, spread, settling)
                 step = Step(
-                    self.iteration, *found[:2], view.valid, max_clusters, view.factor, found[2]
+                    self.iteration, clusters, loss, view.valid, max_clusters, view.factor, show
                 )
                 yield step
                 if min_clusters and step.n_clusters <= min_clusters:
