@@ -40,7 +40,7 @@ from benchmarks.metrics import (
 )
 from benchmarks.options import SetOption, settings_from
 from napari_unsupseg import Hierarchy, Segmenter, Settings
-from napari_unsupseg.segments import connected_components
+from napari_unsupseg.regions.labels import connected_components
 
 # by method and by what it was given: a scale, a level, an iteration, k
 Judged = dict[tuple[str, float], Agreement]
@@ -48,7 +48,7 @@ Judged = dict[tuple[str, float], Agreement]
 SCALES = (100, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 5000, 10_000, 20_000)
 GPB_LEVELS = tuple(np.linspace(0.02, 0.4, 20).round(2).tolist())
 LEVELS = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
-OURS = ("ours, segments", Hierarchy.default_level)
+OURS = ("ours, segments", Hierarchy.default_granularity)
 RIVALS = ("Felzenszwalb", "gPb-owt-ucm")
 MEASURES = ("AP .5", "AP .7", "F .5", "F .7", "mIoU", "fine", "coarse", "covering")
 WINDOWS = (1, 3, 5, 7)
@@ -174,18 +174,18 @@ def judge_ours(
         judged[f"{name}, {kind}", value] = compare(full, annotations)
 
     segmenter = Segmenter(Settings.from_dict(values))
-    for step in segmenter.steps(shrink(imread(path), downsample)):
+    for step in segmenter.steps(average_squares(imread(path), downsample)):
         if step.iteration in at:
             judge_as(f"clusters at {step.iteration}", 0, connected_components(step.labels))
     judge_as("clusters", 0, connected_components(step.labels))
     for level in levels:
-        judge_as("segments", level, segmenter.hierarchy_.cut(level=level))
+        judge_as("segments", level, segmenter.hierarchy_.cut(granularity=level))
     return judged
 
 
 def fingerprint() -> str:
     """Return what changes whenever the package's code does, but for its doors."""
-    sources = sorted(Path(napari_unsupseg.__file__).parent.glob("*.py"))
+    sources = sorted(Path(napari_unsupseg.__file__).parent.rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
@@ -206,7 +206,7 @@ def read_ucm(path: Path, level: float) -> np.ndarray:
     return label(loadmat(path)["ucm2"] <= level, connectivity=1)[1::2, 1::2]
 
 
-def shrink(image: np.ndarray, factor: int) -> np.ndarray:
+def average_squares(image: np.ndarray, factor: int) -> np.ndarray:
     """Average an 8-bit RGB image over squares."""
     if factor == 1:
         return image

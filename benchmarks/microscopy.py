@@ -21,7 +21,7 @@ from benchmarks.baselines import k_means, otsu
 from benchmarks.metrics import dice, foreground, instance_score
 from benchmarks.options import SetOption, settings_from
 from napari_unsupseg import Segmenter
-from napari_unsupseg.segments import connected_components
+from napari_unsupseg.regions.labels import connected_components
 
 SPECK = 15  # pixels; smaller objects are left out
 SCORES = ("Dice", "AP .5", "labels")

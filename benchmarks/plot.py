@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.options import SetOption
 from benchmarks.speed import mirrored
-from napari_unsupseg.samples import tissue
+from napari_unsupseg.sample_images import tissue
 
 START_MS = 5000  # until PyTorch is loaded and the window drawn
 LOOK_MS = 20

@@ -34,14 +34,14 @@ from scipy.ndimage import gaussian_filter
 from benchmarks.options import SetOption, settings_from
 from benchmarks.speed import mirrored, peak_memory
 from napari_unsupseg import Segmenter, Settings, Step
-from napari_unsupseg.batch import Report, attempt, run_job
-from napari_unsupseg.cluster import run_side_by_side
-from napari_unsupseg.files import read_image
-from napari_unsupseg.hierarchy import build_hierarchy
-from napari_unsupseg.images import PreparedImage
-from napari_unsupseg.jobs import Job, Options
-from napari_unsupseg.lazy import Place
-from napari_unsupseg.segmenter import REMEMBERED
+from napari_unsupseg.batch.distributed import run_distributed
+from napari_unsupseg.batch.jobs import Job, JobOptions
+from napari_unsupseg.batch.pipeline import Report, run_job, try_run_job
+from napari_unsupseg.image.normalize import NormalizedImage
+from napari_unsupseg.image.tiling import Slices
+from napari_unsupseg.io.readers import read_image
+from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
+from napari_unsupseg.segmenter import HISTORY_ITERATIONS
 
 VOLUME = (64, 512, 512)
 CHUNK = 1024  # pixels, side of the slide's chunks
@@ -112,7 +112,7 @@ def measure_hierarchies(pixels: NDArray[np.generic], settings: Settings) -> list
         for step in segmenter.steps(image, axes=axes, spatial_ndim=spatial_ndim):
             if step.hierarchy_share is not None:
                 break
-            if step.iteration in REMEMBERED:
+            if step.iteration in HISTORY_ITERATIONS:
                 history.append(step.labels)
         history.append(step.labels)
         for kind, labels in (("a run's", history), ("none", [np.ones_like(history[0])])):
@@ -123,7 +123,7 @@ def measure_hierarchies(pixels: NDArray[np.generic], settings: Settings) -> list
 
 
 def measure_hierarchy(
-    image: PreparedImage, history: list[NDArray[np.unsignedinteger]]
+    image: NormalizedImage, history: list[NDArray[np.unsignedinteger]]
 ) -> dict[str, float]:
     """Make a hierarchy, once all is compiled, and say how long it took and how much memory."""
     corner = (..., slice(32), slice(32))
@@ -250,11 +250,11 @@ def _timed(slide: Path, labels: Path, settings: Settings) -> tuple[Report, dict[
         times.append(time.perf_counter())
         return step, False
 
-    def track(chunks: Sequence[Place], _name: str) -> Sequence[Place]:
+    def track(chunks: Sequence[Slices], _name: str) -> Sequence[Slices]:
         times.append(time.perf_counter())
         return chunks
 
-    report = run_job(Job(slide, labels), Options(settings=settings, device="cpu"), watch, track)
+    report = run_job(Job(slide, labels), JobOptions(settings=settings, device="cpu"), watch, track)
     times.append(time.perf_counter())
     parts = zip(("trained", "taught", "written"), np.diff(times).tolist(), strict=True)
     return report, dict(parts)
@@ -287,13 +287,13 @@ def measure_folder(pixels: NDArray[np.generic], count: int, settings: Settings) 
             path = Path(folder) / f"{index}.png"
             imwrite(path, pixels[top : top + height, left : left + width])
             jobs.append(Job(path, Path(folder) / f"{index}.tif"))
-        options = Options(settings=settings, device="cpu", overwrite=True)
+        options = JobOptions(settings=settings, device="cpu", overwrite=True)
         n_threads = torch.get_num_threads()
         torch.set_num_threads(1)
-        seconds.append(_timed_batch(map(attempt, jobs, itertools.repeat(options))))
+        seconds.append(_timed_batch(map(try_run_job, jobs, itertools.repeat(options))))
         torch.set_num_threads(n_threads)
         for workers in (1, 2):
-            seconds.append(_timed_batch(run_side_by_side(jobs, options, workers)))
+            seconds.append(_timed_batch(run_distributed(jobs, options, workers)))
     return {
         "images": f"{count} of {height} × {width}",
         "one core, s": seconds[0],

@@ -29,10 +29,11 @@ from skimage.segmentation import felzenszwalb
 from benchmarks.baselines import otsu, slic_linkage
 from benchmarks.plain import plain_network, plain_self_train
 from napari_unsupseg import Segmenter, Settings
-from napari_unsupseg.devices import name_processor, resolve_device
-from napari_unsupseg.files import read_image
-from napari_unsupseg.images import prepare, split_channels
-from napari_unsupseg.superpixels import compute_superpixels
+from napari_unsupseg.image.channels import split_channels
+from napari_unsupseg.image.normalize import normalize_image
+from napari_unsupseg.io.readers import read_image
+from napari_unsupseg.learning.devices import processor_name, resolve_device
+from napari_unsupseg.learning.superpixels import compute_superpixels
 
 WARM_UP = 1
 PLAIN_ITERATIONS = 3  # timed; a run has as many as the paper says
@@ -133,7 +134,7 @@ def segmented(segmenter: Segmenter, pixels: np.ndarray, times: Times, of_threads
     for name in ("ours", "first labels", "the hierarchy"):
         times.setdefault(f"{name}{of_threads}", []).append(marks[name])
     for level in LEVELS:
-        cut = timed(lambda: segmenter.hierarchy_.cut(level=level))  # noqa: B023
+        cut = timed(lambda: segmenter.hierarchy_.cut(granularity=level))  # noqa: B023
         times.setdefault(f"a cut of it{of_threads}", []).append(cut)
     return step.iteration
 
@@ -191,7 +192,7 @@ def mirrored(pixels: np.ndarray, size: int) -> np.ndarray:
 
 def plain_steps(pixels: Any, settings: Settings, device: torch.device) -> Iterator[Any]:
     """Prepare an image as the package does, and run the plain algorithm on it."""
-    prepared = prepare(split_channels(pixels))
+    prepared = normalize_image(split_channels(pixels))
     superpixels = compute_superpixels(prepared, settings.superpixels, settings.compactness)
     torch.manual_seed(settings.seed)
     n_channels = prepared.values.shape[0]
@@ -210,7 +211,7 @@ def peak_memory() -> int:
 
 def describe(device: torch.device) -> str:
     """Return what computes, and how many cores there are beside it."""
-    return f"{name_processor(device)}, {os.cpu_count()} cores"
+    return f"{processor_name(device)}, {os.cpu_count()} cores"
 
 
 def show(report: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from skimage.metrics import adapted_rand_error
 
 from benchmarks.options import SetOption, settings_from
 from napari_unsupseg import Segmenter, Settings
-from napari_unsupseg.files import read_image
+from napari_unsupseg.io.readers import read_image
 
 KINDS = ("clusters", "segments")
 

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.options import SetOption
 from benchmarks.speed import mirrored
-from napari_unsupseg.samples import tissue
+from napari_unsupseg.sample_images import tissue
 
 LONG = 0.05  # seconds, a gap that is felt
 AFTER_MS = 5000  # of the time after the run, in which regions are measured

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import napari_unsupseg
-from napari_unsupseg.presets import PRESETS
-from napari_unsupseg.settings import knobs
+from napari_unsupseg.settings import PRESETS, setting_specs
 
 project = "napari-unsupseg"
 author = "napari-unsupseg developers"
@@ -36,9 +35,9 @@ def write_settings_table(_app: object) -> None:
     """Write a page with every setting and preset, as the code has them."""
     head = ["# Settings", "", "The same names in Python, on the command line and in the panel.", ""]
     table = ["| setting | paper | default | allowed | what it does |", "|---|---|---|---|---|"]
-    for name, knob in knobs().items():
-        symbol = f"*{knob.symbol}*" if knob.symbol else ""
-        table.append(f"| `{name}` | {symbol} | {knob.default} | {knob.allowed} | {knob.sentence} |")
+    for name, spec in setting_specs().items():
+        symbol = f"*{spec.symbol}*" if spec.symbol else ""
+        table.append(f"| `{name}` | {symbol} | {spec.default} | {spec.allowed} | {spec.sentence} |")
     presets = ["", "## Presets", "", "What each changes of these.", ""]
     presets += ["| preset | for | settings |", "|---|---|---|"]
     for name, preset in PRESETS.items():

@@ -13,12 +13,12 @@ import tifffile
 from imageio.v3 import imread, imwrite
 from typer.testing import CliRunner
 
-import napari_unsupseg.batch
+import napari_unsupseg.batch.pipeline
 from napari_unsupseg import Settings, __version__, segment
 from napari_unsupseg.cli import app
-from napari_unsupseg.files import read_record
-from napari_unsupseg.segments import connected_components
-from napari_unsupseg.settings import knobs
+from napari_unsupseg.io.tiff import read_tiff_record
+from napari_unsupseg.regions.labels import connected_components
+from napari_unsupseg.settings import setting_specs
 
 from .conftest import SMALL
 
@@ -59,17 +59,17 @@ def test_a_preset_and_what_is_given_beside_it(image_file, tmp_path):
     options = ["--preset", "paper-2020", "--filters", 16, "--iterations", 3, "--seed", 0]
     result = call("segment", image_file, "-o", out, *options)
     assert result.exit_code == 0, result.output
-    found = Settings.from_dict(read_record(out)["settings"])
+    found = Settings.from_dict(read_tiff_record(out)["settings"])
     assert found == Settings.from_preset("paper-2020", {"filters": 16, "iterations": 3})
     # what is given goes before the preset, also where it is the default
     call("segment", image_file, "-o", out, *options, "--continuity", 0, "--overwrite")
-    assert read_record(out)["settings"]["continuity"] == 0
+    assert read_tiff_record(out)["settings"]["continuity"] == 0
 
 
 def test_the_file_says_how_it_was_made(image_file, tmp_path):
     out = tmp_path / "out.tif"
     call("segment", image_file, "-o", out, *QUICK, "--seed", 3)
-    record = read_record(out)
+    record = read_tiff_record(out)
     assert record["version"] == __version__
     assert record["device"] == "cpu"
     assert record["image"] == "tissue.png"
@@ -324,9 +324,9 @@ def test_a_constant_image_is_labelled_with_a_warning(tmp_path):
 
 def test_every_setting_is_an_option():
     text = call("segment", "--help").stdout
-    for name, knob in knobs().items():
+    for name, spec in setting_specs().items():
         assert f"--{name.replace('_', '-')}" in text
-        assert str(knob.default) in text
+        assert str(spec.default) in text
 
 
 def test_version():
@@ -363,13 +363,13 @@ def test_ctrl_c_keeps_the_labels_so_far(tmp_path, rgb):
 def test_ctrl_c_waits_until_labels_are_written(tmp_path, rgb, monkeypatch):
     imwrite(tmp_path / "a.png", rgb)
     imwrite(tmp_path / "b.png", rgb)
-    real = napari_unsupseg.batch.write_labels
+    real = napari_unsupseg.batch.pipeline.write_labels
 
     def interrupted(*args):
         os.kill(os.getpid(), signal.SIGINT)
         real(*args)
 
-    monkeypatch.setattr(napari_unsupseg.batch, "write_labels", interrupted)
+    monkeypatch.setattr(napari_unsupseg.batch.pipeline, "write_labels", interrupted)
     out, summary = tmp_path / "out", tmp_path / "s.json"
     result = call("segment", tmp_path, "-o", out, *QUICK, "--json", summary)
     assert "stopped by you" in result.stdout

@@ -13,9 +13,9 @@ from imageio.v3 import imwrite
 
 from napari_unsupseg import Segmenter, Settings
 
+from .batch.test_chunked_pipeline import write_ome
 from .conftest import SMALL
 from .test_cli import QUICK, call
-from .test_large import write_ome
 
 ROOT = Path(__file__).parents[1]
 TAKE_LONG = {"performance", "quality"}  # and data sets
@@ -67,7 +67,9 @@ def _written(tmp_path_factory, rgb) -> Path:
 def _beside_files(_written, tmp_path, monkeypatch):
     shutil.copytree(_written, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("napari_unsupseg.lazy.LOADED_VALUES", 10_000)  # the slides have more
+    monkeypatch.setattr(
+        "napari_unsupseg.image.tiling.LOADED_VALUES", 10_000
+    )  # the slides have more
 
 
 @pytest.mark.usefixtures("_beside_files")

@@ -87,7 +87,7 @@ def test_it_works_where_nothing_compiled_can_be_kept():
 import numba.core.caching as caching
 caching.CompileResultCacheImpl._locator_classes = []
 import numpy as np
-from napari_unsupseg.pair_table import find, make_table, put
+from napari_unsupseg.regions.pair_table import find, make_table, put
 table = make_table(8)
 put(table, 3, 1, 7)
 print(find(table, 1, 3))

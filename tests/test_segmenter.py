@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import napari_unsupseg.devices
-import napari_unsupseg.stages
+import napari_unsupseg.learning.cost
+import napari_unsupseg.learning.devices
+import napari_unsupseg.learning.schedule
+import napari_unsupseg.learning.staged_training
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import DeviceError, ImageDtypeError, ImageError, SettingError
-from napari_unsupseg.threads import Threads
+from napari_unsupseg.learning.threads import CoreThreads
 
 from .conftest import SMALL
 
@@ -206,7 +208,7 @@ def test_more_channels_than_memory_allows():
 
 
 def test_an_image_that_just_fits_is_not_refused(rgb, small, monkeypatch):
-    monkeypatch.setattr(napari_unsupseg.devices, "free_bytes", lambda _: 5_000_000)
+    monkeypatch.setattr(napari_unsupseg.learning.devices, "free_bytes", lambda _: 5_000_000)
     Segmenter(small).fit(rgb)
     with pytest.raises(ImageError, match="GB free"):
         Segmenter(Settings(superpixels=150)).fit(rgb)
@@ -215,7 +217,7 @@ def test_an_image_that_just_fits_is_not_refused(rgb, small, monkeypatch):
 def test_predict_tells_how_far_it_is(grey, small):
     segmenter = Segmenter(small).fit(grey)
     movie = np.stack([grey, grey[::-1], grey[:, ::-1]])
-    parts, shares = segmenter.predict_parts(movie, axes="tyx"), []
+    parts, shares = segmenter.predict_generator(movie, axes="tyx"), []
     while True:
         try:
             shares.append(next(parts))
@@ -228,12 +230,12 @@ def test_predict_tells_how_far_it_is(grey, small):
 
 def test_clusters_that_are_known_are_not_found_again(grey, small):
     segmenter = Segmenter(small).fit(grey)
-    found = segmenter.predict_hierarchy(grey).cut(level=0.3)
+    found = segmenter.predict_hierarchy(grey).cut(granularity=0.3)
     labels = segmenter.predict(grey)
     np.testing.assert_array_equal(
-        segmenter.predict_hierarchy(grey, labels=labels).cut(level=0.3), found
+        segmenter.predict_hierarchy(grey, labels=labels).cut(granularity=0.3), found
     )
-    others = segmenter.predict_hierarchy(grey, labels=np.ones_like(labels)).cut(level=0.3)
+    others = segmenter.predict_hierarchy(grey, labels=np.ones_like(labels)).cut(granularity=0.3)
     assert not np.array_equal(others, found)
     with pytest.raises(ImageError, match=r"labels have shape \(9, 76\) and the image \(60, 76\)"):
         segmenter.predict_hierarchy(grey, labels=labels[:9])
@@ -337,14 +339,14 @@ def test_a_run_can_go_on_after_an_interrupt_within_an_iteration(rgb, small, monk
     segmenter = Segmenter(small)
     steps = segmenter.steps(rgb)
     next(steps)
-    real = Threads.do
+    real = CoreThreads.run
 
     def interrupted(self, work, *args):
         real(self, work, *args)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Threads, "do", interrupted)
+        patch.setattr(CoreThreads, "run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             next(steps)
     *_, last = segmenter.resume()
@@ -386,9 +388,9 @@ def test_a_run_that_is_left_can_be_finished(rgb):
 
 
 def test_a_run_on_tiles_that_is_left_labels_all_of_the_image(rgb, monkeypatch):
-    monkeypatch.setattr(napari_unsupseg.stages, "MAX_WHOLE_PIXELS", 20_000)
-    monkeypatch.setattr(napari_unsupseg.stages, "WHOLE_PIXELS", 10_000)
-    monkeypatch.setattr(napari_unsupseg.stages, "PREVIEW_PIXELS", 5_000)
+    monkeypatch.setattr(napari_unsupseg.learning.schedule, "MAX_WHOLE_PIXELS", 20_000)
+    monkeypatch.setattr(napari_unsupseg.learning.schedule, "WHOLE_PIXELS", 10_000)
+    monkeypatch.setattr(napari_unsupseg.learning.staged_training, "PREVIEW_PIXELS", 5_000)
     image = np.tile(rgb, (4, 4, 1))
     segmenter = Segmenter(Settings(**SMALL))
     left = next(segmenter.steps(image))

@@ -6,20 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unsupseg.errors import SettingError
-from napari_unsupseg.presets import PRESETS
-from napari_unsupseg.settings import Knob, Settings, knobs
+from napari_unsupseg.settings import PRESETS, Settings, SettingSpec, setting_specs
 
-NUMBERS = {name: knob for name, knob in knobs().items() if not knob.choices}
-
-
-def values_of(knob: Knob) -> st.SearchStrategy:
-    if knob.choices:
-        return st.sampled_from(knob.choices)
-    strategy = st.integers if knob.kind is int else st.floats
-    return strategy(knob.minimum, knob.maximum)
+NUMBERS = {name: spec for name, spec in setting_specs().items() if not spec.choices}
 
 
-everything = st.fixed_dictionaries({name: values_of(knob) for name, knob in knobs().items()})
+def values_of(spec: SettingSpec) -> st.SearchStrategy:
+    if spec.choices:
+        return st.sampled_from(spec.choices)
+    strategy = st.integers if spec.kind is int else st.floats
+    return strategy(spec.minimum, spec.maximum)
+
+
+everything = st.fixed_dictionaries(
+    {name: values_of(spec) for name, spec in setting_specs().items()}
+)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,9 @@ def test_presets_can_be_had_and_changed(preset):
     settings = Settings.from_preset(preset, {"seed": 7})
     assert settings == Settings.from_dict({**PRESETS[preset].values, "seed": 7})
     for name, value in PRESETS[preset].values.items():
-        assert value != knobs()[name].default, "a preset says only what it changes"
-        kept = Settings.from_preset(preset, {name: knobs()[name].default})
-        assert getattr(kept, name) == knobs()[name].default
+        assert value != setting_specs()[name].default, "a preset says only what it changes"
+        kept = Settings.from_preset(preset, {name: setting_specs()[name].default})
+        assert getattr(kept, name) == setting_specs()[name].default
 
 
 def test_a_preset_that_is_not_there():
@@ -71,11 +72,11 @@ def test_ends_of_a_range_are_allowed(name, end):
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("side", [-1, 1], ids=["below", "above"])
 def test_out_of_range_names_setting_range_and_value(name, side):
-    knob = NUMBERS[name]
-    value = knob.minimum - 1 if side < 0 else knob.maximum + 1
+    spec = NUMBERS[name]
+    value = spec.minimum - 1 if side < 0 else spec.maximum + 1
     with pytest.raises(SettingError) as caught:
         Settings.from_dict({name: value})
-    for part in (name, f"{knob.minimum:,}", f"{knob.maximum:,}", repr(value)):
+    for part in (name, f"{spec.minimum:,}", f"{spec.maximum:,}", repr(value)):
         assert part in str(caught.value)
 
 
@@ -114,8 +115,8 @@ def test_settings_are_frozen():
         Settings().seed = 1
 
 
-@pytest.mark.parametrize("name", knobs())
+@pytest.mark.parametrize("name", setting_specs())
 def test_every_knob_speaks_in_one_sentence(name):
-    sentence = knobs()[name].sentence
+    sentence = setting_specs()[name].sentence
     assert sentence.endswith(".")
     assert sentence[0].isupper()

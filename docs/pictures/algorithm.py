@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
 from napari_unsupseg import Segmenter, Settings
-from napari_unsupseg.images import prepare, split_channels
-from napari_unsupseg.network import build_network
-from napari_unsupseg.samples import tissue
-from napari_unsupseg.superpixels import compute_superpixels, majority_vote
-from napari_unsupseg.training import SelfTraining
-from napari_unsupseg.views import View
+from napari_unsupseg.image.channels import split_channels
+from napari_unsupseg.image.normalize import normalize_image
+from napari_unsupseg.learning.network import build_network
+from napari_unsupseg.learning.sampling import TrainingSample
+from napari_unsupseg.learning.superpixels import compute_superpixels, majority_vote
+from napari_unsupseg.learning.trainer import Trainer
+from napari_unsupseg.sample_images import tissue
 
 from .window import Rgb, side_by_side, write_picture
 
@@ -37,12 +38,14 @@ def make_algorithm(out: Path) -> None:
 
 def _draw_iteration(out: Path, picture: Rgb) -> None:
     """Image, superpixels, responses, clusters, and their vote."""
-    image = prepare(split_channels(picture), None, SETTINGS.intensity)
+    image = normalize_image(split_channels(picture), None, SETTINGS.intensity)
     superpixels = compute_superpixels(image, SETTINGS.superpixels, SETTINGS.compactness)
     values = torch.from_numpy(image.values)[None]
     network = build_network(values, SETTINGS)
-    view = View(image.values[np.newaxis], image.valid[np.newaxis], superpixels[np.newaxis])
-    for _ in SelfTraining(network, SETTINGS).run(view, LOOKED_AT):
+    view = TrainingSample(
+        image.values[np.newaxis], image.valid[np.newaxis], superpixels[np.newaxis]
+    )
+    for _ in Trainer(network, SETTINGS).run(view, LOOKED_AT):
         pass
     with torch.no_grad():
         responses = network(values)[0]
@@ -71,7 +74,7 @@ def _draw_run(out: Path, picture: Rgb) -> None:
     lines = 255 - (255 * hierarchy.boundaries()).astype(np.uint8)
     lines = np.repeat(lines[..., None], 3, axis=-1)
     write_picture(out / "how_boundaries.png", side_by_side([_enlarged(picture), _enlarged(lines)]))
-    cuts = [_mean_colours(hierarchy.cut(level=level), picture) for level in LEVELS]
+    cuts = [_mean_colours(hierarchy.cut(granularity=level), picture) for level in LEVELS]
     write_picture(out / "how_cuts.png", side_by_side(cuts, 2))
 
 

@@ -8,7 +8,7 @@ from PIL import ImageDraw
 from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QSlider
 
-from napari_unsupseg.samples import tissue
+from napari_unsupseg.sample_images import tissue
 
 from .window import Rgb, Window, quantised
 

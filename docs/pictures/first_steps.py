@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_unsupseg.samples import tissue
+from napari_unsupseg.sample_images import tissue
 
 from .window import Window, write_picture
 
@@ -32,7 +32,7 @@ def make_first_steps(out: Path) -> None:
         write_picture(out / "first_granularity.png", window.picture())
         window.viewer.layers[-1].visible = False
         window.labels.visible = True
-        results.clusters_fold.unfold()
+        results.clusters_section.unfold()
         areas = np.bincount(window.labels.data.ravel())[1:]
         for line, name in zip(areas.argsort()[::-1], NAMES, strict=False):
             results.clusters.table.item(int(line), 2).setText(name)

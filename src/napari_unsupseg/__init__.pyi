@@ -1,7 +1,7 @@
-from .hierarchy import Hierarchy
+from .learning.step import Step
+from .regions.hierarchy import Hierarchy
 from .segmenter import Segmenter, segment
 from .settings import Settings
-from .training import Step
 
 __all__ = ["Hierarchy", "Segmenter", "Settings", "Step", "__version__", "segment"]
 

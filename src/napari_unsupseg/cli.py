@@ -25,15 +25,14 @@ from rich.progress import (
 
 from napari_unsupseg import __version__
 from napari_unsupseg.errors import DeviceError, SettingError, UnsupsegError
-from napari_unsupseg.presets import PRESETS
-from napari_unsupseg.settings import Knob, Settings, knobs
+from napari_unsupseg.settings import PRESETS, Settings, SettingSpec, setting_specs
 
 if TYPE_CHECKING:
-    from napari_unsupseg.batch import Report
-    from napari_unsupseg.jobs import Job, Options
-    from napari_unsupseg.lazy import Place
-    from napari_unsupseg.model_file import Model
-    from napari_unsupseg.training import Step
+    from napari_unsupseg.batch.jobs import Job, JobOptions
+    from napari_unsupseg.batch.pipeline import Report
+    from napari_unsupseg.image.tiling import Slices
+    from napari_unsupseg.learning.checkpoint import Checkpoint
+    from napari_unsupseg.learning.step import Step
 
 __all__ = ["app"]
 
@@ -51,8 +50,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each setting, in place of its parameter ``settings``."""
 
     def wrapper(context: typer.Context, preset: str, **arguments: Any) -> None:
-        values = {name: arguments.pop(name) for name in knobs()}
-        for name in knobs():
+        values = {name: arguments.pop(name) for name in setting_specs()}
+        for name in setting_specs():
             source = context.get_parameter_source(name)
             if source is not None and source.name == "DEFAULT":
                 del values[name]  # it is the preset's to say
@@ -62,21 +61,21 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [_keyword("context", typer.Context)]
     parameters += [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "settings"]
     parameters += [_preset_option()]
-    parameters += [_option(name, knob) for name, knob in knobs().items()]
+    parameters += [_option(name, spec) for name, spec in setting_specs().items()]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
     return wrapper
 
 
-def _option(name: str, knob: Knob) -> inspect.Parameter:
+def _option(name: str, spec: SettingSpec) -> inspect.Parameter:
     option = typer.Option(
         "--" + name.replace("_", "-"),
-        help=_sentence(knob),
+        help=_sentence(spec),
         rich_help_panel="Settings",
     )
-    kind = Literal[knob.choices] if knob.choices else knob.kind
-    return _keyword(name, Annotated[kind, option], knob.default)
+    kind = Literal[spec.choices] if spec.choices else spec.kind
+    return _keyword(name, Annotated[kind, option], spec.default)
 
 
 def _preset_option() -> inspect.Parameter:
@@ -96,12 +95,12 @@ def _keyword(
     )
 
 
-def _sentence(knob: Knob) -> str:
+def _sentence(spec: SettingSpec) -> str:
     """Return what the help says of a setting: what it does, its range and its symbol."""
-    if knob.choices:
-        return knob.sentence
-    symbol = f", {knob.symbol} of the paper" if knob.symbol else ""
-    return f"{knob.sentence} {knob.minimum:,} to {knob.maximum:,}{symbol}."
+    if spec.choices:
+        return spec.sentence
+    symbol = f", {spec.symbol} of the paper" if spec.symbol else ""
+    return f"{spec.sentence} {spec.minimum:,} to {spec.maximum:,}{symbol}."
 
 
 ImagesArgument = Annotated[
@@ -261,13 +260,13 @@ def segment(
     Images that a call with the same options has done already are skipped. Ctrl-C ends a run early
     and keeps the labels so far.
     """
-    from napari_unsupseg.jobs import Options
+    from napari_unsupseg.batch.jobs import JobOptions
 
     if start_from:
         known = _known(start_from).settings
         fixed = {name: getattr(known, name) for name in ("components", "filters", "max_clusters")}
         settings = dataclasses.replace(settings, **fixed)
-    options = Options(
+    options = JobOptions(
         settings=settings,
         device=_checked_device(device),
         axes=axes,
@@ -304,7 +303,7 @@ def apply(
     n_segments: NSegmentsOption = None,
     table: TableOption = None,
     pixel_size: PixelSizeOption = None,
-    min_size: Annotated[int, typer.Option(min=0, help=knobs()["min_size"].sentence)] = 0,
+    min_size: Annotated[int, typer.Option(min=0, help=setting_specs()["min_size"].sentence)] = 0,
     min_area: MinAreaOption = None,
     axes: AxesOption = None,
     channel_axis: ChannelAxisOption = None,
@@ -315,10 +314,10 @@ def apply(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Find the clusters of a trained network in other images, with the same numbers."""
-    from napari_unsupseg.jobs import Options
+    from napari_unsupseg.batch.jobs import JobOptions
 
     model = _known(network)
-    options = Options(
+    options = JobOptions(
         settings=dataclasses.replace(model.settings, min_size=min_size),
         device=_checked_device(device),
         axes=axes,
@@ -337,24 +336,24 @@ def apply(
     _work(images, options, (output, preview, table, None), summary, workers, scheduler)
 
 
-def _known(network: Path) -> "Model":
+def _known(network: Path) -> "Checkpoint":
     """Return a trained network from its file."""
-    from napari_unsupseg.model_file import read_model
+    from napari_unsupseg.learning.checkpoint import load_checkpoint
 
     with _failing():
-        return read_model(network)
+        return load_checkpoint(network)
 
 
 def _work(
     images: list[Path],
-    options: "Options",
+    options: "JobOptions",
     outputs: tuple[Path, Path | None, Path | None, Path | None],
     summary: Path | None,
     workers: int,
     scheduler: str | None,
 ) -> None:
     """Do what a command asks for, and exit with an error if any of it failed."""
-    from napari_unsupseg.files import require_writable
+    from napari_unsupseg.io.paths import check_writable
 
     many = len(images) > 1 or _is_folder(images[0])
     with _failing():
@@ -364,7 +363,7 @@ def _work(
     to_stdout = str(summary) == "-"
     if summary and not to_stdout:
         with _failing():
-            require_writable(summary, overwrite=options.overwrite)
+            check_writable(summary, overwrite=options.overwrite)
     console = Console(stderr=to_stdout, highlight=False, soft_wrap=True)
     if scheduler or workers > 1:
         reports = _run_side_by_side(jobs, options, console, workers, scheduler)
@@ -384,37 +383,38 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
         "unsupseg-demo"
     ),
-    iterations: Annotated[int, typer.Option(help=knobs()["iterations"].sentence)] = knobs()[
-        "iterations"
-    ].default,
+    iterations: Annotated[
+        int, typer.Option(help=setting_specs()["iterations"].sentence)
+    ] = setting_specs()["iterations"].default,
     device: DeviceOption = "auto",
     no_gui: Annotated[
         bool, typer.Option("--no-gui", help="Do not open the result in napari.")
     ] = False,
 ) -> None:
     """Segment a stained tissue section that comes with scikit-image."""
-    from napari_unsupseg.files import require_writable, write_picture
-    from napari_unsupseg.jobs import Job, Options
-    from napari_unsupseg.samples import tissue
+    from napari_unsupseg.batch.jobs import Job, JobOptions
+    from napari_unsupseg.io.paths import check_writable
+    from napari_unsupseg.io.writers import write_picture
+    from napari_unsupseg.sample_images import tissue
 
     job = Job(output / "tissue.png", output / "labels.tif", output / "preview.png")
     settings = _checked_settings("standard", {"iterations": iterations})
-    options = Options(settings=settings, device=_checked_device(device), overwrite=True)
+    options = JobOptions(settings=settings, device=_checked_device(device), overwrite=True)
     with _failing():
-        require_writable(job.image, overwrite=True)
+        check_writable(job.image, overwrite=True)
         write_picture(job.image, tissue())
     reports = _run_jobs([job], options, Console(highlight=False, soft_wrap=True))
     if not reports or "error" in reports[0]:
         raise typer.Exit(FAILED)
     if not no_gui and _has_display() and importlib.util.find_spec("napari"):
-        from napari_unsupseg.plugin.show import show
+        from napari_unsupseg.plugin.demo_window import show
 
         show(job.image, job.labels)
 
 
-def _check_labelling(options: "Options") -> None:
+def _check_labelling(options: "JobOptions") -> None:
     """Refuse options that ask for two kinds of labels, or for a cut that cannot be."""
-    from napari_unsupseg.hierarchy import check_cut
+    from napari_unsupseg.regions.hierarchy import check_cut
 
     both = options.connected and options.is_cut
     _refuse(both, "--connected and --segments are two kinds of labels: choose one")
@@ -432,14 +432,14 @@ def _check_labelling(options: "Options") -> None:
 
 def _files(images: list[Path]) -> list[Path]:
     """Return image files, those in folders too."""
-    from napari_unsupseg.files import list_images
+    from napari_unsupseg.io.paths import list_images
 
     return [file for path in images for file in (list_images(path) if _is_folder(path) else [path])]
 
 
 def _is_folder(path: Path) -> bool:
     """Tell a folder of images from one that is an image."""
-    from napari_unsupseg.files import is_zarr
+    from napari_unsupseg.io.paths import is_zarr
 
     return path.is_dir() and not is_zarr(path)
 
@@ -454,15 +454,15 @@ def _plan(
     summary: Path | None,
 ) -> "list[Job]":
     """Name every file to be written, and refuse names that clash."""
-    from napari_unsupseg.jobs import Job
-    from napari_unsupseg.sources import labels_name, result_name
+    from napari_unsupseg.batch.jobs import Job, labels_file_name
+    from napari_unsupseg.io.paths import result_file_name
 
     _refuse(many and output.suffix != "", f"--output {output}: name a folder for several images")
     kinds = [
-        ("--output", output, labels_name, (".tif", ".tiff", ".zarr")),
-        ("--preview", preview, lambda image: result_name(image, "_preview.png"), (".png",)),
-        ("--table", table, lambda image: result_name(image, "_table.csv"), (".csv",)),
-        ("--save", network, lambda image: result_name(image, ".unsupseg"), (".unsupseg",)),
+        ("--output", output, labels_file_name, (".tif", ".tiff", ".zarr")),
+        ("--preview", preview, lambda image: result_file_name(image, "_preview.png"), (".png",)),
+        ("--table", table, lambda image: result_file_name(image, "_table.csv"), (".csv",)),
+        ("--save", network, lambda image: result_file_name(image, ".unsupseg"), (".unsupseg",)),
     ]
     named = [
         _named(images, many, option, out, name, suffixes) if out else [None] * len(images)
@@ -509,7 +509,7 @@ def _checked_settings(preset: str, values: dict[str, Any]) -> Settings:
 
 def _checked_device(name: str) -> str:
     """Return the name of a device that is there."""
-    from napari_unsupseg.devices import resolve_device
+    from napari_unsupseg.learning.devices import resolve_device
 
     try:
         return str(resolve_device(name))
@@ -517,22 +517,22 @@ def _checked_device(name: str) -> str:
         raise typer.BadParameter(str(error)) from error
 
 
-def _run_jobs(jobs: "list[Job]", options: "Options", console: Console) -> "list[Report]":
+def _run_jobs(jobs: "list[Job]", options: "JobOptions", console: Console) -> "list[Report]":
     """Segment every image; one that fails or is interrupted is named, and the rest go on."""
-    from napari_unsupseg.batch import attempt
+    from napari_unsupseg.batch.pipeline import try_run_job
 
     reports: list[Report] = []
 
     def watch(steps: "Iterator[Step]", name: str) -> "tuple[Step, bool]":
         return _watch(steps, name, options.settings.iterations, console)
 
-    def track_chunks(chunks: "Sequence[Place]", name: str) -> "Iterable[Place]":
+    def track_chunks(chunks: "Sequence[Slices]", name: str) -> "Iterable[Slices]":
         return track(chunks, name, console=console, transient=True)
 
     for job in jobs:
         try:
             with _plain_warnings():
-                report = attempt(job, options, watch, track_chunks)
+                report = try_run_job(job, options, watch, track_chunks)
         except KeyboardInterrupt:
             rest = "; the same command goes on from here" if job.labels.exists() else ""
             _complain(f"{job.image}: stopped before all labels were there{rest}")
@@ -545,16 +545,16 @@ def _run_jobs(jobs: "list[Job]", options: "Options", console: Console) -> "list[
 
 
 def _run_side_by_side(
-    jobs: "list[Job]", options: "Options", console: Console, workers: int, scheduler: str | None
+    jobs: "list[Job]", options: "JobOptions", console: Console, workers: int, scheduler: str | None
 ) -> "list[Report]":
     """Segment images in several processes, of this machine or a cluster's."""
-    from napari_unsupseg.cluster import run_side_by_side
+    from napari_unsupseg.batch.distributed import run_distributed
 
     reports = []
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with _failing(), Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("images", total=len(jobs))
-        for report in run_side_by_side(jobs, options, workers, scheduler):
+        for report in run_distributed(jobs, options, workers, scheduler):
             _tell(report, progress.console)
             progress.advance(task)
             reports.append(report)
@@ -616,7 +616,7 @@ def _watch(
     return step, False
 
 
-def _write_summary(path: Path, options: "Options", reports: "list[Report]") -> None:
+def _write_summary(path: Path, options: "JobOptions", reports: "list[Report]") -> None:
     summary = {
         "version": __version__,
         "device": options.device,

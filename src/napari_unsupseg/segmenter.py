@@ -16,45 +16,38 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 import napari_unsupseg
-from napari_unsupseg.devices import (
+from napari_unsupseg._generators import map_yields, run_to_end
+from napari_unsupseg._typing import Labels
+from napari_unsupseg.errors import ImageError, SettingError, StrokesError
+from napari_unsupseg.image.channels import ImageChannels, split_channels, split_frames
+from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
+from napari_unsupseg.image.tiling import compute_crops, is_large, is_lazy
+from napari_unsupseg.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from napari_unsupseg.learning.cost import training_bytes
+from napari_unsupseg.learning.devices import (
+    check_memory,
     empty_cache,
-    name_processor,
-    naming_out_of_memory,
-    require_memory,
+    processor_name,
     resolve_device,
     resolve_precision,
+    translate_out_of_memory,
 )
-from napari_unsupseg.errors import ImageError, SettingError, StrokesError
-from napari_unsupseg.hierarchy import (
-    Hierarchy,
-    build_hierarchy_parts,
-    check_cut,
-    compile_ahead,
-    without_small,
-)
-from napari_unsupseg.images import (
-    ImageChannels,
-    PreparedImage,
-    prepare,
-    split_channels,
-    split_frames,
-)
-from napari_unsupseg.lazy import draw_crops, is_large, is_lazy
-from napari_unsupseg.lazy_labels import LazyLabels
-from napari_unsupseg.model_file import Model, read_model, write_model
-from napari_unsupseg.network import Network, build_network
-from napari_unsupseg.parts import map_parts, result_of
-from napari_unsupseg.prediction import predict, predict_parts
-from napari_unsupseg.segments import stack_frames
+from napari_unsupseg.learning.distillation import fit_to_labels
+from napari_unsupseg.learning.inference import predict, predict_generator
+from napari_unsupseg.learning.lazy_inference import LazyLabels
+from napari_unsupseg.learning.network import Network, build_network
+from napari_unsupseg.learning.staged_training import TrainingState, train
+from napari_unsupseg.learning.step import Step
+from napari_unsupseg.regions.hierarchy import Hierarchy, check_cut
+from napari_unsupseg.regions.hierarchy_builder import build_hierarchy_generator, precompile
+from napari_unsupseg.regions.labels import stack_frames
+from napari_unsupseg.regions.small_regions import merge_small_regions
+from napari_unsupseg.regions.strokes import apply_strokes, check_strokes
 from napari_unsupseg.settings import Settings
-from napari_unsupseg.stages import Standing, required_bytes, train
-from napari_unsupseg.strokes import check_strokes, paint
-from napari_unsupseg.teaching import teach
-from napari_unsupseg.training import Labels, Step
 
 __all__ = ["Segmenter", "segment"]
 
-REMEMBERED = (10, 15, 20, 30, 40, 60)  # iterations whose labels the hierarchy is made from
+HISTORY_ITERATIONS = (10, 15, 20, 30, 40, 60)  # iterations whose labels the hierarchy is made from
 
 
 def segment(
@@ -181,7 +174,7 @@ def segment(
     )
     if granularity is None and n_segments is None:
         return segmenter.labels_
-    return segmenter.hierarchy_.cut(n_segments=n_segments, level=granularity)
+    return segmenter.hierarchy_.cut(n_segments=n_segments, granularity=granularity)
 
 
 def _segment_separately(
@@ -226,7 +219,7 @@ class Segmenter:
 
     Attributes
     ----------
-    image_ : PreparedImage
+    image_ : NormalizedImage
         From the first step on: the image as the network sees it.
     labels_ : ndarray of uint8 or uint16, shape (..., Y, X)
         After `fit`: the labels.
@@ -251,7 +244,7 @@ class Segmenter:
     (76, 96)
     """
 
-    image_: PreparedImage
+    image_: NormalizedImage
     labels_: NDArray[np.unsignedinteger]
     n_iterations_: int
     _made_with: Settings  # those of the run at hand
@@ -376,16 +369,16 @@ class Segmenter:
         self._made_with = self.settings
         n_channels, *size = channels.values.shape
         n_frames = math.prod(size[:-spatial_ndim])
-        n_bytes = required_bytes(
+        n_bytes = training_bytes(
             n_channels,
             tuple(size[-spatial_ndim:]),
             n_frames,
             self.settings,
             is_whole=self.features is not None,
         )
-        require_memory(n_bytes, self.device)
+        check_memory(n_bytes, self.device)
         self._history: dict[int, Labels] = {}
-        self.image_ = prepare(
+        self.image_ = normalize_image(
             channels, mask, self.settings.intensity, spatial_ndim, spacing=spacing
         )
         self.precision = resolve_precision(self.settings.precision, self.device, spatial_ndim)
@@ -400,10 +393,10 @@ class Segmenter:
                 f"pixels: {n_pixels:,} are used",
                 stacklevel=2,
             )
-        with naming_out_of_memory(self.device):
+        with translate_out_of_memory(self.device):
             self._network = self._first_network(known)
             self._network.precision = self.precision
-        self._standing = Standing()
+        self._standing = TrainingState()
         yield from self._train()
 
     def resume(self) -> Generator[Step, None, None]:
@@ -497,12 +490,12 @@ class Segmenter:
                 "strokes cannot go with an image that is too large to load; draw on a part of it, "
                 "and apply the network to all"
             )
-        crops = draw_crops(values, spatial_ndim, self.settings.seed)
+        crops = compute_crops(values, spatial_ndim, self.settings.seed)
         axes = "n" + channels.axes[-spatial_ndim:]
         return dataclasses.replace(channels, values=crops, axes=axes), None
 
     @torch.inference_mode(False)  # in which a caller may be, and nothing can be trained
-    def _first_network(self, known: Model | None) -> Network:
+    def _first_network(self, known: Checkpoint | None) -> Network:
         """Return the network that a run begins with."""
         if known is None:
             frame = torch.from_numpy(next(self.image_.frames()).values)[None]
@@ -538,7 +531,7 @@ class Segmenter:
         """Yield the steps of a run, and one more with the labels to keep where they are others."""
         if self.image_.is_constant:
             step = _constant_step(self.image_, self.settings)
-            step = step.relabelled(paint(step.labels, self._strokes))
+            step = step.relabelled(apply_strokes(step.labels, self._strokes))
             self._remember(step)
             yield step
             return
@@ -548,7 +541,7 @@ class Segmenter:
             self._remember(step)
             yield step
             if self._final_clusters:
-                compile_ahead()
+                precompile()
         yield from self.finish()
 
     @property
@@ -595,12 +588,12 @@ class Segmenter:
             self._remember(step)
         kept = step
         if self._final_clusters:
-            hierarchy = yield from map_parts(self.hierarchy_parts(), step.with_hierarchy_share)
+            hierarchy = yield from map_yields(self.hierarchy_generator(), step.with_hierarchy_share)
             kept = step.relabelled(hierarchy.clusters(self._final_clusters))
         if self.settings.min_size > 1:
-            labels = without_small(kept.labels, self.image_, self.settings.min_size)
+            labels = merge_small_regions(kept.labels, self.image_, self.settings.min_size)
             kept = step.relabelled(labels)
-        painted = paint(kept.labels, self._followed)
+        painted = apply_strokes(kept.labels, self._followed)
         if painted is not kept.labels:
             kept = step.relabelled(painted)
         if kept is not step:
@@ -611,7 +604,7 @@ class Segmenter:
         """Keep what hierarchy and model are made from: the labels on the way, and the last ones."""
         self._last = self._kept = step
         self._followed = self._strokes
-        if step.iteration in REMEMBERED:
+        if step.iteration in HISTORY_ITERATIONS:
             self._history[step.iteration] = step.labels
         self._hierarchy = None
         self.__dict__.pop("_model", None)
@@ -619,9 +612,9 @@ class Segmenter:
     @property
     def hierarchy_(self) -> Hierarchy:
         """Segments of the run at every granularity, made from what it has gone through so far."""
-        return result_of(self.hierarchy_parts())
+        return run_to_end(self.hierarchy_generator())
 
-    def hierarchy_parts(self) -> Generator[float, None, Hierarchy]:
+    def hierarchy_generator(self) -> Generator[float, None, Hierarchy]:
         """Make the hierarchy of the run, a part at a time, unless it is made.
 
         For those who want to know how far it is, or to leave off.
@@ -646,14 +639,14 @@ class Segmenter:
         >>> from skimage.data import coins
         >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500))
         >>> first = next(segmenter.steps(coins()[::4, ::4]))
-        >>> *_, last = segmenter.hierarchy_parts()
+        >>> *_, last = segmenter.hierarchy_generator()
         >>> last
         1.0
         """
         if not hasattr(self, "_last"):
             raise SettingError("there is no run to make segments of: fit an image first")
         if self._hierarchy is None:
-            self._hierarchy = yield from build_hierarchy_parts(
+            self._hierarchy = yield from build_hierarchy_generator(
                 self.image_,
                 [*self._history.values(), self._last.labels],
                 min_size=self.settings.min_size,
@@ -662,15 +655,17 @@ class Segmenter:
         return self._hierarchy
 
     @functools.cached_property
-    def _model(self) -> Model:
+    def _model(self) -> Checkpoint:
         """The network of the run, having learned the labels that the run has kept."""
         if not hasattr(self, "_kept"):
             raise SettingError("there is no network yet: fit an image, or load a network")
         network, labels = self._network, self._kept.labels
         if not self.image_.is_constant:
-            network = teach(network, self.image_, labels, self._made_with)
+            network = fit_to_labels(network, self.image_, labels, self._made_with)
         n_channels = len(self.image_.values)
-        return Model(network, self._made_with, n_channels, self.image_.is_rgb, int(labels.max()))
+        return Checkpoint(
+            network, self._made_with, n_channels, self.image_.is_rgb, int(labels.max())
+        )
 
     def predict(
         self,
@@ -723,8 +718,8 @@ class Segmenter:
         >>> segmenter.fit(coins()[::4, ::4]).predict(coins()[:50, :60]).shape
         (50, 60)
         """
-        return result_of(
-            self.predict_parts(
+        return run_to_end(
+            self.predict_generator(
                 image,
                 axes=axes,
                 channel_axis=channel_axis,
@@ -734,7 +729,7 @@ class Segmenter:
             )
         )
 
-    def predict_parts(
+    def predict_generator(
         self,
         image: ArrayLike,
         *,
@@ -784,7 +779,7 @@ class Segmenter:
         --------
         >>> from skimage.data import coins
         >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500)).fit(coins()[::4, ::4])
-        >>> *_, last = segmenter.predict_parts(coins()[:100, :200])
+        >>> *_, last = segmenter.predict_generator(coins()[:100, :200])
         >>> last
         1.0
         """
@@ -796,11 +791,11 @@ class Segmenter:
             return labels
         prepared = self._prepared(channels, mask)
         if is_cut:
-            hierarchy = yield from self._find_hierarchy(prepared)
-            return hierarchy.cut(n_segments=n_segments, level=granularity)
+            hierarchy = yield from self._hierarchy_of_image(prepared)
+            return hierarchy.cut(n_segments=n_segments, granularity=granularity)
         labels = yield from self._find(prepared)
         if self.settings.min_size > 1:
-            labels = without_small(labels, prepared, self.settings.min_size)
+            labels = merge_small_regions(labels, prepared, self.settings.min_size)
         return labels
 
     def predict_hierarchy(
@@ -841,13 +836,13 @@ class Segmenter:
             If the image has other channels or axes than the one trained on, or labels another
             shape than it.
         """
-        return result_of(
-            self.predict_hierarchy_parts(
+        return run_to_end(
+            self.predict_hierarchy_generator(
                 image, axes=axes, channel_axis=channel_axis, mask=mask, labels=labels
             )
         )
 
-    def predict_hierarchy_parts(
+    def predict_hierarchy_generator(
         self,
         image: ArrayLike,
         *,
@@ -887,30 +882,30 @@ class Segmenter:
                 f"labels have shape {labels.shape} and the image {prepared.valid.shape}: give "
                 "those that predict found in it"
             )
-        return (yield from self._find_hierarchy(prepared, labels))
+        return (yield from self._hierarchy_of_image(prepared, labels))
 
-    def _find_hierarchy(
-        self, image: PreparedImage, labels: Labels | None = None
+    def _hierarchy_of_image(
+        self, image: NormalizedImage, labels: Labels | None = None
     ) -> Generator[float, None, Hierarchy]:
         """Yield how far it is, and return the hierarchy of an image by the clusters found in it."""
         begun = 0.0
         if labels is None:
             begun = 0.5
-            labels = yield from map_parts(self._find(image), lambda share: begun * share)
-        parts = build_hierarchy_parts(image, [labels], min_size=self.settings.min_size)
-        return (yield from map_parts(parts, lambda share: begun + (1 - begun) * share))
+            labels = yield from map_yields(self._find(image), lambda share: begun * share)
+        parts = build_hierarchy_generator(image, [labels], min_size=self.settings.min_size)
+        return (yield from map_yields(parts, lambda share: begun + (1 - begun) * share))
 
-    def _prepared(self, channels: ImageChannels, mask: ArrayLike | None) -> PreparedImage:
+    def _prepared(self, channels: ImageChannels, mask: ArrayLike | None) -> NormalizedImage:
         """Return an image as the network sees it."""
         model = self._model
-        prepared = prepare(channels, mask, self.settings.intensity, model.spatial_ndim)
+        prepared = normalize_image(channels, mask, self.settings.intensity, model.spatial_ndim)
         _require_same_kind(model, prepared)
         return prepared
 
-    def _find(self, image: PreparedImage) -> Generator[float, None, Labels]:
+    def _find(self, image: NormalizedImage) -> Generator[float, None, Labels]:
         """Yield how far it is, and return the clusters found in an image."""
         model = self._model
-        labels = yield from predict_parts(model.network, image, n_labels=model.n_labels)
+        labels = yield from predict_generator(model.network, image, n_labels=model.n_labels)
         return labels
 
     def lazy_labels(self, image: ArrayLike, *, axes: str | None = None) -> LazyLabels:
@@ -967,7 +962,7 @@ class Segmenter:
         FileError
             If the file cannot be written.
         """
-        write_model(Path(path), self._model)
+        save_checkpoint(Path(path), self._model)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "auto") -> Self:
@@ -992,7 +987,7 @@ class Segmenter:
         DeviceError
             If there is no such device.
         """
-        model = read_model(Path(path))
+        model = load_checkpoint(Path(path))
         segmenter = cls(model.settings, device=device)
         segmenter.precision = resolve_precision(
             model.settings.precision, segmenter.device, model.spatial_ndim
@@ -1019,7 +1014,7 @@ class Segmenter:
             "version": napari_unsupseg.__version__,
             "torch": torch.__version__,
             "device": str(self.device),
-            "processor": name_processor(self.device),
+            "processor": processor_name(self.device),
             "precision": str(self.precision).removeprefix("torch."),
             "settings": self.settings.to_dict(),
         }
@@ -1028,12 +1023,12 @@ class Segmenter:
         return made
 
 
-def _constant_step(image: PreparedImage, settings: Settings) -> Step:
+def _constant_step(image: NormalizedImage, settings: Settings) -> Step:
     clusters = torch.zeros(image.valid.shape, dtype=torch.int64)
     return Step(0, clusters, torch.zeros(()), image.valid, settings.max_clusters)
 
 
-def _require_same_kind(model: Model, image: PreparedImage) -> None:
+def _require_same_kind(model: Checkpoint, image: NormalizedImage) -> None:
     """Raise unless an image has the channels and axes that a network was trained on."""
     n_channels = len(image.values)
     if n_channels != model.n_channels:

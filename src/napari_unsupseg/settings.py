@@ -1,4 +1,4 @@
-"""Every knob of the algorithm, once: default, range, the paper's symbol and one sentence."""
+"""Every setting of the algorithm once, with its range, and presets of those that go together."""
 
 import dataclasses
 import difflib
@@ -7,20 +7,34 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
 from napari_unsupseg.errors import SettingError
-from napari_unsupseg.presets import preset_values
 
-__all__ = ["Knob", "Settings", "knobs"]
+__all__ = [
+    "GROUPS",
+    "PRESETS",
+    "IntensityRule",
+    "Precision",
+    "Preset",
+    "SettingSpec",
+    "Settings",
+    "preset_values",
+    "setting_specs",
+]
 
+Group = Literal["Network", "Superpixels and continuity", "Stopping", "Device", "Output"]
 Precision = Literal["auto", "float32", "bfloat16"]
 IntensityRule = Literal["auto", "percentile", "range"]
 
+GROUPS: tuple[Group, ...] = get_args(Group)  # headings, in the order to show them
+
 
 @dataclasses.dataclass(frozen=True)
-class Knob:
-    """What the doors need to know of one setting to offer it.
+class SettingSpec:
+    """What panel, command line and documentation need to know of one setting to offer it.
 
     Attributes
     ----------
+    group : str
+        One of `GROUPS`, the heading that it is shown under.
     kind : type
         `int`, `float` or `str`.
     default : int, float or str
@@ -33,10 +47,9 @@ class Knob:
         Smallest and greatest value allowed; None for a choice of words.
     choices : tuple of str
         Words allowed; empty for a number.
-    main : bool
-        Whether a first look at the settings should show it.
     """
 
+    group: Group
     kind: type
     default: Any
     symbol: str
@@ -44,7 +57,6 @@ class Knob:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
-    main: bool = False
 
     @property
     def allowed(self) -> str:
@@ -55,7 +67,7 @@ class Knob:
         return f"{noun} from {self.minimum:,} to {self.maximum:,}"
 
     def check(self, name: str, value: Any) -> Any:
-        """Return `value` as this knob's type, or raise a `SettingError` that names the range."""
+        """Return `value` as this setting's type, or raise a `SettingError` that names the range."""
         number = {int: numbers.Integral, float: numbers.Real, str: str}[self.kind]
         if isinstance(value, number) and not isinstance(value, bool):
             value = self.kind(value)
@@ -65,11 +77,13 @@ class Knob:
         raise SettingError(f"{label} must be {self.allowed}, got {value!r}")
 
 
-def _knob(default: Any, symbol: str, sentence: str, *bounds: float, **extra: Any) -> Any:
+def _setting(
+    group: Group, default: Any, symbol: str, sentence: str, *bounds: float, **extra: Any
+) -> Any:
     kind = type(default)
     minimum, maximum = bounds or (None, None)
-    knob = Knob(kind, default, symbol, sentence, minimum, maximum, **extra)
-    return dataclasses.field(default=default, metadata={"knob": knob})
+    spec = SettingSpec(group, kind, default, symbol, sentence, minimum, maximum, **extra)
+    return dataclasses.field(default=default, metadata={"spec": spec})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,50 +118,57 @@ class Settings:
     napari_unsupseg.errors.SettingError: components (M) must be a whole number from 1 to 5, got 9
     """
 
-    iterations: int = _knob(
+    iterations: int = _setting(
+        "Stopping",
         150,
         "T",
         "Greatest number of training iterations, 500 in the paper; labels settle in fewer.",
         1,
         1_000_000,
-        main=True,
     )
-    components: int = _knob(
+    components: int = _setting(
+        "Network",
         2,
         "M",
         "Convolution components in the network; more of them look at a wider neighbourhood.",
         1,
         5,
-        main=True,
     )
-    filters: int = _knob(
+    filters: int = _setting(
+        "Network",
         32,
         "p",
         "Filters in each convolution, the width of the network; 100 in the paper.",
         1,
         1024,
     )
-    max_clusters: int = _knob(
+    max_clusters: int = _setting(
+        "Network",
         32,
         "q",
         "Clusters to begin with, 100 in the paper; those that nobody needs die out.",
         2,
         65_535,
-        main=True,
     )
-    min_clusters: int = _knob(
-        0, "", "Stop as soon as no more clusters than this are left; 0 never stops.", 0, 65_535
+    min_clusters: int = _setting(
+        "Stopping",
+        0,
+        "",
+        "Stop as soon as no more clusters than this are left; 0 never stops.",
+        0,
+        65_535,
     )
-    final_clusters: int = _knob(
+    final_clusters: int = _setting(
+        "Output",
         12,
         "",
         "Greatest number of clusters at the end, where segments that look alike share one; 0 keeps "
         "the network's own clusters, as a run without settle always does.",
         0,
         65_535,
-        main=True,
     )
-    min_size: int = _knob(
+    min_size: int = _setting(
+        "Output",
         0,
         "",
         "Smallest segment in pixels; smaller ones are merged into the neighbour they resemble most "
@@ -155,7 +176,8 @@ class Settings:
         0,
         100_000_000,
     )
-    settle: float = _knob(
+    settle: float = _setting(
+        "Stopping",
         0.02,
         "",
         "Train at reduced size until fewer than this fraction of pixels change cluster in ten "
@@ -164,7 +186,8 @@ class Settings:
         0.0,
         1.0,
     )
-    balance: float = _knob(
+    balance: float = _setting(
+        "Network",
         0.0,
         "",
         "How far the pixels of small clusters count more: 0 counts every pixel alike, as the paper "
@@ -172,22 +195,24 @@ class Settings:
         0.0,
         1.0,
     )
-    superpixels: int = _knob(
+    superpixels: int = _setting(
+        "Superpixels and continuity",
         10_000,
         "K",
         "Superpixels, in each of which all pixels are drawn to one cluster; 0 has none.",
         0,
         100_000_000,
-        main=True,
     )
-    compactness: float = _knob(
+    compactness: float = _setting(
+        "Superpixels and continuity",
         10.0,
         "",
         "Compactness of the superpixels: high gives squares, low follows the image's edges.",
         0.01,
         100_000.0,
     )
-    continuity: float = _knob(
+    continuity: float = _setting(
+        "Superpixels and continuity",
         0.0,
         "",
         "Weight of the mean difference of neighbouring pixels' responses in the loss (μ of Kim et "
@@ -195,7 +220,8 @@ class Settings:
         0.0,
         1000.0,
     )
-    stroke_weight: float = _knob(
+    stroke_weight: float = _setting(
+        "Network",
         0.5,
         "",
         "Weight in the loss of the pixels under strokes (scribbles; ν of Kim et al. 2020), all of "
@@ -203,14 +229,22 @@ class Settings:
         0.0,
         1000.0,
     )
-    learning_rate: float = _knob(
-        0.1, "", "Learning rate of stochastic gradient descent.", 0.001, 10.0
+    learning_rate: float = _setting(
+        "Network", 0.1, "", "Learning rate of stochastic gradient descent.", 0.001, 10.0
     )
-    momentum: float = _knob(0.9, "", "Momentum of stochastic gradient descent.", 0.0, 0.999)
-    seed: int = _knob(
-        0, "", "Seed of the network's first weights; same seed, same labels.", 0, 2**31 - 1
+    momentum: float = _setting(
+        "Network", 0.9, "", "Momentum of stochastic gradient descent.", 0.0, 0.999
     )
-    intensity: IntensityRule = _knob(
+    seed: int = _setting(
+        "Network",
+        0,
+        "",
+        "Seed of the network's first weights; same seed, same labels.",
+        0,
+        2**31 - 1,
+    )
+    intensity: IntensityRule = _setting(
+        "Network",
         "auto",
         "",
         "How intensities are brought to 0…1: by each channel's 0.1 and 99.9 percentiles, by the "
@@ -218,7 +252,8 @@ class Settings:
         choices=get_args(IntensityRule),
     )
 
-    precision: Precision = _knob(
+    precision: Precision = _setting(
+        "Device",
         "auto",
         "",
         "Precision of the features; auto takes bfloat16 on a GPU that is fast at it, else float32.",
@@ -226,11 +261,11 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        """Check every value against its knob, whichever door it came through."""
+        """Check every value against its range, wherever it came from."""
         if self.settle is None:  # as good a word for never as 0
             object.__setattr__(self, "settle", 0)
-        for name, knob in knobs().items():
-            object.__setattr__(self, name, knob.check(name, getattr(self, name)))
+        for name, spec in setting_specs().items():
+            object.__setattr__(self, name, spec.check(name, getattr(self, name)))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -258,7 +293,7 @@ class Settings:
         napari_unsupseg.errors.SettingError: unknown setting 'iteration'; did you mean 'iterations'?
         """
         for name in values:
-            if name not in knobs():
+            if name not in setting_specs():
                 raise SettingError(f"unknown setting {name!r}; {_suggestion(name)}")
         return cls(**values)
 
@@ -302,32 +337,104 @@ class Settings:
 
 
 def _document(settings: type[Settings]) -> None:
-    """Fill in the parameters of the class's docstring, so that no knob is described twice."""
+    """Fill in the parameters of the class's docstring, so that no setting is described twice."""
     lines = []
-    for name, knob in knobs().items():
-        paper = f" *{knob.symbol}* in the paper." if knob.symbol else ""
+    for name, spec in setting_specs().items():
+        paper = f" *{spec.symbol}* in the paper." if spec.symbol else ""
         lines += [
-            f"{name} : {knob.kind.__name__}, default {knob.default!r}",
-            f"    {knob.sentence}{paper} {knob.allowed[0].upper()}{knob.allowed[1:]}.",
+            f"{name} : {spec.kind.__name__}, default {spec.default!r}",
+            f"    {spec.sentence}{paper} {spec.allowed[0].upper()}{spec.allowed[1:]}.",
         ]
     if settings.__doc__:  # python -OO has none
         settings.__doc__ = settings.__doc__.replace("{parameters}", "\n    ".join(lines))
 
 
-def knobs() -> dict[str, Knob]:
-    """Return every setting's knob by name, in the order to show them.
+def setting_specs() -> dict[str, SettingSpec]:
+    """Return what there is to know of every setting, by name, in the order to show them.
 
     Returns
     -------
-    dict of str to Knob
-        One knob a setting.
+    dict of str to SettingSpec
+        One for each setting.
     """
-    return {field.name: field.metadata["knob"] for field in dataclasses.fields(Settings)}
+    return {field.name: field.metadata["spec"] for field in dataclasses.fields(Settings)}
 
 
 def _suggestion(name: str) -> str:
-    nearest = difflib.get_close_matches(name, knobs(), n=1)
-    return f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(knobs())}"
+    nearest = difflib.get_close_matches(name, setting_specs(), n=1)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(setting_specs())}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Some settings; all others keep their default.
+
+    Attributes
+    ----------
+    sentence : str
+        What it is for.
+    values : mapping of str to int, float or str
+        Settings by name.
+    """
+
+    sentence: str
+    values: Mapping[str, Any]
+
+
+PRESETS = {
+    "standard": Preset("Suits most images.", {}),
+    "paper-2018": Preset(
+        "The algorithm of Kanezaki (ICASSP 2018) as it was published; slow.",
+        {
+            "iterations": 500,
+            "filters": 100,
+            "max_clusters": 100,
+            "settle": 0.0,
+            "final_clusters": 0,
+        },
+    ),
+    "paper-2020": Preset(
+        "Continuity in place of superpixels, as in Kim et al. (IEEE TIP 2020); slow.",
+        {
+            "iterations": 500,
+            "filters": 100,
+            "max_clusters": 100,
+            "settle": 0.0,
+            "final_clusters": 0,
+            "superpixels": 0,
+            "continuity": 5.0,
+            "min_clusters": 3,
+        },
+    ),
+}
+
+
+def preset_values(name: str) -> dict[str, Any]:
+    """Return the settings of a preset.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Returns
+    -------
+    dict of str to int, float or str
+        Settings by name; those left out keep their default.
+
+    Raises
+    ------
+    SettingError
+        If there is no such preset.
+
+    Examples
+    --------
+    >>> preset_values("paper-2020")["continuity"]
+    5.0
+    """
+    if name not in PRESETS:
+        raise SettingError(f"preset must be one of {', '.join(map(repr, PRESETS))}, got {name!r}")
+    return dict(PRESETS[name].values)
 
 
 _document(Settings)

@@ -12,7 +12,7 @@ import torch
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
-import napari_unsupseg.prediction
+import napari_unsupseg.learning.inference
 from napari_unsupseg.plugin.panel import SegmentationPanel
 
 from ..conftest import SMALL
@@ -77,12 +77,12 @@ def panel(viewer) -> SegmentationPanel:
 def slowly(monkeypatch):
     """Have each tile take a moment, and return the tiles that were labelled."""
     labelled = []
-    real = napari_unsupseg.prediction._label
+    real = napari_unsupseg.learning.inference._label
 
     def label(network, image, place, *rest):
         time.sleep(MOMENT)
         labelled.append(place)
         return real(network, image, place, *rest)
 
-    monkeypatch.setattr(napari_unsupseg.prediction, "_label", label)
+    monkeypatch.setattr(napari_unsupseg.learning.inference, "_label", label)
     return labelled

@@ -39,7 +39,7 @@ def is_stop(control: QWidget) -> bool:
 
 
 def unfold(panel) -> None:
-    for fold in (*panel.folds.values(), panel.results.clusters_fold):
+    for fold in (*panel.folds.values(), panel.results.clusters_section):
         fold.unfold()
 
 
@@ -102,7 +102,7 @@ def test_a_run_by_keyboard_alone(viewer, panel, qtbot, rgb):
     qtbot.keyClick(slider, Qt.Key.Key_Right)
     assert panel.results.granularity.value > 0.5
     assert len(viewer.layers) == 3
-    fold = panel.results.clusters_fold
+    fold = panel.results.clusters_section
     tab_to(fold.heading.native)
     for key in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
         was_open = fold.content.visible

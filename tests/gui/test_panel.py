@@ -11,10 +11,9 @@ from qtpy.QtWidgets import QScrollArea
 
 import napari_unsupseg.segmenter
 from napari_unsupseg import Settings, segment
-from napari_unsupseg.axes import axes_from_channel
-from napari_unsupseg.network import Network
-from napari_unsupseg.presets import PRESETS
-from napari_unsupseg.settings import knobs
+from napari_unsupseg.image.axes import axes_from_channel
+from napari_unsupseg.learning.network import Network
+from napari_unsupseg.settings import PRESETS, setting_specs
 
 from ..conftest import SMALL
 from .conftest import WAIT, click, wait_until_ready
@@ -638,7 +637,7 @@ def test_closing_the_viewer_ends_the_run(make_napari_viewer, qtbot, rgb):
 @pytest.fixture
 def slow_segments(monkeypatch):
     """Have segments take a minute, and say how far they are all the time."""
-    real = napari_unsupseg.segmenter.build_hierarchy_parts
+    real = napari_unsupseg.segmenter.build_hierarchy_generator
 
     def build(*image, **how):
         for share in np.linspace(0, 1, 600):
@@ -646,7 +645,7 @@ def slow_segments(monkeypatch):
             yield share
         return (yield from real(*image, **how))
 
-    monkeypatch.setattr(napari_unsupseg.segmenter, "build_hierarchy_parts", build)
+    monkeypatch.setattr(napari_unsupseg.segmenter, "build_hierarchy_generator", build)
 
 
 @pytest.mark.usefixtures("slow_segments")
@@ -693,7 +692,7 @@ def test_a_script_may_end_in_the_middle_of_a_run():
     script = """
 import napari
 from qtpy.QtTest import QTest
-from napari_unsupseg.samples import tissue
+from napari_unsupseg.sample_images import tissue
 viewer = napari.Viewer(show=True)
 viewer.add_image(tissue())
 _, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
@@ -709,14 +708,14 @@ viewer.close()
 
 
 def test_controls_come_from_the_settings(panel):
-    assert list(panel.settings) == list(knobs())
-    for name, knob in knobs().items():
+    assert list(panel.settings) == list(setting_specs())
+    for name, spec in setting_specs().items():
         control = panel.settings[name]
-        assert knob.sentence in control.tooltip
-        if knob.choices:
-            assert control.choices == knob.choices
+        assert spec.sentence in control.tooltip
+        if spec.choices:
+            assert control.choices == spec.choices
         else:
-            assert (control.min, control.max) == (knob.minimum, knob.maximum)
+            assert (control.min, control.max) == (spec.minimum, spec.maximum)
 
 
 def test_the_panel_starts_with_the_defaults(viewer):

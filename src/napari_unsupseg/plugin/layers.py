@@ -8,11 +8,13 @@ import numpy as np
 from napari.utils.transforms import CompositeAffine
 from numpy.typing import NDArray
 
-from napari_unsupseg.axes import CHANNELS, LEADING, SAMPLES, axes_from_channel, describe_axes
-from napari_unsupseg.images import split_channels
-from napari_unsupseg.lazy import crop_places, is_large
-from napari_unsupseg.plugin.pyramid import LabelPyramid
-from napari_unsupseg.segments import label_dtype, region_table
+from napari_unsupseg._typing import Labels
+from napari_unsupseg.image.axes import CHANNELS, LEADING, SAMPLES, axes_from_channel, describe_axes
+from napari_unsupseg.image.channels import split_channels
+from napari_unsupseg.image.tiling import crop_slices, is_large
+from napari_unsupseg.plugin.large.pyramid import LabelPyramid
+from napari_unsupseg.regions.labels import label_dtype
+from napari_unsupseg.regions.measure import measure_regions
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -23,16 +25,15 @@ __all__ = [
     "blank_labels",
     "blank_pyramid",
     "frames_of",
-    "gathered",
+    "from_layer_axes",
     "labels_keywords",
     "layer_array",
     "region_features",
     "show_names",
-    "spread",
+    "to_layer_axes",
     "voxel_spacing",
 ]
 
-Labels = NDArray[np.unsignedinteger]
 
 # what an axis may be called, and its letter
 AXIS_NAMES = {
@@ -135,7 +136,7 @@ def frames_of(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple[int, 
     lengths = zip(axes, array.shape, strict=True)
     shape = tuple(length for axis, length in lengths if axis not in CHANNELS + SAMPLES)
     if is_large(array):
-        crops = crop_places(shape, spatial_ndim, seed=0)
+        crops = crop_slices(shape, spatial_ndim, seed=0)
         shape = (len(crops), *(along.stop - along.start for along in crops[0][-spatial_ndim:]))
     return shape[-spatial_ndim:], math.prod(shape[:-spatial_ndim])
 
@@ -207,7 +208,7 @@ def region_features(labels: Labels, layer: "Image", axes: str) -> dict[str, NDAr
     Returns
     -------
     dict of str to ndarray, shape (labels,)
-        Features for a Labels layer: those of `region_table`, in the image's unit if that is one
+        Features for a Labels layer: those of `measure_regions`, in the image's unit if that is one
         of length.
     """
     channels = split_channels(layer_array(layer), axes)
@@ -217,7 +218,7 @@ def region_features(labels: Labels, layer: "Image", axes: str) -> dict[str, NDAr
     spacing, name = (1.0, 1.0), ""
     if unit == other and unit.is_compatible_with("meter"):
         spacing, name = (height, width), f"{unit:~}".replace("µ", "u")
-    table = region_table(labels, channels.values, axes=channels.axes, spacing=spacing, unit=name)
+    table = measure_regions(labels, channels.values, axes=channels.axes, spacing=spacing, unit=name)
     return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
 
 
@@ -236,7 +237,7 @@ def show_names(layer: "LabelsLayer") -> None:
     layer.features = features
 
 
-def spread(labels: Labels, layer: "Image", axes: str) -> Labels:
+def to_layer_axes(labels: Labels, layer: "Image", axes: str) -> Labels:
     """Give labels of an image the axes that their Labels layer has.
 
     Parameters
@@ -261,8 +262,8 @@ def spread(labels: Labels, layer: "Image", axes: str) -> Labels:
     return np.repeat(np.expand_dims(labels, channel_axis), n_channels, axis=channel_axis)
 
 
-def gathered(labels: Labels, layer: "Image", axes: str) -> Labels:
-    """Take back what `spread` has done.
+def from_layer_axes(labels: Labels, layer: "Image", axes: str) -> Labels:
+    """Take back what `to_layer_axes` has done.
 
     Parameters
     ----------
@@ -323,7 +324,7 @@ def blank_pyramid(layer: "Image", axes: str, max_clusters: int) -> LabelPyramid:
     Returns
     -------
     LabelPyramid
-        Zeros, repeated along a channel axis as by `spread`.
+        Zeros, repeated along a channel axis as by `to_layer_axes`.
 
     Raises
     ------

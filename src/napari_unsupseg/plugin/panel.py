@@ -26,17 +26,8 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_unsupseg.errors import ImageError, UnsupsegError
-from napari_unsupseg.lazy import is_large
-from napari_unsupseg.plugin.controls import (
-    HEADINGS,
-    Fold,
-    make_accessible,
-    make_scrollable,
-    row,
-    setting_control,
-    under,
-    value_widget,
-)
+from napari_unsupseg.image.tiling import is_large
+from napari_unsupseg.plugin.large.viewport_labels import ViewportLabeler
 from napari_unsupseg.plugin.layers import (
     axes_choices,
     blank_labels,
@@ -44,25 +35,32 @@ from napari_unsupseg.plugin.layers import (
     frames_of,
     labels_keywords,
     layer_array,
-    spread,
+    to_layer_axes,
     voxel_spacing,
 )
-from napari_unsupseg.plugin.network import TrainedNetwork
-from napari_unsupseg.plugin.plot import Course, CoursePlot
-from napari_unsupseg.plugin.progress import progress_text, segments_text, slow_notice
-from napari_unsupseg.plugin.region import REGIONS, WHOLE, find_region
-from napari_unsupseg.plugin.results import EndedRun, Results, Shown
-from napari_unsupseg.plugin.sight import LabelsOnSight
-from napari_unsupseg.plugin.strokes import StrokesButton
-from napari_unsupseg.plugin.worker import Control, Outcome, Request, Update, preload, run
-from napari_unsupseg.presets import PRESETS
-from napari_unsupseg.settings import Settings, knobs
+from napari_unsupseg.plugin.training_region import REGIONS, WHOLE, find_region
+from napari_unsupseg.plugin.widgets.controls import (
+    CollapsibleSection,
+    make_accessible,
+    make_scrollable,
+    row,
+    setting_control,
+    settings_under,
+    value_widget,
+)
+from napari_unsupseg.plugin.widgets.progress_text import progress_text, segments_text, slow_notice
+from napari_unsupseg.plugin.widgets.results import FinishedRun, LayerSnapshot, Results
+from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
+from napari_unsupseg.plugin.widgets.trained_network import TrainedNetwork
+from napari_unsupseg.plugin.widgets.training_curve import TrainingCurve, TrainingCurvePlot
+from napari_unsupseg.plugin.worker import RunControl, RunRequest, RunResult, RunUpdate, preload, run
+from napari_unsupseg.settings import GROUPS, PRESETS, Settings, setting_specs
 
 if TYPE_CHECKING:
     import napari.viewer
 
-    from napari_unsupseg.lazy_labels import LazyLabels
-    from napari_unsupseg.plugin.pyramid import LabelPyramid
+    from napari_unsupseg.learning.lazy_inference import LazyLabels
+    from napari_unsupseg.plugin.large.pyramid import LabelPyramid
 
 __all__ = ["SegmentationPanel"]
 
@@ -87,12 +85,12 @@ atexit.register(WorkerBase.await_workers)
 class ActiveRun:
     """A run from its start to its end."""
 
-    request: Request
+    request: RunRequest
     image: napari.layers.Image
     labels: napari.layers.Labels
-    control: Control
-    course: Course
-    follower: Request | None = None  # what begins in its place when it has ended
+    control: RunControl
+    course: TrainingCurve
+    follower: RunRequest | None = None  # what begins in its place when it has ended
     is_trained: bool = False  # and what comes after is under way
 
     @property
@@ -116,7 +114,7 @@ class SegmentationPanel(Container[Widget]):
         self._viewer = viewer
         self._active: ActiveRun | None = None
         self._suited = DEFAULT_PRESET  # what the image at hand, or the one before it, asks for
-        self._sights: dict[napari.layers.Labels, LabelsOnSight] = {}
+        self._sights: dict[napari.layers.Labels, ViewportLabeler] = {}
         self.image = value_widget(annotation=napari.layers.Image, name="image", label="image")
         self.axes = ComboBox(
             label="axes",
@@ -137,7 +135,9 @@ class SegmentationPanel(Container[Widget]):
             choices=[*((name.replace("-", " "), name) for name in PRESETS), (CUSTOM, CUSTOM)],
             tooltip="\n".join(f"{name}: {preset.sentence}" for name, preset in PRESETS.items()),
         )
-        self.settings = {name: setting_control(name, knob) for name, knob in knobs().items()}
+        self.settings = {
+            name: setting_control(name, spec) for name, spec in setting_specs().items()
+        }
         self.update_every = SpinBox(
             label="update every",
             value=0,
@@ -172,7 +172,7 @@ class SegmentationPanel(Container[Widget]):
         self.status = _sentence()
         self.notice = _sentence()
         self.notice.visible = False
-        self.plot = CoursePlot(viewer)
+        self.plot = TrainingCurvePlot(viewer)
         self.results = Results(viewer, self._say)
         self.network = TrainedNetwork(self._say, self._show_buttons, self._show_share)
         self._lay_out()
@@ -190,17 +190,20 @@ class SegmentationPanel(Container[Widget]):
             "Device": [self.device],
             "Output": [self.update_every, self.history_memory],
         }
-        self.folds = {
-            heading: Fold(
+        self.folds: dict[str, CollapsibleSection] = {
+            heading: CollapsibleSection(
                 heading,
-                [*(self.settings[name] for name in under(heading)), *beside.get(heading, [])],
+                [
+                    *(self.settings[name] for name in settings_under(heading)),
+                    *beside.get(heading, []),
+                ],
             )
-            for heading in HEADINGS
+            for heading in GROUPS
         }
-        self.folds["Trained network"] = Fold("Trained network", [self.network])
-        self.plot_fold = Fold("Clusters and loss", [self.plot])
-        self.plot_fold.unfold()
-        self.plot_fold.visible = False
+        self.folds["Trained network"] = CollapsibleSection("Trained network", [self.network])
+        self.curve_section = CollapsibleSection("Clusters and loss", [self.plot])
+        self.curve_section.unfold()
+        self.curve_section.visible = False
         body = Container[Widget](
             widgets=[
                 top,
@@ -211,7 +214,7 @@ class SegmentationPanel(Container[Widget]):
                 self.status,
                 self.notice,
                 self.results,
-                self.plot_fold,
+                self.curve_section,
                 *self.folds.values(),
             ],
             labels=False,
@@ -322,7 +325,7 @@ class SegmentationPanel(Container[Widget]):
         """Have the run at hand follow the strokes."""
         active = self._active
         if active is not None:
-            active.control.steer(self.strokes_button.drawn(active.image, active.request.axes))
+            active.control.set_strokes(self.strokes_button.drawn(active.image, active.request.axes))
 
     def load_network(self, path: Path) -> None:
         """Read a trained network, and unfold what can be done with it.
@@ -349,7 +352,7 @@ class SegmentationPanel(Container[Widget]):
 
         def show(found: "NDArray[np.unsignedinteger] | LazyLabels") -> None:
             if isinstance(found, np.ndarray):
-                layer = self._add_layer(image, axes, spread(found, image, axes))
+                layer = self._add_layer(image, axes, to_layer_axes(found, image, axes))
                 n_clusters = np.count_nonzero(np.bincount(found.ravel())[1:])
                 self._say(f"{n_clusters} clusters of the trained network in {image.name}")
             else:
@@ -361,7 +364,7 @@ class SegmentationPanel(Container[Widget]):
         self.network.apply(layer_array(image), axes, show)
 
     def _begin(
-        self, request: Request, image: napari.layers.Image, labels: napari.layers.Labels
+        self, request: RunRequest, image: napari.layers.Image, labels: napari.layers.Labels
     ) -> None:
         """Run, and show it in a layer."""
         if request.pyramid is not None:
@@ -373,10 +376,10 @@ class SegmentationPanel(Container[Widget]):
             self._viewer.layers.selection.active = image
         ended = self.results.ended if request.earlier else None
         self._active = ActiveRun(
-            request, image, labels, Control(), ended.course if ended else Course()
+            request, image, labels, RunControl(), ended.course if ended else TrainingCurve()
         )
         self.plot.begin(self._active.course)
-        self.plot_fold.visible = True
+        self.curve_section.visible = True
         self.progress.value = 0
         self.status.value = "loading PyTorch…" if self._loading.is_alive() else "starting…"
         self._show_buttons()
@@ -392,7 +395,7 @@ class SegmentationPanel(Container[Widget]):
             },
         )
 
-    def _add_blank(self, image: napari.layers.Image, request: Request) -> napari.layers.Labels:
+    def _add_blank(self, image: napari.layers.Image, request: RunRequest) -> napari.layers.Labels:
         """Add the layer of a run before its first iteration."""
         if request.pyramid is not None:
             return self._add_layer(image, request.axes, request.pyramid.levels)
@@ -414,7 +417,7 @@ class SegmentationPanel(Container[Widget]):
             selection.active = drawn_on
         return layer
 
-    def _layer_of(self, ended: EndedRun, request: Request) -> napari.layers.Labels:
+    def _layer_of(self, ended: FinishedRun, request: RunRequest) -> napari.layers.Labels:
         """Return the layer of a run for another, or a new one if it is gone or was painted on."""
         shown = ended.clusters
         if shown.layer in self._viewer.layers and not shown.was_edited:
@@ -423,7 +426,7 @@ class SegmentationPanel(Container[Widget]):
             return self._add_blank(ended.image, request)
         return self._add_layer(ended.image, ended.request.axes, shown.data)
 
-    def _resolve(self, image: napari.layers.Image) -> Request | None:
+    def _resolve(self, image: napari.layers.Image) -> RunRequest | None:
         """Freeze what the widgets say, before the run leaves this thread; None if it cannot be."""
         axes = self._known_axes(image)
         if axes is None:
@@ -435,7 +438,7 @@ class SegmentationPanel(Container[Widget]):
         except UnsupsegError as error:
             show_error(str(error))
             return None
-        return Request(
+        return RunRequest(
             image=layer_array(image),
             axes=axes,
             spatial_ndim=self._spatial_ndim,
@@ -478,7 +481,9 @@ class SegmentationPanel(Container[Widget]):
             if self._active is None:
                 self._say(sentence)
 
-        self._sights[layer] = LabelsOnSight(self._viewer, layer, pyramid, labels, say, self.native)
+        self._sights[layer] = ViewportLabeler(
+            self._viewer, layer, pyramid, labels, say, self.native
+        )
 
     @property
     def _spatial_ndim(self) -> int:
@@ -501,7 +506,7 @@ class SegmentationPanel(Container[Widget]):
             self.preset.value = next(names, CUSTOM)
         self._show_notice()
 
-    def _on_update(self, update: Update | float) -> None:
+    def _on_update(self, update: RunUpdate | float) -> None:
         active = self._active
         if active is None:
             return
@@ -519,9 +524,9 @@ class SegmentationPanel(Container[Widget]):
             if active.request.pyramid is not None:  # they are in it
                 active.labels.refresh(extent=False)
             else:
-                active.labels.data = spread(update.labels, active.image, active.request.axes)
+                active.labels.data = to_layer_axes(update.labels, active.image, active.request.axes)
             # behind what napari has just been asked to draw
-            QTimer.singleShot(0, active.control.showed)
+            QTimer.singleShot(0, active.control.picture_drawn)
         if update.hierarchy_share is not None:
             active.is_trained = True
             self._show_share(update.hierarchy_share)
@@ -532,7 +537,7 @@ class SegmentationPanel(Container[Widget]):
         elif not active.control.is_stopped:
             self.status.value = progress_text(update)
 
-    def _on_returned(self, outcome: Outcome | None) -> None:
+    def _on_returned(self, outcome: RunResult | None) -> None:
         active = self._finish()
         if active is None:
             return
@@ -545,17 +550,17 @@ class SegmentationPanel(Container[Widget]):
         if active.follower is not None:
             self._start_again(active, active.follower)
 
-    def _keep(self, active: ActiveRun, outcome: Outcome) -> None:
+    def _keep(self, active: ActiveRun, outcome: RunResult) -> None:
         """Offer what a run has left behind."""
         record = outcome.record
         active.labels.metadata["napari-unsupseg"] = record
         is_array = outcome.on_demand is None
-        shown = Shown(active.labels, active.labels.data.copy() if is_array else None)
+        shown = LayerSnapshot(active.labels, active.labels.data.copy() if is_array else None)
         earlier = self.results.ended if active.request.earlier else None
         segments = earlier.segments if earlier else None
         self.network.offer(outcome.segmenter)
         self.results.show_run(
-            EndedRun(active.image, active.request, outcome, shown, active.course, segments)
+            FinishedRun(active.image, active.request, outcome, shown, active.course, segments)
         )
         self.status.value = (
             f"{record['clusters']} clusters after {record['iterations']} iterations "
@@ -569,7 +574,7 @@ class SegmentationPanel(Container[Widget]):
             active.labels.data = pyramid.levels  # without the labels of crops
             self._watch(active.labels, pyramid, outcome.on_demand)
 
-    def _start_again(self, active: ActiveRun, request: Request) -> None:
+    def _start_again(self, active: ActiveRun, request: RunRequest) -> None:
         """Begin anew in the layer of a run that was stopped for it."""
         strokes = self.strokes_button.drawn(active.image, request.axes)
         request = dataclasses.replace(request, strokes=strokes)  # with those drawn meanwhile
@@ -660,7 +665,7 @@ class SegmentationPanel(Container[Widget]):
         self.notice.visible = bool(self.notice.value)
 
     def _slow_notice(self) -> str:
-        from napari_unsupseg.devices import available_devices
+        from napari_unsupseg.learning.devices import available_devices
 
         has_accelerator = available_devices()[0] != "cpu"
         is_part = self.region.value != WHOLE

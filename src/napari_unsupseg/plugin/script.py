@@ -5,17 +5,20 @@ from pathlib import Path
 
 import napari.layers
 
-from napari_unsupseg.lazy import is_large, is_lazy
+from napari_unsupseg.image.tiling import is_large, is_lazy
 from napari_unsupseg.plugin.layers import layer_array
-from napari_unsupseg.plugin.region import Region
-from napari_unsupseg.plugin.worker import Outcome, Request
+from napari_unsupseg.plugin.training_region import Region
+from napari_unsupseg.plugin.worker import RunRequest, RunResult
 from napari_unsupseg.settings import Settings
 
 __all__ = ["python_script"]
 
 
 def python_script(
-    request: Request, outcome: Outcome, image: napari.layers.Image, cut: dict[str, float] | None
+    request: RunRequest,
+    outcome: RunResult,
+    image: napari.layers.Image,
+    cut: dict[str, float] | None,
 ) -> str:
     """Write the script that makes the labels of a run again, on one kind of CPU byte for byte.
 
@@ -52,7 +55,7 @@ def python_script(
     return "\n".join([*lines, ""])
 
 
-def _reading(image: napari.layers.Image, outcome: Outcome) -> Iterator[str]:
+def _reading(image: napari.layers.Image, outcome: RunResult) -> Iterator[str]:
     """Yield the imports, and what makes `image`."""
     path = image.source.path
     level = "[0]" if image.multiscale else ""
@@ -81,7 +84,7 @@ def _reading(image: napari.layers.Image, outcome: Outcome) -> Iterator[str]:
     yield f"image = {source}"
 
 
-def _settings(outcome: Outcome) -> str:
+def _settings(outcome: RunResult) -> str:
     """Say which settings are others than the defaults, and the precision that was taken."""
     default = Settings().to_dict()
     settings = outcome.segmenter.settings.to_dict() | {"precision": outcome.record["precision"]}
@@ -89,7 +92,7 @@ def _settings(outcome: Outcome) -> str:
     return f"Settings({', '.join(f'{name}={value!r}' for name, value in chosen.items())})"
 
 
-def _training(request: Request, outcome: Outcome) -> Iterator[str]:
+def _training(request: RunRequest, outcome: RunResult) -> Iterator[str]:
     """Yield a loop for each part of a run: the first, and those that went on with it."""
     image = f"image{_cropping(request)}, axes={request.axes!r}"
     if request.spatial_ndim == 3:
@@ -105,7 +108,7 @@ def _training(request: Request, outcome: Outcome) -> Iterator[str]:
         yield "    pass"
 
 
-def _cropping(request: Request) -> str:
+def _cropping(request: RunRequest) -> str:
     """Say how a region is cut out of the image."""
     if request.region is None:
         return ""
@@ -125,7 +128,7 @@ def _around(region: Region, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     return [(0, 0)] * len(shape[:-2]) + beside
 
 
-def _labels(request: Request, outcome: Outcome) -> str:
+def _labels(request: RunRequest, outcome: RunResult) -> str:
     """Say where the labels of the image come from."""
     if request.region is None and outcome.on_demand is None:
         return "labels = step.labels"

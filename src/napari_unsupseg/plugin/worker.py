@@ -12,40 +12,39 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_unsupseg._generators import map_yields
+from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import StrokesError, UnsupsegError
-from napari_unsupseg.lazy import is_large, is_lazy
-from napari_unsupseg.parts import map_parts
-from napari_unsupseg.plugin.history import LabelHistory
-from napari_unsupseg.plugin.pace import Pace, Pictures
-from napari_unsupseg.plugin.part import TrainedPart
-from napari_unsupseg.plugin.region import Region
+from napari_unsupseg.image.tiling import is_large, is_lazy
+from napari_unsupseg.plugin.label_history import LabelHistory
+from napari_unsupseg.plugin.throttle import IterationTimer, PictureThrottle
+from napari_unsupseg.plugin.training_region import Region, TrainingRegion
+from napari_unsupseg.regions.strokes import apply_strokes
 from napari_unsupseg.settings import Settings
-from napari_unsupseg.strokes import paint
 
 if TYPE_CHECKING:
-    from napari_unsupseg.hierarchy import Hierarchy
-    from napari_unsupseg.lazy_labels import LazyLabels
-    from napari_unsupseg.plugin.pyramid import LabelPyramid
+    from napari_unsupseg.learning.lazy_inference import LazyLabels
+    from napari_unsupseg.learning.step import Step
+    from napari_unsupseg.plugin.large.pyramid import LabelPyramid
+    from napari_unsupseg.regions.hierarchy import Hierarchy
     from napari_unsupseg.segmenter import Segmenter
-    from napari_unsupseg.training import Step
 
 __all__ = [
-    "Control",
-    "Outcome",
-    "Part",
-    "Request",
+    "RunControl",
     "RunError",
-    "Update",
-    "loaded",
+    "RunLeg",
+    "RunRequest",
+    "RunResult",
+    "RunUpdate",
+    "load_if_small",
     "preload",
     "run",
-    "telling_errors",
-    "while_wanted",
+    "run_while",
+    "translate_worker_errors",
 ]
 
 Result = TypeVar("Result")
-Shown = TypeVar("Shown")
-Labels = NDArray[np.unsignedinteger]
+LayerSnapshot = TypeVar("LayerSnapshot")
 Strokes = NDArray[np.unsignedinteger] | None
 
 PAUSE = 0.1  # seconds from one look at a paused run to the next
@@ -59,7 +58,7 @@ class RunError(Exception):
     """
 
 
-class Control:
+class RunControl:
     """What the panel tells a run while it goes on, from any thread."""
 
     def __init__(self) -> None:
@@ -87,7 +86,7 @@ class Control:
         return not self._going.is_set()
 
     @property
-    def is_shown(self) -> bool:
+    def is_picture_drawn(self) -> bool:
         """Whether the last picture is on the screen."""
         return self._shown.is_set()
 
@@ -102,7 +101,7 @@ class Control:
         self._abandoned.set()
         self.stop()
 
-    def heed(self) -> None:
+    def clear_stop(self) -> None:
         """Take a stop so far as done: another one is about what follows."""
         self._stopped.clear()
 
@@ -118,31 +117,31 @@ class Control:
         """Wait a moment, or until the run is to go on."""
         self._going.wait(PAUSE)
 
-    def steer(self, strokes: Strokes) -> None:
+    def set_strokes(self, strokes: Strokes) -> None:
         """Have the run follow other strokes from the next iteration on; None for none."""
         self._strokes.append(strokes)
 
-    def steering(self) -> Iterator[Strokes]:
+    def new_strokes(self) -> Iterator[Strokes]:
         """Yield the strokes to follow, if others were given since this was asked."""
         while self._strokes:
             yield self._strokes.pop()
 
-    def showing(self) -> None:
+    def picture_sent(self) -> None:
         """Say that a picture is on its way to the screen."""
         if not self.is_stopped:
             self._shown.clear()
 
-    def showed(self) -> None:
+    def picture_drawn(self) -> None:
         """Say that the screen has taken the last picture."""
         self._shown.set()
 
-    def wait_until_shown(self) -> None:
+    def wait_until_drawn(self) -> None:
         """Wait until the screen has taken the last picture, but not for ever."""
         self._shown.wait(SCREEN)
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class RunLeg:
     """A part of a run: from its start, or from where it went on, to a stop or the end.
 
     Attributes
@@ -161,7 +160,7 @@ class Part:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Outcome:
+class RunResult:
     """What a run leaves behind.
 
     Attributes
@@ -189,7 +188,7 @@ class Outcome:
     hierarchy: "Hierarchy | None"
     history: LabelHistory
     segmenter: "Segmenter"
-    parts: tuple[Part, ...]
+    parts: tuple[RunLeg, ...]
     is_steered: bool
     is_everywhere: bool = True
     on_demand: "LazyLabels | None" = None
@@ -201,7 +200,7 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Request:
+class RunRequest:
     """All that a run needs, resolved from the panel before it starts.
 
     Attributes
@@ -240,14 +239,14 @@ class Request:
     device: str
     update_every: int
     history_bytes: int
-    earlier: Outcome | None = None
+    earlier: RunResult | None = None
     strokes: Strokes = None
     region: Region | None = None
     pyramid: "LabelPyramid | None" = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Update:
+class RunUpdate:
     """What the panel shows of an iteration.
 
     Attributes
@@ -310,7 +309,9 @@ def _load() -> None:
         importlib.import_module(name)
 
 
-def run(request: Request, control: Control) -> Generator[Update | float, None, Outcome | None]:
+def run(
+    request: RunRequest, control: RunControl
+) -> Generator[RunUpdate | float, None, RunResult | None]:
     """Train on an image, and yield as often as there is something to show.
 
     Parameters
@@ -339,9 +340,9 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
     RunError
         If anything else goes wrong.
     """
-    with telling_errors("the run failed: "):
-        image = loaded(request.image)
-        part = TrainedPart(
+    with translate_worker_errors("the run failed: "):
+        image = load_if_small(request.image)
+        part = TrainingRegion(
             image,
             request.axes,
             request.spatial_ndim,
@@ -350,7 +351,7 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
             request.pyramid,
         )
         segmenter, history, steps = _begin(request, part)
-        pace, pictures = Pace(), Pictures(request.update_every)
+        pace, pictures = IterationTimer(), PictureThrottle(request.update_every)
         step = None
         iteration = n_steps = 0
         is_whole, is_steered = True, request.strokes is not None
@@ -359,22 +360,22 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
                 n_steps += is_whole  # until it is stopped
                 is_over = step.iteration == iteration  # training is: only labels change now
                 if step.hierarchy_share is not None:  # not even they do
-                    if pictures.words_are_due():
-                        pictures.told()
+                    if pictures.text_is_due():
+                        pictures.text_shown()
                         yield _update(segmenter, step, pace, is_over=True)
                 else:
                     pace.count(step.factor)
                     iteration = step.iteration
                     labels = None
                     if request.update_every and pictures.is_due(iteration):
-                        control.wait_until_shown()
-                    if is_over or (pictures.is_due(iteration) and control.is_shown):
-                        with pictures.taken():
-                            labels = part.whole(step.labels)
+                        control.wait_until_drawn()
+                    if is_over or (pictures.is_due(iteration) and control.is_picture_drawn):
+                        with pictures.timing_picture():
+                            labels = part.embed_labels(step.labels)
                             history.add(iteration, labels)
-                        control.showing()
-                    if labels is not None or pictures.words_are_due():
-                        pictures.told()
+                        control.picture_sent()
+                    if labels is not None or pictures.text_is_due():
+                        pictures.text_shown()
                         yield _update(segmenter, step, pace, labels=labels, is_over=is_over)
                     while control.is_paused:
                         yield _update(segmenter, step, pace, is_paused=True)
@@ -386,11 +387,11 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
                     if control.is_abandoned or step.hierarchy_share is not None:
                         break  # what is made of the labels is left off
                     # the labels so far at once: those to keep take a moment
-                    labels = part.whole(step.labels)
+                    labels = part.embed_labels(step.labels)
                     yield _update(segmenter, step, pace, labels=labels, is_over=True)
         if step is None or control.is_abandoned:
             return None
-        labels = part.whole(step.labels)
+        labels = part.embed_labels(step.labels)
         # the labels are ready; those of all the image, and their hierarchy, may take a moment
         yield _update(segmenter, step, pace, labels=labels, is_over=True)
         record = segmenter.record(step)
@@ -400,25 +401,27 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
         def is_wanted() -> bool:
             return not control.is_stopped
 
-        def show(share: float) -> Update:
+        def show(share: float) -> RunUpdate:
             assert step is not None
             return _update(segmenter, step.with_hierarchy_share(share), pace, is_over=True)
 
         if request.pyramid is not None:
             on_demand = segmenter.lazy_labels(image, axes=request.axes)
         elif request.region is not None:
-            finding = segmenter.predict_parts(image, axes=request.axes)
-            found = yield from while_wanted(finding, is_wanted)
+            finding = segmenter.predict_generator(image, axes=request.axes)
+            found = yield from run_while(finding, is_wanted)
             is_everywhere = found is not None
             if found is not None:
                 labels = _with_strokes(found, segmenter, part)
                 record["clusters"] = np.count_nonzero(np.bincount(labels.ravel())[1:])
                 yield _update(segmenter, step, pace, labels=labels, is_over=True)
-                making = segmenter.predict_hierarchy_parts(image, axes=request.axes, labels=found)
-                hierarchy = yield from while_wanted(map_parts(making, show), is_wanted)
+                making = segmenter.predict_hierarchy_generator(
+                    image, axes=request.axes, labels=found
+                )
+                hierarchy = yield from run_while(map_yields(making, show), is_wanted)
         else:
-            making = segmenter.hierarchy_parts()
-            hierarchy = yield from while_wanted(map_parts(making, show), is_wanted)
+            making = segmenter.hierarchy_generator()
+            hierarchy = yield from run_while(map_yields(making, show), is_wanted)
         if control.is_abandoned:
             return None
         history.add(iteration, labels)
@@ -428,12 +431,12 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
                 "y": [rows.start, rows.stop],
                 "x": [columns.start, columns.stop],
             }
-        parts = [Part(n_steps, is_whole, not is_whole and step.hierarchy_share is None)]
+        parts = [RunLeg(n_steps, is_whole, not is_whole and step.hierarchy_share is None)]
         if request.earlier:
             parts = [*request.earlier.parts, *parts]
             is_steered |= request.earlier.is_steered
         record |= {"strokes": is_steered}
-        return Outcome(
+        return RunResult(
             record,
             hierarchy,
             history,
@@ -445,7 +448,7 @@ def run(request: Request, control: Control) -> Generator[Update | float, None, O
         )
 
 
-def loaded(image: Any) -> Any:
+def load_if_small(image: Any) -> Any:
     """Return a lazy image computed, unless it is large.
 
     Parameters
@@ -462,14 +465,14 @@ def loaded(image: Any) -> Any:
 
 
 def _begin(
-    request: Request, part: TrainedPart
+    request: RunRequest, part: TrainingRegion
 ) -> tuple["Segmenter", LabelHistory, Generator["Step", None, None]]:
     """Return what a run needs to begin, or to go on."""
     # here, not above: torch takes seconds to load and the window must not wait
     from napari_unsupseg.segmenter import Segmenter
 
     earlier = request.earlier
-    strokes = None if request.strokes is None else part.in_region(request.strokes)
+    strokes = None if request.strokes is None else part.crop_labels(request.strokes)
     if earlier is not None:
         earlier.segmenter.strokes = strokes
         return earlier.segmenter, earlier.history, earlier.segmenter.resume()
@@ -485,7 +488,7 @@ def _begin(
 
 
 def _to_the_end(
-    steps: Generator["Step", None, None], segmenter: "Segmenter", control: Control
+    steps: Generator["Step", None, None], segmenter: "Segmenter", control: RunControl
 ) -> Generator["Step", None, None]:
     """Yield the steps of a run until it is stopped, and those in which it then ends."""
     with contextlib.closing(steps):  # its memory is given back before segments are made
@@ -495,24 +498,24 @@ def _to_the_end(
                 break
         else:
             return
-    control.heed()
+    control.clear_stop()
     yield from segmenter.finish()
 
 
-def _with_strokes(labels: Labels, segmenter: "Segmenter", part: TrainedPart) -> Labels:
+def _with_strokes(labels: Labels, segmenter: "Segmenter", part: TrainingRegion) -> Labels:
     """Return labels of an image with the strokes in a region of it as they were drawn."""
     drawn = labels.copy()
-    inside = part.in_region(drawn)
-    inside[...] = paint(inside, segmenter.strokes)
+    inside = part.crop_labels(drawn)
+    inside[...] = apply_strokes(inside, segmenter.strokes)
     return drawn
 
 
-def _steer(segmenter: "Segmenter", control: Control, part: TrainedPart) -> bool:
+def _steer(segmenter: "Segmenter", control: RunControl, part: TrainingRegion) -> bool:
     """Have a run follow the strokes that were drawn since; return whether there are any."""
     is_steered = False
-    for strokes in control.steering():
+    for strokes in control.new_strokes():
         try:
-            segmenter.strokes = None if strokes is None else part.in_region(strokes)
+            segmenter.strokes = None if strokes is None else part.crop_labels(strokes)
             is_steered = strokes is not None
         except StrokesError as error:  # the run goes on with those it has
             warnings.warn(str(error), stacklevel=2)
@@ -522,14 +525,14 @@ def _steer(segmenter: "Segmenter", control: Control, part: TrainedPart) -> bool:
 def _update(
     segmenter: "Segmenter",
     step: "Step",
-    pace: Pace,
+    pace: IterationTimer,
     *,
     labels: NDArray[np.unsignedinteger] | None = None,
     is_paused: bool = False,
     is_over: bool = False,
-) -> Update:
+) -> RunUpdate:
     seconds = pace.seconds
-    return Update(
+    return RunUpdate(
         iteration=step.iteration,
         n_iterations=step.iteration + segmenter.iterations_left_,
         n_clusters=step.n_clusters,
@@ -545,9 +548,9 @@ def _update(
     )
 
 
-def while_wanted(
-    parts: Generator[Shown, None, Result], is_wanted: Callable[[], bool]
-) -> Generator[Shown, None, Result | None]:
+def run_while(
+    parts: Generator[LayerSnapshot, None, Result], is_wanted: Callable[[], bool]
+) -> Generator[LayerSnapshot, None, Result | None]:
     """Go through the parts of a work, as long as it is wanted.
 
     Parameters
@@ -567,21 +570,21 @@ def while_wanted(
     object
         What the generator returns; None if it was left off.
     """
-    words = Pictures(0)
+    words = PictureThrottle(0)
     while is_wanted():
         try:
             share = next(parts)
         except StopIteration as end:
             result: Result = end.value
             return result
-        if words.words_are_due():
-            words.told()
+        if words.text_is_due():
+            words.text_shown()
             yield share
     return None
 
 
 @contextlib.contextmanager
-def telling_errors(beginning: str = "") -> Iterator[None]:
+def translate_worker_errors(beginning: str = "") -> Iterator[None]:
     """See that no error in a worker is lost.
 
     Parameters

@@ -1,0 +1,1 @@
+"""Files in, files out: one image's work, and many of them side by side."""

@@ -1,0 +1,92 @@
+"""Many images side by side: in processes of this machine, or on a dask cluster."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from napari_unsupseg.batch.jobs import Job, JobOptions
+from napari_unsupseg.batch.pipeline import Report, try_run_job
+from napari_unsupseg.errors import DeviceError
+
+__all__ = ["run_distributed"]
+
+# dask has its processes give memory back so eagerly that each iteration takes all of it anew
+_TRIM = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
+
+
+def run_distributed(
+    jobs: Sequence[Job], options: JobOptions, workers: int = 1, scheduler: str | None = None
+) -> Iterator[Report]:
+    """Segment images in several processes.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        The images.
+    options : Options
+        How to segment them.
+    workers : int
+        Processes to start on this machine, which share its cores.
+    scheduler : str, optional
+        In their place: the address of the scheduler of a dask cluster whose workers see the same
+        files.
+
+    Yields
+    ------
+    dict
+        What became of each image, as of `try_run_job`, as soon as it is done. Those of a process
+        that dies are done by another.
+
+    Raises
+    ------
+    DeviceError
+        If dask.distributed is not installed, or there is no such scheduler.
+    """
+    try:
+        import dask.config
+        import distributed
+    except ImportError as error:
+        raise DeviceError(
+            "several workers need dask.distributed: pip install 'napari-unsupseg[cluster]'"
+        ) from error
+    n_threads = None if scheduler else max(1, (os.cpu_count() or 1) // workers)
+    with dask.config.set({_TRIM: None}), contextlib.ExitStack() as stack:
+        try:
+            where = scheduler or stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=workers, threads_per_worker=1, dashboard_address=":0"
+                )
+            )
+            client = stack.enter_context(distributed.Client(where, timeout="10s"))
+        except (OSError, ValueError) as error:
+            raise DeviceError(f"{scheduler}: no dask scheduler answers there ({error})") from error
+        futures = {
+            client.submit(_attempt, _absolute(job), options, n_threads, pure=False): job
+            for job in jobs
+        }
+        for future in distributed.as_completed(futures):
+            image, failure = str(futures[future].image), future.exception()
+            if failure is None:
+                yield future.result() | {"image": image}
+            else:
+                yield {"image": image, "error": f"{image}: the worker failed ({failure})"}
+
+
+def _absolute(job: Job) -> Job:
+    """Return a job whose files do not depend on where a process was started."""
+    paths = {
+        field.name: Path.absolute(path)
+        for field in dataclasses.fields(job)
+        if (path := getattr(job, field.name)) is not None
+    }
+    return dataclasses.replace(job, **paths)
+
+
+def _attempt(job: Job, options: JobOptions, n_threads: int | None) -> Report:
+    import torch
+
+    if n_threads:
+        torch.set_num_threads(n_threads)
+    return try_run_job(job, options)

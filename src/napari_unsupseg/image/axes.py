@@ -1,0 +1,168 @@
+"""Which axis of an array is what, and how to say it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_unsupseg.errors import ImageError
+
+__all__ = ["CHANNELS", "LEADING", "SAMPLES", "axes_from_channel", "describe_axes", "resolve_axes"]
+
+CHANNELS, SAMPLES = "c", "s"  # samples are those of a colour: red, green, blue and alpha
+LEADING = "tzyx"  # the axes that are left when the channels are known, from the last
+NAMES = {"z": "slices", "t": "time points"}
+SENTENCE = (
+    "one letter an axis: y, x, c for channels, s for the samples of RGB, and z, t or any other "
+    "for what runs over planes"
+)
+
+
+def resolve_axes(
+    shape: Sequence[int], axes: str | None = None, channel_axis: int | None = None
+) -> str:
+    """Say what each axis of an array is, or refuse to guess.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the array.
+    axes : str, optional
+        One letter an axis, such as ``'zyx'`` or ``'tcyx'``: ``y`` and ``x`` of a plane, ``c`` for
+        channels, ``s`` for the samples of RGB or RGBA; any other runs over planes.
+    channel_axis : int, optional
+        In place of `axes`: the axis that holds the channels. Those before the last two others run
+        over planes.
+
+    Returns
+    -------
+    str
+        One letter an axis. If neither is given, two axes are ``'yx'``, and three whose last has a
+        length of 3 or 4 are ``'yxs'``.
+
+    Raises
+    ------
+    ImageError
+        If the axes given do not fit, or none are given where they are needed.
+
+    Examples
+    --------
+    >>> resolve_axes((512, 512, 3))
+    'yxs'
+    >>> resolve_axes((25, 2, 384, 384), channel_axis=1)
+    'zcyx'
+    """
+    if axes is not None and channel_axis is not None:
+        raise ImageError("axes and channel_axis both say where the channels are: give one of them")
+    if axes is not None:
+        return _checked(axes, shape)
+    if channel_axis is not None:
+        return axes_from_channel(shape, channel_axis)
+    if len(shape) == 2:
+        return "yx"
+    if len(shape) == 3 and shape[-1] in (3, 4):
+        return "yxs"
+    raise ImageError(_ambiguous(shape))
+
+
+def axes_from_channel(shape: Sequence[int], channel_axis: int) -> str:
+    """Say what each axis is where it is known which holds the channels.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the array.
+    channel_axis : int
+        The axis that holds the channels.
+
+    Returns
+    -------
+    str
+        One letter an axis; three channels behind all other axes are taken for RGB.
+
+    Raises
+    ------
+    ImageError
+        If there is no such axis, or too few or too many others.
+    """
+    n_axes = len(shape)
+    if isinstance(channel_axis, bool) or not isinstance(channel_axis, (int, np.integer)):
+        raise ImageError(f"channel_axis must be a whole number or None, got {channel_axis!r}")
+    if not -n_axes <= channel_axis < n_axes:
+        raise ImageError(
+            f"channel_axis {channel_axis} is not an axis of an image of shape {tuple(shape)}; "
+            f"expected {-n_axes} to {n_axes - 1}"
+        )
+    if not 2 <= n_axes - 1 <= len(LEADING):
+        raise ImageError(
+            f"image has {n_axes - 1} axes beside its channels ({_size(shape)} in all) where 2 to "
+            f"{len(LEADING)} were expected; name them all with axes, {SENTENCE}"
+        )
+    place = int(channel_axis) % n_axes
+    letters = list(LEADING[-(n_axes - 1) :])
+    is_rgb = place == n_axes - 1 and shape[-1] == 3
+    letters.insert(place, SAMPLES if is_rgb else CHANNELS)
+    return "".join(letters)
+
+
+def describe_axes(shape: Sequence[int], axes: str) -> str:
+    """Say in words what an array is taken for.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the array.
+    axes : str
+        From `resolve_axes`.
+
+    Returns
+    -------
+    str
+        Planes, channels and pixels.
+
+    Examples
+    --------
+    >>> describe_axes((25, 2, 384, 384), "zcyx")
+    '25 slices × 2 channels × 384 × 384 pixels'
+    """
+    lengths = dict(zip(axes, shape, strict=True))
+    parts = [f"{lengths[a]} {NAMES.get(a, f'planes along {a}')}" for a in axes if a not in "csyx"]
+    if SAMPLES in lengths:
+        parts.append("RGB" if lengths[SAMPLES] in (3, 4) else f"{lengths[SAMPLES]} channels")
+    if CHANNELS in lengths:
+        parts.append(f"{lengths[CHANNELS]} channel" + "s" * (lengths[CHANNELS] != 1))
+    return " × ".join([*parts, f"{lengths['y']} × {lengths['x']} pixels"])
+
+
+def _checked(axes: str, shape: Sequence[int]) -> str:
+    letters = axes.lower()
+    problem = ""
+    if not letters.isalpha() or len(set(letters)) < len(letters):
+        problem = "a letter twice, or something else than a letter"
+    elif len(letters) != len(shape):
+        problem = f"{len(letters)} letters for the {len(shape)} axes of {_size(shape)}"
+    elif not letters.translate({ord(a): None for a in "cs"}).endswith("yx"):
+        problem = "no y and x, in this order, behind all other axes but those of channels"
+    elif {CHANNELS, SAMPLES} <= set(letters):
+        problem = "both c and s"
+    if problem:
+        raise ImageError(f"axes {axes!r} has {problem}; expected {SENTENCE}")
+    return letters
+
+
+def _ambiguous(shape: Sequence[int]) -> str:
+    size = _size(shape)
+    if len(shape) < 2:
+        return f"image has {len(shape)} axes ({size}) where 2 or more were expected"
+    if len(shape) > 3:
+        return (
+            f"image has {len(shape)} axes ({size}): say what they are with axes, {SENTENCE}, "
+            "for example axes='tzyx' or 'zcyx'"
+        )
+    return (
+        f"image has 3 axes ({size}): say what they are, axes='zyx' for a stack, 'tyx' for a "
+        "movie, 'cyx' or 'yxc' for channels"
+    )
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " × ".join(map(str, shape))

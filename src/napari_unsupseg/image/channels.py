@@ -1,0 +1,131 @@
+"""Any array of known axes, its channels first."""
+
+import dataclasses
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_unsupseg.errors import ImageDtypeError, ImageError
+from napari_unsupseg.image.axes import CHANNELS, SAMPLES, resolve_axes
+from napari_unsupseg.image.tiling import is_lazy
+
+__all__ = ["ImageChannels", "split_channels", "split_frames"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageChannels:
+    """An array whose axes are known, its values as they came.
+
+    Attributes
+    ----------
+    values : ndarray or dask array, shape (C, Y, X) or (C, ..., Y, X)
+        A view of the caller's array; axes between channels and pixels run over planes.
+    is_rgb : bool
+        Whether the channels are red, green and blue, rather than stains or detectors.
+    axes : str
+        A letter for each axis but that of the channels.
+    """
+
+    values: NDArray[np.generic]
+    is_rgb: bool
+    axes: str
+
+
+def split_channels(
+    image: ArrayLike, axes: str | None = None, channel_axis: int | None = None
+) -> ImageChannels:
+    """Find the channels and planes of an image.
+
+    Parameters
+    ----------
+    image : array_like
+        Bool, integers or floats.
+    axes : str, optional
+        As in `resolve_axes`.
+    channel_axis : int, optional
+        As in `resolve_axes`.
+
+    Returns
+    -------
+    ImageChannels
+        The image, channels first. Of four samples that nobody has named the fourth is taken for
+        alpha and left out, with a warning.
+
+    Raises
+    ------
+    ImageDtypeError
+        If the image holds anything but bool, integers or floats.
+    ImageError
+        If the axes are not clear, or do not make planes of at least 2 × 2 pixels.
+    """
+    array = _as_numbers(image)
+    letters = resolve_axes(array.shape, axes, channel_axis)
+    is_rgb = SAMPLES in letters and array.shape[letters.index(SAMPLES)] in (3, 4)
+    if is_rgb:
+        array = np.moveaxis(array, letters.index(SAMPLES), 0)
+        if len(array) == 4 and axes is None:
+            warnings.warn(
+                "image has 4 values a pixel in its last axis, taken for RGBA: alpha is left "
+                "out; pass channel_axis=-1 to use all four as channels",
+                stacklevel=2,
+            )
+        array = array[:3]
+    elif set(letters) & {CHANNELS, SAMPLES}:
+        place = letters.index(CHANNELS if CHANNELS in letters else SAMPLES)
+        array = np.moveaxis(array, place, 0)
+    else:
+        array = array[np.newaxis]
+    _require_pixels(array)
+    others = letters.replace(CHANNELS, "").replace(SAMPLES, "")
+    return ImageChannels(array, is_rgb, others)
+
+
+def split_frames(image: ImageChannels, spatial_ndim: int) -> tuple[list[NDArray[np.generic]], str]:
+    """Take a series apart.
+
+    Parameters
+    ----------
+    image : ImageChannels
+        The series.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+
+    Returns
+    -------
+    frames : list of ndarray, shape (C, [Z,] Y, X)
+        Every frame, in the order of the series.
+    axes : str
+        One letter for each of their axes, as `napari_unsupseg.segment` takes them.
+    """
+    leading = image.values.shape[1:-spatial_ndim]
+    frames = [image.values[:, *index] for index in np.ndindex(*leading)]
+    letter = SAMPLES if image.is_rgb else CHANNELS
+    return frames, letter + image.axes[-spatial_ndim:]
+
+
+def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
+    array: Any
+    try:
+        is_kept = isinstance(image, np.ma.MaskedArray) or is_lazy(image)
+        array = image if is_kept else np.asarray(image)
+    except ValueError as error:
+        raise ImageError(f"image is not an array of one shape ({error})") from error
+    if array.dtype.kind not in "buif":
+        raise ImageDtypeError(
+            f"image has dtype {array.dtype}; expected bool, integers or floats"
+            + (", for example its magnitude np.abs(image)" if array.dtype.kind == "c" else "")
+        )
+    numbers: NDArray[np.generic] = array
+    return numbers
+
+
+def _require_pixels(array: NDArray[np.generic]) -> None:
+    """Raise unless an array, channels first, has planes that can be segmented."""
+    n_channels, *size = array.shape
+    words = " × ".join(map(str, size))
+    if min(n_channels, *size) == 0:
+        raise ImageError(f"image is empty: {n_channels} channels of {words} pixels")
+    if min(size[-2:]) < 2:
+        raise ImageError(f"image is {words} pixels; at least 2 × 2 are needed")

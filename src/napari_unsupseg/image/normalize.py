@@ -1,0 +1,230 @@
+"""Channels to float32 in [0, 1], and the pixels that take part."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_unsupseg.errors import ImageError
+from napari_unsupseg.image.channels import ImageChannels
+from napari_unsupseg.image.tiling import compute_crops
+from napari_unsupseg.settings import IntensityRule
+
+__all__ = ["NormalizedImage", "normalize_crops", "normalize_image"]
+
+PERCENTILES = (0.1, 99.9)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class NormalizedImage:
+    """An image as the network sees it: one frame, or a series of them.
+
+    A frame is what convolutions see as one, a plane (Y, X) or a volume (Z, Y, X).
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (C, ..., Y, X)
+        Intensities in [0, 1]; 0 at pixels that take no part.
+    valid : ndarray of bool, shape (..., Y, X)
+        Pixels that take part.
+    is_rgb : bool
+        Whether the channels are red, green and blue.
+    spatial_ndim : int
+        Axes of a frame, 2 or 3, the last ones; those between channels and frame run over frames.
+    limits : ndarray of float64, shape (C, 2)
+        Intensities of each channel that have become 0 and 1.
+    spacing : tuple of float
+        Distance of neighbours along each axis of a frame, in any unit; empty if alike.
+    """
+
+    values: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    is_rgb: bool
+    spatial_ndim: int = 2
+    limits: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros((0, 2)))
+    spacing: tuple[float, ...] = ()
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all pixels that take part are alike, so that there is nothing to tell apart."""
+        flat = self.values.reshape(len(self.values), -1)
+        inside = flat if self.valid.all() else flat[:, self.valid.ravel()]
+        return bool((inside == inside[:, :1]).all())
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Pixels along each axis of a frame."""
+        return self.valid.shape[-self.spatial_ndim :]
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames; 1 if the image is one."""
+        return math.prod(self.valid.shape[: -self.spatial_ndim])
+
+    def factors(self, factor: int) -> tuple[int, ...]:
+        """Return how many pixels to average along each axis, `factor` along the finest."""
+        spacing = self.spacing or (1.0,) * self.spatial_ndim
+        return tuple(max(1, round(factor * min(spacing) / step)) for step in spacing)
+
+    def frames(self) -> Iterator["NormalizedImage"]:
+        """Yield each frame as an image of its own."""
+        if self.valid.ndim == self.spatial_ndim:
+            yield self
+            return
+        values = self.values.reshape(len(self.values), -1, *self.frame_shape)
+        for index, valid in enumerate(self.valid.reshape(-1, *self.frame_shape)):
+            yield dataclasses.replace(self, values=values[:, index], valid=valid)
+
+
+def normalize_image(
+    image: ImageChannels,
+    mask: ArrayLike | None = None,
+    intensity: IntensityRule = "auto",
+    spatial_ndim: int = 2,
+    limits: NDArray[np.float64] | None = None,
+    spacing: Sequence[float] | None = None,
+) -> NormalizedImage:
+    """Bring the intensities of an image to [0, 1] and find the pixels that take part.
+
+    Parameters
+    ----------
+    image : ImageChannels
+        From `split_channels`.
+    mask : array_like of bool, shape (Y, X) or (..., Y, X), optional
+        True where a pixel takes part; by default all do. Pixels that are NaN in any channel, or
+        masked in a `numpy.ma.MaskedArray`, take no part either.
+    intensity : {'auto', 'percentile', 'range'}
+        ``'percentile'`` maps each channel's 0.1 and 99.9 percentiles to 0 and 1 and clips.
+        ``'range'`` maps the ends of the data type's range to 0 and 1 (0 and 1 themselves for
+        floats). ``'auto'`` takes the range for 8-bit RGB and percentiles for all else. Frames of
+        one image have them in common.
+    spatial_ndim : int
+        2 if frames are planes, 3 if they are volumes.
+    limits : ndarray of float64, shape (C, 2), optional
+        Intensities of each channel that become 0 and 1; by default as `intensity` says.
+    spacing : sequence of float, optional
+        Distance of neighbours along each axis of a frame; by default alike.
+
+    Returns
+    -------
+    NormalizedImage
+        The image in float32.
+
+    Raises
+    ------
+    ImageError
+        If there are no volumes, mask or spacing do not fit, no pixel is left, a value is infinite,
+        or floats lie outside [0, 1] under ``'range'``.
+    """
+    raw = image.values
+    if spatial_ndim not in (2, 3):
+        raise ImageError(f"spatial_ndim must be 2 or 3, got {spatial_ndim!r}")
+    if spatial_ndim == 3 and image.axes[-3:] != "zyx":
+        raise ImageError(
+            "spatial_ndim is 3 but the image has no axis z before y and x"
+            f": beside channels it has {image.axes!r}; name its axes with axes"
+        )
+    spacing = (1.0,) * spatial_ndim if spacing is None else tuple(map(float, spacing))
+    if len(spacing) != spatial_ndim or not all(0 < step < math.inf for step in spacing):
+        raise ImageError(f"spacing must be {spatial_ndim} numbers above 0, got {spacing}")
+    valid = _valid_pixels(raw, mask)
+    is_range = _is_range(image, intensity)
+    if limits is None:
+        find = _dtype_range if is_range else _percentiles
+        limits = np.array([find(channel, valid) for channel in np.ma.getdata(raw)])
+    values = np.empty(raw.shape, dtype=np.float32)
+    # single precision holds every integer of 16 bits
+    exact = np.float32 if is_range and raw.dtype.itemsize <= 2 else np.float64
+    for channel, scaled, (low, high) in zip(np.ma.getdata(raw), values, limits, strict=True):
+        if low == high:
+            scaled[...] = 0
+        else:
+            scaled[...] = ((channel.astype(exact) - low) / (high - low)).clip(0, 1)
+    if not valid.all():
+        values[:, ~valid] = 0
+    return NormalizedImage(values, valid, image.is_rgb, spatial_ndim, limits, spacing)
+
+
+def normalize_crops(
+    image: ImageChannels, intensity: IntensityRule, spatial_ndim: int, seed: int
+) -> NormalizedImage:
+    """Prepare parts of a lazy image, drawn from all over it.
+
+    Parameters
+    ----------
+    image : ImageChannels
+        Of a dask array.
+    intensity : {'auto', 'percentile', 'range'}
+        As in `normalize_image`.
+    spatial_ndim : int
+        As in `normalize_image`.
+    seed : int
+        Decides which parts.
+
+    Returns
+    -------
+    NormalizedImage
+        A frame for each part; its limits are those to prepare any other part with.
+    """
+    crops = compute_crops(image.values, spatial_ndim, seed)
+    of_crops = dataclasses.replace(image, values=crops, axes="n" + image.axes[-spatial_ndim:])
+    return normalize_image(of_crops, None, intensity, spatial_ndim)
+
+
+def _is_range(image: ImageChannels, intensity: IntensityRule) -> bool:
+    """Tell whether intensities are brought to 0…1 by the range of their data type."""
+    if intensity == "auto":
+        return bool(image.is_rgb and image.values.dtype == np.uint8)
+    return intensity == "range"
+
+
+def _valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArray[np.bool_]:
+    """Return where a pixel takes part: inside every mask and finite."""
+    valid = np.ones(raw.shape[1:], dtype=bool)
+    if mask is not None:
+        mask = np.asarray(mask)
+        if mask.shape != valid.shape or mask.dtype != bool:
+            raise ImageError(
+                f"mask has shape {mask.shape} and dtype {mask.dtype}; expected the image's "
+                f"{valid.shape} and bool, True where a pixel takes part"
+            )
+        valid &= mask
+    if isinstance(raw, np.ma.MaskedArray):
+        valid &= ~np.ma.getmaskarray(raw).any(axis=0)
+    data = np.ma.getdata(raw)
+    if data.dtype.kind == "f":
+        valid &= ~np.isnan(data).any(axis=0)
+        n_infinite = int(np.isinf(data[:, valid]).sum())
+        if n_infinite:
+            raise ImageError(
+                f"image has {n_infinite} infinite values; replace them by finite numbers, or by "
+                "NaN to leave their pixels out"
+            )
+    if not valid.any():
+        raise ImageError("image has no pixel to segment: all are NaN or masked")
+    return valid
+
+
+def _percentiles(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the intensities that become 0 and 1; alike if all are."""
+    inside = channel[valid].astype(np.float64)
+    low, high = np.percentile(inside, PERCENTILES)
+    if low == high:  # fewer bright pixels than the percentiles see
+        low, high = inside.min(), inside.max()
+    return float(low), float(high)
+
+
+def _dtype_range(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the intensities that become 0 and 1, by the data type alone."""
+    if channel.dtype.kind in "ui":
+        info = np.iinfo(channel.dtype.str)
+        return float(info.min), float(info.max)
+    inside = channel[valid].astype(np.float64)
+    if inside.min() < 0 or inside.max() > 1:
+        raise ImageError(
+            f"image has floats from {inside.min():g} to {inside.max():g}, and intensity 'range' "
+            "expects them in 0…1; use intensity='percentile' or rescale the image"
+        )
+    return 0.0, 1.0

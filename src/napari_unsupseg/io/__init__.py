@@ -1,0 +1,1 @@
+"""Files to arrays with axes and pixel size, and back."""

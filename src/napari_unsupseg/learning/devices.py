@@ -1,0 +1,195 @@
+"""Where the network runs, and how much memory is free there."""
+
+import contextlib
+import platform
+import warnings
+from collections.abc import Iterator
+
+import psutil
+import torch
+
+from napari_unsupseg.errors import DeviceError, ImageError, OutOfMemoryError
+from napari_unsupseg.settings import Precision
+
+__all__ = [
+    "available_devices",
+    "check_memory",
+    "empty_cache",
+    "free_bytes",
+    "processor_name",
+    "resolve_device",
+    "resolve_precision",
+    "translate_out_of_memory",
+]
+
+
+def available_devices() -> list[str]:
+    """Return the names of the devices that are there, the fastest first.
+
+    Returns
+    -------
+    list of str
+        For example ``['cuda', 'cuda:0', 'cuda:1', 'cpu']``.
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is None:
+        return ["cpu"]
+    numbered = [f"{accelerator.type}:{index}" for index in range(torch.accelerator.device_count())]
+    return [accelerator.type, *numbered, "cpu"]
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Return the device of a name.
+
+    Parameters
+    ----------
+    name : str
+        ``'auto'`` for the accelerator that is there (CUDA, MPS, XPU) or else the CPU, or one of
+        `available_devices`.
+
+    Returns
+    -------
+    torch.device
+        A device that is there.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device; the message names those there are.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    available = available_devices()
+    if name == "auto":
+        return torch.device(available[0])
+    if name not in available:
+        raise DeviceError(f"device {name!r} is not there; choose auto, {', '.join(available)}")
+    return torch.device(name)
+
+
+def resolve_precision(name: Precision, device: torch.device, spatial_ndim: int = 2) -> torch.dtype:
+    """Return the data type to compute features in.
+
+    Parameters
+    ----------
+    name : {'auto', 'float32', 'bfloat16'}
+        ``'auto'`` takes bfloat16 on GPUs with instructions for it, float32 on all else.
+    device : torch.device
+        Where the network runs.
+    spatial_ndim : int
+        Axes of a frame. Volumes on a CPU are computed in float32, with a warning if the other one
+        was asked for: torch 2.13 writes beyond its memory there.
+
+    Returns
+    -------
+    torch.dtype
+        `torch.float32` or `torch.bfloat16`.
+    """
+    if name == "bfloat16" and device.type == "cpu" and spatial_ndim == 3:
+        warnings.warn("volumes are computed in float32 on a CPU, not in bfloat16", stacklevel=3)
+        return torch.float32
+    if name == "auto":
+        is_fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if is_fast else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def processor_name(device: torch.device) -> str:
+    """Name what computes, and with it what labels may depend on.
+
+    Parameters
+    ----------
+    device : torch.device
+        A device that is there.
+
+    Returns
+    -------
+    str
+        A GPU's name, or the kind of a CPU and of the widest instructions that torch uses on it,
+        such as ``'x86_64 with AVX512'``.
+    """
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the memory that a device has free.
+
+    Parameters
+    ----------
+    device : torch.device
+        A device that is there.
+
+    Returns
+    -------
+    int
+        Bytes; for a device that shares the computer's memory, those of the computer.
+    """
+    if device.type in ("cuda", "xpu"):
+        return int(torch.get_device_module(device).mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def empty_cache(device: torch.device) -> None:
+    """Give memory back that torch keeps for later.
+
+    Parameters
+    ----------
+    device : torch.device
+        A device that is there.
+    """
+    if device.type != "cpu":
+        torch.get_device_module(device).empty_cache()
+
+
+def check_memory(n_bytes: int, device: torch.device) -> None:
+    """Raise before a run that could not fit.
+
+    Parameters
+    ----------
+    n_bytes : int
+        What the run is estimated to need.
+    device : torch.device
+        Where it is to run.
+
+    Raises
+    ------
+    ImageError
+        If the device has less than that free.
+    """
+    free = free_bytes(device)
+    if n_bytes > free:
+        raise ImageError(
+            f"image needs about {n_bytes / 1e9:.1f} GB to train on and {device} has "
+            f"{free / 1e9:.1f} GB free; use a smaller or downsampled image, fewer channels, or "
+            "fewer filters or max_clusters"
+        )
+
+
+@contextlib.contextmanager
+def translate_out_of_memory(device: torch.device) -> Iterator[None]:
+    """Turn torch's error that memory ran out into one that says what to do.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where memory is asked for.
+
+    Raises
+    ------
+    OutOfMemoryError
+        In place of torch's `RuntimeError`, which on a CPU has no class of its own.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise OutOfMemoryError(
+            f"{device} ran out of memory; use a smaller or downsampled image, or fewer filters or "
+            "max_clusters"
+        ) from error

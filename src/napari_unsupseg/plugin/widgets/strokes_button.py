@@ -1,0 +1,98 @@
+"""Strokes: a layer to draw them on, beside the image that they steer the segmentation of."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from magicgui.widgets import PushButton
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+from superqt.utils import QSignalDebouncer
+
+from napari_unsupseg.plugin.layers import blank_labels, from_layer_axes, labels_keywords
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+__all__ = ["StrokesButton"]
+
+BRUSH = 5  # pixels
+RESTING = 150  # milliseconds after which a stroke is taken for drawn
+
+
+class StrokesButton(PushButton):
+    """Makes a layer for strokes on an image, ready to paint on, or goes back to it.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where the layers are.
+    on_drawn : callable
+        Called when strokes on any layer have changed.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer", on_drawn: Callable[[], None]) -> None:
+        super().__init__(
+            text="Draw strokes",
+            tooltip="Paint a few lines on a layer of their own: pixels of one label become one "
+            "cluster, with what looks like them. Strokes count at once, in a run that is going on "
+            "or paused; press M for the next label.",
+        )
+        self._viewer = viewer
+        self._layers: dict[Image, Labels] = {}
+        self._drawing = QSignalDebouncer(parent=self.native)
+        self._drawing.setTimeout(RESTING)
+        self._drawing.triggered.connect(on_drawn)
+
+    def draw(self, image: Image, axes: str) -> None:
+        """Have the strokes of an image painted on from here on.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The image.
+        axes : str
+            One letter for each of its axes.
+        """
+        layer = self._layers.get(image)
+        if layer is None or layer not in self._viewer.layers:
+            layer = self._viewer.add_labels(
+                blank_labels(image, axes, max_clusters=1),
+                name=f"{image.name} strokes",
+                **labels_keywords(image, axes),
+            )
+            layer.brush_size = BRUSH
+            layer.selected_label = 1
+            layer.events.paint.connect(self._on_painted)
+            layer.events.set_data.connect(self._on_painted)  # also when strokes are taken back
+            self._layers[image] = layer
+        self._viewer.layers.selection.active = layer
+        layer.mode = "paint"
+
+    def is_active(self) -> bool:
+        """Tell whether the user is about to draw."""
+        return self._viewer.layers.selection.active in self._layers.values()
+
+    def drawn(self, image: Image, axes: str) -> NDArray[np.unsignedinteger] | None:
+        """Return the strokes on an image.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The image.
+        axes : str
+            One letter for each of its axes.
+
+        Returns
+        -------
+        ndarray of unsigned integers, shape (..., Y, X), or None
+            A copy; 0 where there are none. None without any stroke, or if their layer is gone.
+        """
+        layer = self._layers.get(image)
+        if layer is None or layer not in self._viewer.layers or not layer.data.any():
+            return None
+        strokes: NDArray[np.unsignedinteger] = from_layer_axes(layer.data, image, axes).copy()
+        return strokes
+
+    def _on_painted(self) -> None:
+        self._drawing.throttle()

@@ -1,0 +1,1 @@
+"""Labels, the graph of neighbouring regions, and the hierarchy made of it."""

@@ -1,0 +1,20 @@
+"""Colours that are about as far apart as they look."""
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.color import rgb2lab
+
+from napari_unsupseg.image.normalize import NormalizedImage
+
+__all__ = ["perceptual_colours"]
+
+
+def perceptual_colours(image: NormalizedImage) -> tuple[NDArray[np.float32], list[float]]:
+    """Return colours that are about as far apart as they look, (..., Y, X, C), black to white 1.
+
+    And how much each of the channels counts for lightness.
+    """
+    values = np.moveaxis(image.values, 0, -1)
+    if image.is_rgb:
+        return (rgb2lab(values) / 100).astype(np.float32), [1, 0, 0]
+    return values, [1] * values.shape[-1]

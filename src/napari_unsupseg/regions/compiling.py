@@ -1,0 +1,53 @@
+"""Functions that are compiled when they are first called, and kept compiled for the next time."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from numba import njit
+
+__all__ = ["jit", "translate_interrupts"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def jit(**options: Any) -> Callable[[Function], Function]:
+    """Have a function compiled by numba, which lets other threads go on while it runs.
+
+    Parameters
+    ----------
+    **options
+        Of `numba.njit`.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+
+    def decorate(function: Function) -> Function:
+        made: Function
+        try:
+            made = njit(cache=True, nogil=True, **options)(function)
+        except RuntimeError:  # neither the package's folder nor the user's can be written to
+            made = njit(nogil=True, **options)(function)
+        return made
+
+    return decorate
+
+
+@contextlib.contextmanager
+def translate_interrupts() -> Iterator[None]:
+    """Turn numba's error of a call that Ctrl-C has ended into what it is.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        In place of a `SystemError` that it has caused.
+    """
+    try:
+        yield
+    except SystemError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
+        raise

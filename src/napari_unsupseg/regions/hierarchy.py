@@ -1,0 +1,246 @@
+"""Segments of an image from fine to coarse: a hierarchy that can be cut anywhere."""
+
+import numbers
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unsupseg._typing import Floats, Labels
+from napari_unsupseg.errors import SettingError
+from napari_unsupseg.regions.boundary_refinement import refine_boundaries
+from napari_unsupseg.regions.graph import RegionGraph, groups_from_merges
+from napari_unsupseg.regions.labels import map_labels
+from napari_unsupseg.regions.merge_levels import MergeLevels
+from napari_unsupseg.regions.strokes import apply_strokes, propagate_strokes
+
+__all__ = ["Hierarchy", "check_cut"]
+
+CLUSTERING_GRANULARITY = 0.46  # of the segments that clusters are made of
+MAX_CLUSTERED_SEGMENTS = 2000  # of these segments, whose distances are all compared
+
+
+class Hierarchy:
+    """Segments of an image, from fine to coarse; each cut only merges those of a finer one.
+
+    Parameters
+    ----------
+    fragments : ndarray of int, shape (..., Y, X)
+        The finest segments from 0, -1 at pixels that take no part.
+    merges : ndarray of int, shape (F - 1, 2)
+        Nodes that merge, in order; nodes below F are fragments, node F + i is what merge i made.
+    granularities : ndarray of float, shape (F - 1,)
+        Granularity at which each merges, 0 to 1, never falling.
+    graph : RegionGraph
+        What is inside each fragment and at its borders.
+    colours : ndarray of float32, shape (..., Y, X, C)
+        Colours that the graph is of.
+    labels : ndarray of unsigned integers, shape (..., Y, X)
+        The run's last labels.
+    spatial_ndim : int
+        Axes of a frame, the last ones; segments do not reach from frame to frame.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), optional
+        Label of each pixel under a stroke, 0 where there is none.
+
+    Attributes
+    ----------
+    default_granularity : float
+        Level that suits most images.
+    n_fragments : int
+        Segments of the finest cut.
+    """
+
+    default_granularity = 0.5
+
+    def __init__(
+        self,
+        fragments: NDArray[np.integer],
+        merges: NDArray[np.integer],
+        granularities: Floats,
+        graph: RegionGraph,
+        colours: NDArray[np.float32],
+        labels: Labels,
+        spatial_ndim: int = 2,
+        strokes: Labels | None = None,
+    ) -> None:
+        self._spatial_ndim = spatial_ndim
+        self._strokes = strokes
+        self._labels = labels
+        self.n_fragments = len(merges) + 1
+        self._fragments = fragments
+        self._granularities = granularities
+        self._graph = graph
+        self._colours = colours
+        self._merges = merges
+
+    def cut(
+        self, *, n_segments: int | None = None, granularity: float | None = None, min_size: int = 0
+    ) -> Labels:
+        """Cut the hierarchy.
+
+        Parameters
+        ----------
+        n_segments : int, optional
+            Segments to have; as many as there are fragments, if there are fewer.
+        granularity : float, optional
+            0 gives the finest segments, 1 a single one, even of parts that touch nowhere; by
+            default `default_granularity`.
+        min_size : int
+            Pixels of the smallest segment, unless it touches no other: smaller ones then join the
+            neighbour that they resemble most.
+
+        Returns
+        -------
+        ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+            Segments from 1, 0 at pixels that take no part.
+
+        Raises
+        ------
+        SettingError
+            If both are given, or one is out of its range.
+        """
+        groups = self._groups(self._count(n_segments, granularity))
+        if min_size > 1:
+            groups = self._graph.contract(groups).merge_small(min_size)[groups]
+        return map_labels(groups, self._fragments)
+
+    def clusters(self, n_clusters: int) -> Labels:
+        """Give segments that look alike a common label.
+
+        Parameters
+        ----------
+        n_clusters : int
+            Labels to have; fewer if there are fewer segments, more if strokes have more.
+
+        Returns
+        -------
+        ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+            Clusters from 1, the darkest, 0 at pixels that take no part. With strokes: a cluster
+            for each of their labels, with that number, and others with the numbers that are left.
+
+        Raises
+        ------
+        SettingError
+            If it is no whole number from 1.
+
+        Notes
+        -----
+        Segments of a rather fine cut, by Ward's criterion on their mean colours, on how these
+        differ from their neighbours', so that what is dim but stands out is not taken for its
+        surroundings, and on the labels they had over the run. Their outlines are then moved by up
+        to three pixels to where the colours change.
+
+        With strokes each segment whose pixels the network mostly gives to them has the label of
+        the stroked segment that it is most like, by the same measure and by how much of it the
+        network gives to each label. Pixels under strokes have the labels of these.
+        """
+        _check_count("n_clusters", n_clusters)
+        groups = self._groups(
+            min(self._count(None, CLUSTERING_GRANULARITY), MAX_CLUSTERED_SEGMENTS)
+        )
+        graph = self._graph.contract(groups)
+        segments = np.append(groups, -1)[self._fragments]
+        segments = refine_boundaries(
+            segments, self._colours, graph.mean_colours, self._spatial_ndim
+        )
+        if self._strokes is not None:
+            steered = self._steered(self._strokes, n_clusters, graph, groups)
+            return apply_strokes(map_labels(steered, segments), self._strokes)
+        clusters = graph.cluster_ward(n_clusters)
+        left = np.zeros(int(clusters.max()) + 1, dtype=np.intp)
+        left[clusters[segments[segments >= 0]]] = 1
+        return map_labels(np.cumsum(left)[clusters] - 1, segments)
+
+    def _steered(
+        self, strokes: Labels, n_clusters: int, graph: RegionGraph, groups: NDArray[np.intp]
+    ) -> NDArray[np.int64]:
+        """Return the cluster of each segment from 0: that of strokes, or one of those left."""
+        segments = np.append(groups, -1)[self._fragments]
+        names = np.unique(strokes[strokes > 0])
+        n_others = n_clusters - len(names)
+        labels = propagate_strokes(
+            segments, graph.features(), strokes, self._labels, all_named=n_others < 1
+        )
+        others = labels == 0
+        if others.any():
+            free = np.setdiff1d(np.arange(1, n_clusters + 1), names)
+            labels[others] = free[graph.cluster_ward(n_others, others)]
+        return labels - 1
+
+    def boundaries(self) -> NDArray[np.float32]:
+        """Draw how long each border lasts.
+
+        Returns
+        -------
+        ndarray of float32, shape (..., Y, X)
+            Level at which a pixel's segment merges with its last other neighbour's, right, below
+            or behind; 0 inside the finest segments.
+        """
+        levels = np.zeros(self._fragments.shape, dtype=np.float32)
+        if self.n_fragments == 1:
+            return levels
+        meet = MergeLevels(self._merges, self._granularities)
+        for axis in range(levels.ndim - self._spatial_ndim, levels.ndim):
+            near, far = (self._fragments.take(range(*ends), axis) for ends in self._sides(axis))
+            places = np.nonzero((near != far) & (near >= 0) & (far >= 0))
+            np.maximum.at(
+                levels, places, meet.between(near[places], far[places]).astype(np.float32)
+            )
+        return levels
+
+    def _sides(self, axis: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return where the pixels before and behind each side lie along an axis."""
+        length = self._fragments.shape[axis]
+        return (0, length - 1), (1, length)
+
+    def _count(self, n_segments: int | None, granularity: float | None) -> int:
+        """Return how many segments are asked for."""
+        check_cut(n_segments, granularity)
+        if n_segments is not None:
+            if n_segments > self.n_fragments:
+                warnings.warn(
+                    f"n_segments is {n_segments:,} but there are {self.n_fragments:,} segments at "
+                    "the finest: these are given",
+                    stacklevel=3,
+                )
+            return min(n_segments, self.n_fragments)
+        if granularity is None:
+            granularity = self.default_granularity
+        return self.n_fragments - int(
+            np.searchsorted(self._granularities, granularity, side="right")
+        )
+
+    def _groups(self, n_segments: int) -> NDArray[np.intp]:
+        """Return the segment of each fragment, from 0."""
+        return groups_from_merges(self.n_fragments, self._merges[: self.n_fragments - n_segments])
+
+
+def check_cut(n_segments: int | None, granularity: float | None) -> None:
+    """Refuse what no hierarchy could be cut at.
+
+    Parameters
+    ----------
+    n_segments : int, optional
+        As in `Hierarchy.cut`.
+    granularity : float, optional
+        As in `Hierarchy.cut`.
+
+    Raises
+    ------
+    SettingError
+        If both are given, or one is out of its range.
+    """
+    if n_segments is not None and granularity is not None:
+        raise SettingError("n_segments and granularity both say where to cut: give one of them")
+    if n_segments is not None:
+        _check_count("n_segments", n_segments)
+    if granularity is not None and not (
+        isinstance(granularity, numbers.Real) and 0 <= granularity <= 1
+    ):
+        raise SettingError(f"granularity must be a number from 0 to 1, got {granularity!r}")
+
+
+def _check_count(name: str, value: int) -> None:
+    is_number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_number or value < 1:
+        raise SettingError(f"{name} must be a whole number from 1, got {value!r}")

@@ -1,0 +1,177 @@
+"""A run's history and the image itself, made into a hierarchy of segments.
+
+Fragments merge, two neighbours at a time, in the order of how little tells them apart: what the
+network's labels said of them on its way, what lies on their common border, and their colours.
+"""
+
+import functools
+import threading
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unsupseg._generators import map_yields, run_to_end
+from napari_unsupseg._typing import Labels
+from napari_unsupseg.image.normalize import NormalizedImage
+from napari_unsupseg.regions.colours import perceptual_colours
+from napari_unsupseg.regions.compiling import translate_interrupts
+from napari_unsupseg.regions.fragments import oversegment
+from napari_unsupseg.regions.graph_builder import describe_regions
+from napari_unsupseg.regions.hierarchy import Hierarchy
+
+__all__ = ["build_hierarchy", "build_hierarchy_generator", "precompile"]
+
+TYPICAL = 1.23  # dissimilarity at which the default granularity cuts
+STEEPNESS = 3  # of granularities there, so that those of use lie well apart
+
+
+def build_hierarchy(
+    image: NormalizedImage,
+    history: Sequence[Labels],
+    *,
+    min_size: int = 0,
+    strokes: Labels | None = None,
+) -> Hierarchy:
+    """Build the hierarchy of an image from the labels of a run.
+
+    Parameters
+    ----------
+    image : NormalizedImage
+        The image.
+    history : sequence of ndarray of unsigned integers, shape (..., Y, X)
+        Labels at some iterations of one run or of several; those of early iterations tell fine
+        differences, those of late ones great differences.
+    min_size : int
+        Pixels of the smallest segment of any cut, unless it touches no other.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), optional
+        Label of each pixel under a stroke, 0 where there is none: segments with strokes of
+        different labels merge last, above every granularity but 1.
+
+    Returns
+    -------
+    Hierarchy
+        Its default granularity suits most images.
+
+    Notes
+    -----
+    Two regions are as far apart as a weighted sum says of: the share of pixels by which their
+    histograms of labels differ, over iterations; the same for colours, and for how steeply these
+    change; the distance of their mean colours; the step in colour and the share of changes of label
+    at their common border. Small regions are brought closer, and regions that share much of their
+    borders. Colours are CIELAB for RGB, else the image's intensities. Basins
+    of a watershed of the colours' gradient are merged into fragments by the mean of this along
+    their borders; from there on it is computed anew for whatever has merged.
+
+    References
+    ----------
+    .. [1] B. Perret et al., "Higra: Hierarchical Graph Analysis", SoftwareX 10 (2019).
+       :doi:`10.1016/j.softx.2019.100335`
+    """
+    return run_to_end(build_hierarchy_generator(image, history, min_size=min_size, strokes=strokes))
+
+
+def build_hierarchy_generator(
+    image: NormalizedImage,
+    history: Sequence[Labels],
+    *,
+    min_size: int = 0,
+    strokes: Labels | None = None,
+) -> Generator[float, None, Hierarchy]:
+    """Build the hierarchy of an image, a part at a time.
+
+    Parameters
+    ----------
+    image : NormalizedImage
+        As in `build_hierarchy`.
+    history : sequence of ndarray of unsigned integers, shape (..., Y, X)
+        As in `build_hierarchy`.
+    min_size : int
+        As in `build_hierarchy`.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), optional
+        As in `build_hierarchy`.
+
+    Yields
+    ------
+    float
+        Share that is done, from 0 to 1; the rest can be left off.
+
+    Returns
+    -------
+    Hierarchy
+        As of `build_hierarchy`.
+    """
+    with translate_interrupts():
+        return (yield from _build(image, history, min_size, strokes))
+
+
+def _build(
+    image: NormalizedImage, history: Sequence[Labels], min_size: int, strokes: Labels | None
+) -> Generator[float, None, Hierarchy]:
+    colours, lightness = perceptual_colours(image)
+    finding = _find_fragments(image, colours, lightness, history, strokes)
+    fragments = yield from map_yields(finding, lambda share: 0.6 * share)
+    graph = describe_regions(
+        fragments, colours, history, lightness, image.spatial_ndim, strokes, image.spacing
+    )
+    yield 0.7
+    if min_size > 1:
+        groups = graph.merge_small(min_size)
+        fragments, graph = np.append(groups, -1)[fragments], graph.contract(groups)
+    merging = yield from map_yields(graph.merge(), lambda share: 0.7 + 0.2 * share)
+    altitudes = np.maximum.accumulate(merging.dissimilarities)
+    granularities = 1 - 1 / (1 + (altitudes / TYPICAL) ** STEEPNESS)
+    yield 1.0
+    return Hierarchy(
+        fragments,
+        merging.merges,
+        granularities,
+        graph,
+        colours,
+        history[-1],
+        image.spatial_ndim,
+        strokes,
+    )
+
+
+def _find_fragments(
+    image: NormalizedImage,
+    colours: NDArray[np.float32],
+    lightness: Sequence[float],
+    history: Sequence[Labels],
+    strokes: Labels | None,
+) -> Generator[float, None, NDArray[np.int32]]:
+    """Divide each frame into the finest segments, numbered from 0 through all of them."""
+    fragments = np.empty(image.valid.shape, dtype=np.int32)
+    n_frames, n_found = image.n_frames, 0
+
+    def by_frames(maps: NDArray[Any]) -> NDArray[Any]:
+        return maps.reshape(n_frames, *image.frame_shape, *maps.shape[image.valid.ndim :])
+
+    drawn = [None] * n_frames if strokes is None else by_frames(strokes)
+    for frame, found in enumerate(by_frames(fragments)):
+        valid = by_frames(image.valid)[frame]
+        if not valid.any():
+            found[...] = -1
+            continue
+        labels = [by_frames(snapshot)[frame] for snapshot in history]
+        finding = oversegment(
+            by_frames(colours)[frame], valid, labels, lightness, drawn[frame], image.spacing
+        )
+        numbers = yield from map_yields(finding, lambda share: (frame + share) / n_frames)  # noqa: B023
+        found[...] = np.where(valid, numbers + n_found, -1)
+        n_found += int(numbers.max()) + 1
+    return fragments
+
+
+@functools.cache
+def precompile() -> None:
+    """Have what makes hierarchies compiled by a thread, while there is something else to do.
+
+    The first time on a machine this takes some ten seconds, and later less than one.
+    """
+    values = np.random.default_rng(0).random((1, 20, 20), dtype=np.float32)
+    image = NormalizedImage(values, np.ones((20, 20), dtype=bool), is_rgb=False)
+    history = [np.ones((20, 20), dtype=np.uint8)]
+    threading.Thread(target=build_hierarchy, args=(image, history)).start()

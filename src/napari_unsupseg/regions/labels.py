@@ -1,0 +1,125 @@
+"""Labels: the smallest data type that holds them, and the connected regions of each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import skimage.measure
+from numpy.typing import NDArray
+
+from napari_unsupseg._typing import Labels
+
+__all__ = ["connected_components", "label_dtype", "label_regions", "map_labels", "stack_frames"]
+
+
+def label_dtype(n_labels: int) -> type[np.unsignedinteger]:
+    """Return the smallest data type that holds labels 0 to `n_labels`.
+
+    Parameters
+    ----------
+    n_labels : int
+        The greatest label.
+
+    Returns
+    -------
+    type
+        `numpy.uint8`, `numpy.uint16` or `numpy.uint32`.
+    """
+    if n_labels < 2**8:
+        return np.uint8
+    return np.uint16 if n_labels < 2**16 else np.uint32
+
+
+def connected_components(
+    labels: NDArray[np.unsignedinteger], spatial_ndim: int = 2
+) -> NDArray[np.unsignedinteger]:
+    """Give every connected region of a cluster a label of its own.
+
+    Parameters
+    ----------
+    labels : ndarray of unsigned integers, shape (..., Y, X)
+        Clusters; 0 is left out.
+    spatial_ndim : int
+        Axes along which pixels are neighbours, the last ones.
+
+    Returns
+    -------
+    ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+        Segments from 1, 0 where `labels` is 0. Pixels are neighbours across their sides, not
+        across their corners.
+
+    Examples
+    --------
+    >>> connected_components(np.array([[1, 1, 0], [2, 1, 1], [1, 2, 2]], dtype=np.uint8))
+    array([[1, 1, 0],
+           [2, 1, 1],
+           [3, 4, 4]], dtype=uint8)
+    """
+    segments = label_regions(labels, spatial_ndim)
+    return segments.astype(label_dtype(int(segments.max())))
+
+
+def label_regions(labels: NDArray[np.integer], spatial_ndim: int = 2) -> NDArray[np.int64]:
+    """Give every connected region a number, frame after frame.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (..., Y, X)
+        Labels; 0 is left out.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+
+    Returns
+    -------
+    ndarray of int64, shape (..., Y, X)
+        Regions from 1, 0 where `labels` is 0.
+    """
+    regions = np.empty(labels.shape, dtype=np.int64)
+    frames = labels.reshape(-1, *labels.shape[-spatial_ndim:])
+    n_regions = 0
+    for frame, numbered in zip(frames, regions.reshape(frames.shape), strict=True):
+        found, n_found = skimage.measure.label(frame, connectivity=1, return_num=True)
+        numbered[...] = np.where(found > 0, found + n_regions, 0)
+        n_regions += n_found
+    return regions
+
+
+def stack_frames(
+    frames: Sequence[NDArray[np.unsignedinteger]], leading: Sequence[int], *, are_numbered: bool
+) -> NDArray[np.unsignedinteger]:
+    """Put the labels of frames that were segmented one by one together.
+
+    Parameters
+    ----------
+    frames : sequence of ndarray of unsigned integers, shape ([Z,] Y, X)
+        Labels of each frame.
+    leading : sequence of int
+        Lengths of the axes that the frames lie along.
+    are_numbered : bool
+        Whether a label is a segment, whose number no segment of another frame may have.
+
+    Returns
+    -------
+    ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+        The labels.
+
+    Examples
+    --------
+    >>> frames = np.array([[[1, 2]], [[1, 1]]], dtype=np.uint8)
+    >>> stack_frames(frames, [2], are_numbered=True).tolist()
+    [[[1, 2]], [[3, 3]]]
+    """
+    stack = np.stack([frame.astype(np.int64) for frame in frames])
+    if are_numbered:
+        found = 0
+        for frame in stack:
+            n_segments = int(frame.max())
+            frame[frame > 0] += found
+            found += n_segments
+    return stack.reshape(*leading, *stack.shape[1:]).astype(label_dtype(int(stack.max())))
+
+
+def map_labels(numbers: NDArray[np.integer], regions: NDArray[np.integer]) -> Labels:
+    """Return an image of each region's number, from 1; 0 where there is none."""
+    table = np.append(numbers + 1, 0).astype(label_dtype(int(numbers.max()) + 1))
+    labels: Labels = table[regions]  # the last entry is for -1
+    return labels

@@ -1,0 +1,292 @@
+"""Files that are not loaded whole, and OME-Zarr."""
+
+import csv
+import json
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import pytest
+import tifffile
+import yaozarrs
+import zarr
+from yaozarrs import DimSpec, v05
+from yaozarrs.write.v05 import write_image
+
+from napari_unsupseg import Segmenter
+from napari_unsupseg.image.tiling import CROP
+from napari_unsupseg.io.label_store import CHUNK, LabelStore
+from napari_unsupseg.io.readers import open_image
+from napari_unsupseg.regions.labels import label_regions
+from napari_unsupseg.regions.measure import measure_regions
+
+from ..learning.test_lazy_inference import wide
+from ..regions.test_stitching import same_partition
+from ..test_cli import QUICK, call
+
+TWO = [*QUICK, "--final-clusters", 2, "--settle", 0.1]
+
+
+@pytest.fixture
+def small_limits(monkeypatch):
+    """Have small images taken for large ones, and chunks and crops small."""
+    monkeypatch.setattr("napari_unsupseg.image.tiling.LOADED_VALUES", 1000)
+    monkeypatch.setattr("napari_unsupseg.image.tiling.CROPS_PIXELS", 60 * 70 * 4)
+    monkeypatch.setitem(CROP, 2, (60, 70))
+    monkeypatch.setitem(CHUNK, 2, (64, 64))
+    monkeypatch.setattr("napari_unsupseg.io.label_store.TOP_LEVEL", 100)
+
+
+def write_ome(path: Path, image: np.ndarray, axes: str = "yx", **colours: object) -> Path:
+    """Write an image as OME-Zarr with pixels of 0.5 µm and two levels."""
+    dims = [
+        DimSpec(name=axis, scale=0.5, unit="micrometer") if axis in "zyx" else DimSpec(name=axis)
+        for axis in axes
+    ]
+    multiscale = v05.Multiscale.from_dims(dims, n_levels=2)
+    half = image[..., ::2, ::2] if "z" not in axes else image[..., ::2, ::2, ::2]
+    write_image(path, v05.Image(multiscales=[multiscale], **colours), [image, half])
+    return path
+
+
+@pytest.fixture
+def slide(tmp_path):
+    return write_ome(tmp_path / "slide.ome.zarr", wide()[0].astype(np.float32))
+
+
+def labels_of(path: Path) -> np.ndarray:
+    return zarr.open_group(path)["0"][:]
+
+
+@pytest.mark.parametrize("kind", ["zarr", "tiff"])
+def test_a_slide_is_labelled_chunk_by_chunk(tmp_path, slide, small_limits, kind):
+    image, truth = wide()
+    if kind == "tiff":
+        slide = tmp_path / "slide.tif"
+        tifffile.imwrite(slide, image.astype(np.float32), tile=(32, 32), compression="zlib")
+    out = tmp_path / "out.ome.zarr"
+    result = call("segment", slide, "-o", out, *TWO, "--preview", tmp_path / "p.png")
+    assert result.exit_code == 0, result.stderr
+    assert np.mean(labels_of(out) == truth + 1) > 0.97
+    assert (tmp_path / "p.png").stat().st_size > 0
+    yaozarrs.validate_zarr_store(str(out))
+    record = zarr.open_group(out).attrs["unsupseg"]
+    assert record["clusters"] == 2
+    assert "unfinished" not in record
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_the_store_has_a_pyramid_and_the_pixel_size(tmp_path, slide, small_limits):
+    out = tmp_path / "out.ome.zarr"
+    assert call("segment", slide, "-o", out, *TWO).exit_code == 0
+    image = yaozarrs.open_group(str(out)).ome_metadata()
+    (multiscale,) = image.multiscales
+    assert [axis.unit for axis in multiscale.axes] == ["micrometer"] * 2
+    scales = [dataset.scale_transform.scale for dataset in multiscale.datasets]
+    group = zarr.open_group(out)
+    shapes = [group[dataset.path].shape for dataset in multiscale.datasets]
+    assert shapes == [(70, 540), (35, 270), (18, 135), (9, 68)]
+    assert scales == [[0.5 * 2**k] * 2 for k in range(4)]
+    np.testing.assert_array_equal(group["2"][:], labels_of(out)[::4, ::4])
+
+
+def test_a_stopped_call_goes_on(tmp_path, slide, small_limits, monkeypatch):
+    whole, out = tmp_path / "whole.ome.zarr", tmp_path / "out.ome.zarr"
+    assert call("segment", slide, "-o", whole, *TWO).exit_code == 0
+    fill = LabelStore.fill
+    with monkeypatch.context() as patch:
+
+        def stopped(self, target, labels, _track):
+            def some(chunks, _name):
+                yield from chunks[:5]
+                raise KeyboardInterrupt
+
+            fill(self, target, labels, some)
+
+        patch.setattr(LabelStore, "fill", stopped)
+        result = call("segment", slide, "-o", out, *TWO)
+        assert result.exit_code == 1
+        assert "the same command goes on from here" in result.stderr
+    done = {
+        path: path.stat().st_mtime_ns for path in (out / "0" / "c").rglob("*") if path.is_file()
+    }
+    assert len(done) == 5
+
+    def untrained(*_arguments, **_keywords):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(Segmenter, "steps", untrained)
+    other = call("segment", slide, "-o", out, *TWO, "--seed", 3)
+    assert "exists already; choose another place, or overwrite it (--overwrite)" in other.stderr
+    result = call("segment", slide, "-o", out, *TWO)
+    assert result.exit_code == 0, result.stderr
+    assert all(path.stat().st_mtime_ns == time for path, time in done.items())
+    np.testing.assert_array_equal(labels_of(out), labels_of(whole))
+    assert "done already" in call("segment", slide, "-o", out, *TWO).stdout
+
+
+def test_regions_go_across_chunks(tmp_path, slide, small_limits):
+    clusters, regions = tmp_path / "clusters.ome.zarr", tmp_path / "regions.ome.zarr"
+    network = tmp_path / "n.unsupseg"
+    assert call("segment", slide, "-o", clusters, *TWO, "--save", network).exit_code == 0
+    result = call("apply", network, slide, "-o", regions, "--connected", "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    expected = label_regions(labels_of(clusters))
+    assert same_partition(labels_of(regions), expected)
+    (report,) = json.loads(result.stdout)["images"]
+    assert report["segments"] == expected.max()
+    assert "scratch" not in zarr.open_group(regions)
+
+
+def test_segments_go_across_chunks(tmp_path, slide, small_limits):
+    """Cells that a border of chunks cuts are as whole as the others."""
+    out = tmp_path / "segments.ome.zarr"
+    result = call("segment", slide, "-o", out, *TWO, "--granularity", 0.6, "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    segments = labels_of(out)
+    (report,) = json.loads(result.stdout)["images"]
+    assert report["segments"] == segments.max()
+    cells = label_regions(wide()[1].astype(np.uint8))
+    whole = [np.bincount(segments[cells == cell]).max() for cell in range(1, cells.max() + 1)]
+    shares = np.array(whole) / np.bincount(cells.ravel())[1:]
+    cut_by_a_border = set(cells[[63, 64]].ravel()) | set(cells[:, 63:512:64].ravel()) - {0}
+    assert len(cut_by_a_border) > 4
+    assert np.median([shares[cell - 1] for cell in cut_by_a_border - {0}]) > 0.9
+
+
+def test_a_table_is_measured_chunk_by_chunk(tmp_path, slide, small_limits):
+    out, table = tmp_path / "regions.ome.zarr", tmp_path / "regions.csv"
+    result = call("segment", slide, "-o", out, *TWO, "--connected", "--table", table)
+    assert result.exit_code == 0, result.stderr
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    image = wide()[0].astype(np.float32)
+    expected = measure_regions(labels_of(out), image[np.newaxis], spacing=(0.5, 0.5), unit="um")
+    for name, column in expected.items():
+        found = [float(row[name]) for row in rows]
+        np.testing.assert_allclose(found, column, rtol=1e-5, err_msg=name)
+
+
+def test_a_folder_may_hold_both_kinds(tmp_path, small_limits):
+    folder, out = tmp_path / "images", tmp_path / "out"
+    folder.mkdir()
+    write_ome(folder / "a.ome.zarr", wide(2)[0].astype(np.float32))
+    tifffile.imwrite(folder / "b.tif", wide(2)[0].astype(np.float32), tile=(32, 32))
+    tifffile.imwrite(folder / "c.tif", wide(1)[0][:20, :40].astype(np.float32))
+    result = call("segment", folder, "-o", out, *TWO)
+    assert result.exit_code == 0, result.stderr
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["a_labels.ome.zarr", "b_labels.ome.zarr", "c_labels.tif"]
+
+
+def test_a_small_image_goes_to_a_store_too(tmp_path, grey):
+    path, out, tiff = (tmp_path / name for name in ("a.ome.zarr", "o.ome.zarr", "o.tif"))
+    write_ome(path, grey)
+    assert call("segment", path, "-o", out, *QUICK, "--segments").exit_code == 0
+    assert call("segment", path, "-o", tiff, *QUICK, "--segments").exit_code == 0
+    np.testing.assert_array_equal(labels_of(out), tifffile.imread(tiff))
+    assert "done already" in call("segment", path, "-o", out, *QUICK, "--segments").stdout
+    again = call("segment", path, "-o", out, *QUICK, "--overwrite")
+    assert again.exit_code == 0, again.stderr
+    yaozarrs.validate_zarr_store(str(out))
+
+
+WINDOW = {"min": 0, "max": 255, "start": 0, "end": 255}
+COLOURS = [{"color": colour, "window": WINDOW} for colour in ("FF0000", "00FF00", "0000FF")]
+RGB = {"omero": {"channels": COLOURS}}
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "keywords", "expected"),
+    [
+        pytest.param((1, 1, 1, 20, 30), "tczyx", {}, ("yx", (20, 30)), id="axes of length 1"),
+        pytest.param((2, 6, 20, 30), "czyx", {}, ("czyx", (2, 6, 20, 30)), id="channels, stack"),
+        pytest.param((5, 20, 30), "tyx", {}, ("tyx", (5, 20, 30)), id="movie"),
+        pytest.param((3, 20, 30), "cyx", {}, ("cyx", (3, 20, 30)), id="three channels"),
+        pytest.param((3, 20, 30), "cyx", RGB, ("syx", (3, 20, 30)), id="colours"),
+    ],
+)
+def test_axes_come_from_the_store(tmp_path, shape, axes, keywords, expected):
+    image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    with open_image(write_ome(tmp_path / "i.zarr", image, axes, **keywords)) as source:
+        assert (source.axes, source.values.shape) == expected
+        np.testing.assert_array_equal(source.values, image.reshape(expected[1]))
+        assert source.pixel_size[:3] == (0.5, 0.5, "um")
+
+
+def test_a_plain_array_needs_its_axes_said(tmp_path):
+    stack = np.random.default_rng(0).integers(0, 255, (4, 20, 30), np.uint8)
+    zarr.save_array(tmp_path / "a.zarr", stack)
+    out = tmp_path / "o.tif"
+    assert "say what they are" in call("segment", tmp_path / "a.zarr", "-o", out, *QUICK).stderr
+    result = call("segment", tmp_path / "a.zarr", "-o", out, *QUICK, "--axes", "zyx")
+    assert result.exit_code == 0, result.stderr
+    assert tifffile.imread(out).shape == (4, 20, 30)
+
+
+def test_colours_of_a_store_are_those_of_a_picture(tmp_path, rgb):
+    path = write_ome(tmp_path / "i.zarr", np.moveaxis(rgb, -1, 0), "cyx", **RGB)
+    out, png = tmp_path / "o.tif", tmp_path / "i.tif"
+    tifffile.imwrite(png, rgb)
+    assert call("segment", path, "-o", out, *QUICK).exit_code == 0
+    labels = tifffile.imread(out)
+    assert call("segment", png, "-o", out, *QUICK, "--overwrite").exit_code == 0
+    np.testing.assert_array_equal(labels, tifffile.imread(out))
+
+
+@pytest.mark.parametrize(
+    ("out", "options", "problem"),
+    [
+        pytest.param("o.tif", [], "name an --output that ends in .ome.zarr", id="TIFF"),
+        pytest.param("o.zarr", ["--n-segments", 5], "which --n-segments needs", id="segments"),
+        pytest.param("o.zarr", ["--min-size", 5], "which --min-size or", id="smallest"),
+    ],
+)
+def test_what_needs_the_whole_is_refused_before_it_is_trained(
+    tmp_path, slide, small_limits, monkeypatch, out, options, problem
+):
+    monkeypatch.chdir(tmp_path)
+    result = call("segment", slide, "-o", tmp_path / out, *TWO, *options)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {slide}: is too large to be loaded")
+    assert problem in result.stderr
+    assert not (tmp_path / out).exists()
+
+
+def test_what_is_no_image_is_named(tmp_path, grey):
+    empty = tmp_path / "group.zarr"
+    zarr.open_group(empty).create_group("A")
+    write_ome(tmp_path / "nested.zarr" / "0", grey)
+    cases = {
+        tmp_path / "none.zarr": "no such file",
+        empty: "holds no image itself",
+        tmp_path / "nested.zarr": "is no zarr store",
+    }
+    folder = tmp_path / "folder.zarr"
+    folder.mkdir()
+    cases[folder] = "is no zarr store"
+    for path, problem in cases.items():
+        result = call("segment", path, "-o", tmp_path / "o.tif", *QUICK)
+        assert result.exit_code == 1, path
+        assert result.stderr.startswith(f"error: {path}: "), result.stderr
+        assert problem in result.stderr
+        assert result.stderr.count("\n") == 1
+    nested = call("segment", tmp_path / "nested.zarr" / "0", "-o", tmp_path / "o.tif", *QUICK)
+    assert nested.exit_code == 0, nested.stderr
+
+
+def test_other_stores_are_not_replaced(tmp_path, slide, grey):
+    other = write_ome(tmp_path / "other.zarr", grey)
+    result = call("segment", slide, "-o", other, *QUICK)
+    assert "exists already; choose another place, or overwrite it (--overwrite)" in result.stderr
+    with open_image(other) as source:
+        assert source.values.shape == grey.shape
+    result = call("segment", slide, "-o", slide, *QUICK, "--overwrite")
+    assert "is one of the images and would be overwritten" in result.stderr
+
+
+def test_chunks_of_a_large_image_are_computed_when_asked_for(slide, small_limits):
+    with open_image(slide) as source:
+        assert isinstance(source.values, da.Array)
+        part = source.values[:5, :7].compute()
+    np.testing.assert_array_equal(part, wide()[0][:5, :7].astype("f4"))

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from .conftest import WAIT, click, wait_until_ready
+
+
+@pytest.fixture
+def tissue(viewer, rgb):
+    return viewer.add_image(rgb, name="tissue", scale=(2, 3), translate=(5, 0))
+
+
+@pytest.fixture
+def strokes(viewer, panel, qtbot, tissue):
+    """Return the layer to draw on."""
+    click(qtbot, panel.strokes_button)
+    return viewer.layers["tissue strokes"]
+
+
+def apply_strokes(layer, label, row, columns):
+    """Paint a line as the brush does."""
+    layer.brush_size = 1
+    for column in columns:
+        layer.paint((row, column), label)
+
+
+def labels_under(viewer, strokes, label):
+    return set(np.unique(viewer.layers["tissue segmentation"].data[strokes.data == label]))
+
+
+def test_strokes_have_a_layer_ready_to_paint_on(viewer, panel, qtbot, tissue, strokes):
+    assert strokes.mode == "paint"
+    assert viewer.layers.selection.active is strokes
+    assert strokes.data.shape == tissue.data.shape[:2]
+    np.testing.assert_array_equal(strokes.extent.world, tissue.extent.world)
+    viewer.layers.selection.active = tissue
+    click(qtbot, panel.strokes_button)
+    assert viewer.layers.selection.active is strokes
+    assert len(viewer.layers) == 2
+
+
+def test_strokes_steer_a_run(viewer, panel, qtbot, strokes):
+    apply_strokes(strokes, 3, 10, range(5, 30))
+    apply_strokes(strokes, 8, 50, range(20, 60))
+    click(qtbot, panel.run_button)
+    assert viewer.layers.selection.active is strokes, "the next stroke can follow"
+    wait_until_ready(qtbot, panel)
+    assert labels_under(viewer, strokes, 3) == {3}
+    assert labels_under(viewer, strokes, 8) == {8}
+    assert viewer.layers["tissue segmentation"].metadata["napari-unsupseg"]["strokes"]
+
+
+def test_strokes_count_in_a_paused_run(viewer, panel, qtbot, strokes):
+    panel.settings["iterations"].value = 30
+    click(qtbot, panel.run_button)
+    qtbot.waitUntil(lambda: "iteration" in panel.status.value, timeout=WAIT)
+    click(qtbot, panel.pause_button)
+    qtbot.waitUntil(lambda: "paused" in panel.status.value, timeout=WAIT)
+    apply_strokes(strokes, 5, 10, range(5, 30))
+    apply_strokes(strokes, 6, 50, range(20, 60))
+    qtbot.wait(300)
+    click(qtbot, panel.pause_button)
+    wait_until_ready(qtbot, panel)
+    assert labels_under(viewer, strokes, 5) == {5}
+    assert labels_under(viewer, strokes, 6) == {6}
+
+
+def test_strokes_count_when_a_run_is_gone_on_with(viewer, panel, qtbot, strokes):
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    click(qtbot, panel.strokes_button)
+    apply_strokes(strokes, 9, 10, range(5, 30))
+    click(qtbot, panel.continue_button)
+    wait_until_ready(qtbot, panel)
+    assert labels_under(viewer, strokes, 9) == {9}
+
+
+def test_strokes_taken_back_do_not_count(viewer, panel, qtbot, strokes):
+    apply_strokes(strokes, 3, 10, [5])
+    strokes.undo()
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    assert not viewer.layers["tissue segmentation"].metadata["napari-unsupseg"]["strokes"]
+
+
+def test_a_label_that_cannot_be_is_told_and_the_run_goes_on(viewer, panel, qtbot, strokes, notes):
+    panel.settings["iterations"].value = 30
+    click(qtbot, panel.run_button)
+    qtbot.waitUntil(lambda: "iteration" in panel.status.value, timeout=WAIT)
+    apply_strokes(strokes, 200, 10, range(5, 30))
+    wait_until_ready(qtbot, panel)
+    assert any("200" in str(note) for note in notes)
+    assert viewer.layers["tissue segmentation"].data.any()
+
+
+def test_a_steered_run_is_no_script(panel, qtbot, strokes):
+    apply_strokes(strokes, 3, 10, range(5, 30))
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    click(qtbot, panel.results.copy_button)
+    assert "no script can draw them" in panel.status.value

@@ -1,0 +1,96 @@
+import re
+
+import numpy as np
+import pytest
+
+from napari_unsupseg.errors import ImageError
+from napari_unsupseg.image.axes import describe_axes, resolve_axes
+from napari_unsupseg.image.channels import split_channels
+from napari_unsupseg.image.normalize import normalize_image
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "channel_axis", "expected"),
+    [
+        pytest.param((5, 6), None, None, "yx", id="grey"),
+        pytest.param((5, 6, 3), None, None, "yxs", id="RGB"),
+        pytest.param((5, 6, 4), None, None, "yxs", id="RGBA"),
+        pytest.param((5, 6, 3), None, -1, "yxs", id="three channels last"),
+        pytest.param((5, 6, 2), None, 2, "yxc", id="two channels last"),
+        pytest.param((2, 5, 6), None, 0, "cyx", id="channels first"),
+        pytest.param((4, 2, 5, 6), None, 1, "zcyx", id="stack of channels"),
+        pytest.param((7, 4, 5, 6, 3), None, -1, "tzyxs", id="movie of RGB stacks"),
+        pytest.param((4, 5, 6), "ZYX", None, "zyx", id="capitals"),
+        pytest.param((4, 5, 6), "myx", None, "myx", id="mosaic"),
+        pytest.param((5, 6, 3), "zyx", None, "zyx", id="three pixels wide"),
+    ],
+)
+def test_axes(shape, axes, channel_axis, expected):
+    assert resolve_axes(shape, axes, channel_axis) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "channel_axis", "sentence"),
+    [
+        pytest.param((4, 5, 6), None, None, "axes='zyx' for a stack, 'tyx'", id="ambiguous"),
+        pytest.param((2, 4, 5, 6), None, None, "for example axes='tzyx'", id="four axes"),
+        pytest.param((6,), None, None, "1 axes (6)", id="one axis"),
+        pytest.param((4, 5, 6), "yx", None, "2 letters for the 3 axes of 4 × 5 × 6", id="few"),
+        pytest.param((4, 5, 6), "yyx", None, "a letter twice", id="twice"),
+        pytest.param((4, 5, 6), "z-x", None, "something else than a letter", id="sign"),
+        pytest.param((4, 5, 6), "xyz", None, "no y and x", id="order"),
+        pytest.param((4, 5, 6), "yxz", None, "no y and x", id="planes last"),
+        pytest.param((4, 5, 6, 3), "cyxs", None, "both c and s", id="two kinds of channels"),
+        pytest.param((4, 5, 6), "zyx", 0, "give one of them", id="said twice"),
+    ],
+)
+def test_axes_that_cannot_be(shape, axes, channel_axis, sentence):
+    with pytest.raises(ImageError, match=re.escape(sentence)):
+        resolve_axes(shape, axes, channel_axis)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "words"),
+    [
+        ((5, 6), "yx", "5 × 6 pixels"),
+        ((5, 6, 3), "yxs", "RGB × 5 × 6 pixels"),
+        ((1, 5, 6), "cyx", "1 channel × 5 × 6 pixels"),
+        ((7, 4, 3, 5, 6), "tzcyx", "7 time points × 4 slices × 3 channels × 5 × 6 pixels"),
+        ((9, 5, 6), "myx", "9 planes along m × 5 × 6 pixels"),
+    ],
+)
+def test_axes_in_words(shape, axes, words):
+    assert describe_axes(shape, axes) == words
+
+
+@pytest.mark.parametrize("axes", ["tzcyx", "ctzyx", "tzyxc", "tczyx"])
+def test_channels_come_first_and_planes_stay_in_order(axes):
+    lengths = {"t": 2, "z": 3, "c": 4, "y": 5, "x": 6}
+    image = np.arange(720).reshape([lengths[axis] for axis in axes])
+    found = split_channels(image, axes)
+    assert found.values.shape == (4, 2, 3, 5, 6)
+    assert found.axes == "tzyx"
+    assert np.shares_memory(found.values, image)
+
+
+def test_frames_have_their_intensities_in_common():
+    movie = np.stack([np.full((4, 5), value, float) for value in (1, 2, 5)])
+    prepared = normalize_image(split_channels(movie, "tyx"))
+    levels = [frame.values.max() for frame in prepared.frames()]
+    np.testing.assert_allclose(levels, [0, 0.25, 1], atol=0.01)
+    assert prepared.n_frames == 3
+    assert prepared.frame_shape == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("axes", "spatial_ndim", "sentence"),
+    [
+        pytest.param("tyx", 3, "no axis z before y and x: beside channels it has 'tyx'", id="t"),
+        pytest.param("ztyx", 3, "no axis z before y", id="z elsewhere"),
+        pytest.param("zyx", 4, "must be 2 or 3, got 4", id="4D"),
+    ],
+)
+def test_volumes_need_z(axes, spatial_ndim, sentence):
+    image = split_channels(np.zeros([3] * len(axes)), axes)
+    with pytest.raises(ImageError, match=sentence):
+        normalize_image(image, spatial_ndim=spatial_ndim)
