@@ -13,7 +13,7 @@ from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, TrainedSegment
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image.channels import ImageChannels, split_channels
 from napari_unsupseg.image.normalize import normalize_crops, normalize_image
-from napari_unsupseg.image.tiling import Slices, places
+from napari_unsupseg.image.tiling import Slices, block_slices
 from napari_unsupseg.io.label_store import CHUNK, LabelStore
 from napari_unsupseg.io.overlay import overlay
 from napari_unsupseg.io.paths import is_zarr
@@ -178,7 +178,9 @@ def _measure(
             np.asarray(labels[place]), part, axes=channels.axes, corner=corner, **image.units
         )
 
-    return combine_measurements(map(table, track(places(labels), "measuring")))
+    return combine_measurements(
+        map(table, track(block_slices(labels.shape, labels.chunks), "measuring"))
+    )
 
 
 def _network_file(job: Job, options: JobOptions) -> Path:
@@ -211,7 +213,7 @@ def _digest(file: Path) -> str:
 def _present(labels: Any) -> set[int]:
     """Return the labels there are, but 0."""
     found: set[int] = set()
-    for place in places(labels):
+    for place in block_slices(labels.shape, labels.chunks):
         found.update(np.unique(np.asarray(labels[place])).tolist())
     return found - {0}
 

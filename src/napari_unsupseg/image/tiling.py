@@ -1,27 +1,30 @@
-"""Images that are larger than memory: dask arrays, of which only parts are ever computed."""
+"""Parts of arrays: blocks, the halo around a block, crops; and arrays that are larger than memory.
+
+All that goes through an image block by block takes its blocks from `block_slices`. It is not
+dask's `slices_from_chunks`, since a plain installation has no dask.
+"""
 
 import itertools
 import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import zarr
-
+from napari_unsupseg._typing import Labels
 
 __all__ = [
     "Slices",
     "add_halo",
+    "block_slices",
     "compute_crops",
     "crop_slices",
     "is_large",
     "is_lazy",
     "map_chunks_with_halo",
-    "places",
+    "shift_slices",
 ]
 
 Slices = tuple[slice, ...]  # part of an array, along each of its axes
@@ -64,6 +67,76 @@ def is_large(image: Any) -> bool:
     return is_lazy(image) and image.size > LOADED_VALUES
 
 
+def block_slices(
+    shape: Sequence[int],
+    sides: Sequence[int],
+    *,
+    only_whole: bool = False,
+    within: Sequence[slice] | None = None,
+) -> list[Slices]:
+    """Divide an array into blocks.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the array.
+    sides : sequence of int
+        Length of a block along each axis, such as the chunks of a zarr array.
+    only_whole : bool
+        Leave out the smaller blocks at the ends of axes.
+    within : sequence of slice, optional
+        Only the blocks that this part of the array has a share in; it may reach beyond the array.
+
+    Returns
+    -------
+    list of tuple of slice
+        In the order of the array, its last axis fastest.
+
+    Examples
+    --------
+    >>> [block[0] for block in block_slices((5,), (2,))]
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    >>> block_slices((5, 5), (2, 5), within=(slice(3, 9), slice(0, 1)))
+    [(slice(2, 4, None), slice(0, 5, None)), (slice(4, 5, None), slice(0, 5, None))]
+    """
+    part = [slice(0, length) for length in shape] if within is None else within
+    along_axes = [
+        [
+            slice(start, min(start + side, length))
+            for start in range(max(0, seen.start) // side * side, min(seen.stop, length), side)
+            if not only_whole or start + side <= length
+        ]
+        for seen, side, length in zip(part, sides, shape, strict=True)
+    ]
+    return list(itertools.product(*along_axes))
+
+
+def shift_slices(part: Slices, by: Slices) -> Slices:
+    """Return a part of a part of an array as a part of the array.
+
+    Parameters
+    ----------
+    part : tuple of slice
+        Counted from where `by` begins.
+    by : tuple of slice
+        A part of the array.
+
+    Returns
+    -------
+    tuple of slice
+        Counted from where the array begins.
+
+    Examples
+    --------
+    >>> shift_slices((slice(0, 2),), (slice(10, 20),))
+    (slice(10, 12, None),)
+    """
+    return tuple(
+        slice(inner.start + outer.start, inner.stop + outer.start)
+        for inner, outer in zip(part, by, strict=True)
+    )
+
+
 def crop_slices(shape: Sequence[int], spatial_ndim: int, seed: int) -> list[Slices]:
     """Choose parts of an image, evenly from all over it.
 
@@ -83,19 +156,12 @@ def crop_slices(shape: Sequence[int], spatial_ndim: int, seed: int) -> list[Slic
     """
     frame = shape[-spatial_ndim:]
     sides = [min(n, side) for n, side in zip(frame, CROP[spatial_ndim], strict=True)]
-    lengths = [1] * (len(shape) - spatial_ndim) + sides
-    steps = [range(0, n - side + 1, side) for n, side in zip(shape, lengths, strict=True)]
-    n_places = math.prod(map(len, steps))
-    n_crops = min(n_places, max(1, CROPS_PIXELS // math.prod(lengths)))
-    # one of each equal share of the places, in the order of the file
-    bounds = np.linspace(0, n_places, n_crops + 1).astype(int)
+    blocks = block_slices(shape, [1] * (len(shape) - spatial_ndim) + sides, only_whole=True)
+    n_crops = min(len(blocks), max(1, CROPS_PIXELS // math.prod(sides)))
+    # one of each equal share of the blocks, in the order of the file
+    bounds = np.linspace(0, len(blocks), n_crops + 1).astype(int)
     random = np.random.default_rng(seed)
-    places = []
-    for low, high in itertools.pairwise(bounds):
-        indices = np.unravel_index(random.integers(low, high), [len(step) for step in steps])
-        starts = [step[index] for step, index in zip(steps, indices, strict=True)]
-        places.append(tuple(slice(at, at + n) for at, n in zip(starts, lengths, strict=True)))
-    return places
+    return [blocks[random.integers(low, high)] for low, high in itertools.pairwise(bounds)]
 
 
 def compute_crops(values: Any, spatial_ndim: int, seed: int) -> NDArray[np.generic]:
@@ -124,7 +190,7 @@ def compute_crops(values: Any, spatial_ndim: int, seed: int) -> NDArray[np.gener
 
 def map_chunks_with_halo(
     values: Any,
-    label: Callable[[NDArray[np.generic]], NDArray[np.unsignedinteger]],
+    label: Callable[[NDArray[np.generic]], Labels],
     *,
     halo: int,
     spatial_ndim: int,
@@ -155,20 +221,23 @@ def map_chunks_with_halo(
     values = values.rechunk({0: -1})
     n_leading = values.ndim - 1 - spatial_ndim
     depth = {axis: 0 if axis <= n_leading else halo for axis in range(values.ndim)}
-    around = da.overlap.overlap(values, depth, boundary="none")
-    labels = around.map_blocks(
-        label, drop_axis=0, dtype=dtype, meta=np.empty((0,) * (values.ndim - 1), dtype)
+    return da.map_overlap(
+        label,
+        values,
+        depth=depth,
+        boundary="none",
+        drop_axis=0,
+        dtype=dtype,
+        meta=np.empty((0,) * (values.ndim - 1), dtype),
     )
-    inner = {axis - 1: extent for axis, extent in depth.items() if axis}
-    return da.overlap.trim_internal(labels, inner, boundary="none")
 
 
-def add_halo(place: Slices, halo: Sequence[int], shape: Sequence[int]) -> tuple[Slices, Slices]:
+def add_halo(part: Slices, halo: Sequence[int], shape: Sequence[int]) -> tuple[Slices, Slices]:
     """Return a part of an array with what is around it.
 
     Parameters
     ----------
-    place : tuple of slice
+    part : tuple of slice
         The part.
     halo : sequence of int
         How much to add at both ends of each axis, as far as the array goes.
@@ -182,34 +251,10 @@ def add_halo(place: Slices, halo: Sequence[int], shape: Sequence[int]) -> tuple[
     inner : tuple of slice
         Where the part lies in it.
     """
-    axes = list(zip(place, halo, shape, strict=True))
+    axes = list(zip(part, halo, shape, strict=True))
     outer = tuple(slice(max(0, p.start - n), min(length, p.stop + n)) for p, n, length in axes)
     inner = tuple(
         slice(p.start - wide.start, p.stop - wide.start)
-        for p, wide in zip(place, outer, strict=True)
+        for p, wide in zip(part, outer, strict=True)
     )
     return outer, inner
-
-
-def places(array: "zarr.Array[Any]") -> list[Slices]:
-    """Return where the chunks of an array lie.
-
-    Parameters
-    ----------
-    array : zarr.Array
-        The array.
-
-    Returns
-    -------
-    list of tuple of slice
-        In the order of the array.
-    """
-    starts = [range(0, n, step) for n, step in zip(array.shape, array.chunks, strict=True)]
-    counts = [len(along) for along in starts]
-    return [
-        tuple(
-            slice(along[i], min(along[i] + step, n))
-            for along, i, step, n in zip(starts, index, array.chunks, array.shape, strict=True)
-        )
-        for index in np.ndindex(*counts)
-    ]

@@ -15,7 +15,7 @@ from napari_unsupseg.io.pixel_size import PixelSize
 if TYPE_CHECKING:
     import zarr
 from napari_unsupseg._typing import Track
-from napari_unsupseg.image.tiling import places
+from napari_unsupseg.image.tiling import block_slices
 from napari_unsupseg.io.ome_zarr import translate_zarr_errors
 from napari_unsupseg.io.pixel_size import UNIT_NAMES
 
@@ -217,7 +217,11 @@ class LabelStore:
             If a chunk cannot be written.
         """
         labels = labels.rechunk(target.chunks)
-        missing = [place for place in places(target) if not self._is_written(target, place)]
+        missing = [
+            place
+            for place in block_slices(target.shape, target.chunks)
+            if not self._is_written(target, place)
+        ]
         with translate_zarr_errors(self.path):
             for place in track(missing, "labels"):
                 # one after the other: the network has all cores, and memory holds one
@@ -234,7 +238,7 @@ class LabelStore:
         with translate_zarr_errors(self.path):
             for index in range(1, self.n_levels):
                 finer, coarser = self.level(index - 1), self.level(index)
-                for place in places(coarser):
+                for place in block_slices(coarser.shape, coarser.chunks):
                     *leading, rows, columns = place
                     finer_place = [slice(2 * s.start, 2 * s.stop) for s in (rows, columns)]
                     labels = np.asarray(finer[(*leading, *finer_place)])

@@ -3,7 +3,7 @@
 import itertools
 import math
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_unsupseg._generators import run_to_end
 from napari_unsupseg.errors import OutOfMemoryError
 from napari_unsupseg.image.normalize import NormalizedImage
-from napari_unsupseg.image.tiling import Slices, add_halo
+from napari_unsupseg.image.tiling import Slices, add_halo, block_slices, shift_slices
 from napari_unsupseg.learning.devices import free_bytes, translate_out_of_memory
 from napari_unsupseg.learning.network import Components, Network
 from napari_unsupseg.learning.threads import CoreThreads
@@ -113,7 +113,7 @@ def predict_generator(
                 with translate_out_of_memory(network.device):
                     return _label(network, frame, place, n_labels)
 
-            pending = list(_split(whole, side))
+            pending = _split(whole, side)
             while pending:
                 places = pending[: threads.n_threads]
                 try:
@@ -137,15 +137,11 @@ def predict_generator(
     return labels
 
 
-def _split(place: Slices, side: int) -> Iterator[Slices]:
-    """Cut a part of a frame into tiles of at most `side` along each axis, as equal as can be."""
-    return itertools.product(*(_cut(extent, side) for extent in place))
-
-
-def _cut(extent: slice, length: int) -> list[slice]:
-    n_parts = math.ceil((extent.stop - extent.start) / length)
-    ends = np.linspace(extent.start, extent.stop, n_parts + 1).round().astype(int).tolist()
-    return [slice(first, last) for first, last in itertools.pairwise(ends)]
+def _split(part: Slices, side: int) -> list[Slices]:
+    """Cut a part of a frame into tiles of at most `side` along each axis, about as large."""
+    lengths = [along.stop - along.start for along in part]
+    sides = [math.ceil(length / math.ceil(length / side)) for length in lengths]
+    return [shift_slices(tile, part) for tile in block_slices(lengths, sides)]
 
 
 def _tile_side(network: Network, spatial_ndim: int) -> int:

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unsupseg.image.normalize import NormalizedImage
+from napari_unsupseg.image.tiling import Slices, block_slices
 from napari_unsupseg.learning.resampling import downsample, downsample_strokes
 from napari_unsupseg.learning.superpixels import compute_superpixels
 
 __all__ = ["TrainingSample", "make_training_sample"]
 
-Slices = tuple[int, tuple[slice, ...]]  # a frame, and what part of it
+TileLocation = tuple[int, Slices]  # a frame, and what part of it
 MIN_SUPERPIXEL = 16  # pixels; fewer of a small view's pixels cannot outvote each other
 TILE = {2: 32, 3: 16}  # pixels, side of tiles in 2D and 3D
 
@@ -44,7 +45,7 @@ class TrainingSample:
     superpixels: NDArray[np.int64] | None
     factor: int = 1
     is_whole: bool = True
-    places: tuple[Slices, ...] = ((0, ()),)
+    places: tuple[TileLocation, ...] = ((0, ()),)
 
     def sample_strokes(
         self, strokes: NDArray[np.unsignedinteger], image: NormalizedImage
@@ -96,7 +97,7 @@ def make_training_sample(
         superpixels = min(superpixels, max(1, of_frame // MIN_SUPERPIXEL))
     is_whole = n_pixels <= max_pixels
     if is_whole:
-        places: list[Slices] = [(frame, ()) for frame in range(smaller.n_frames)]
+        places: list[TileLocation] = [(frame, ()) for frame in range(smaller.n_frames)]
     else:
         drawn = None if strokes is None else downsample_strokes(strokes, image, factor) > 0
         places = _draw_places(smaller, max_pixels, seed, drawn)
@@ -120,20 +121,17 @@ def make_training_sample(
 
 def _draw_places(
     image: NormalizedImage, max_pixels: int, seed: int, strokes: NDArray[np.bool_] | None
-) -> list[Slices]:
+) -> list[TileLocation]:
     """Draw as many tiles as `max_pixels` holds, among those in which a pixel takes part."""
     side = TILE[image.spatial_ndim]
     lengths = [min(side, length) for length in image.frame_shape]
-    steps = [
-        range(0, n - length + 1, length)
-        for n, length in zip(image.frame_shape, lengths, strict=True)
-    ]
     frames = list(image.frames())
-    corners = itertools.product(range(len(frames)), *steps)
+    tiles = block_slices(image.frame_shape, lengths, only_whole=True)
     taking_part = [
-        place
-        for place in (_tile(corner, lengths) for corner in corners)
-        if frames[place[0]].valid[place[1]].any()
+        (index, tile)
+        for index, frame in enumerate(frames)
+        for tile in tiles
+        if frame.valid[tile].any()
     ]
     if not taking_part:  # all that does lies beside the last whole tiles
         valid = image.valid.reshape(-1, *image.frame_shape)
@@ -161,7 +159,7 @@ def _corners_over(pixels: NDArray[np.bool_], lengths: Sequence[int]) -> NDArray[
     return np.unique(np.stack([frame, *corners], axis=1), axis=0)
 
 
-def _tile(corner: Sequence[int], lengths: Sequence[int]) -> Slices:
+def _tile(corner: Sequence[int], lengths: Sequence[int]) -> TileLocation:
     frame, *firsts = corner
     return frame, tuple(slice(at, at + n) for at, n in zip(firsts, lengths, strict=True))
 

@@ -13,7 +13,7 @@ from napari_unsupseg.plugin.layers import layer_array
 if TYPE_CHECKING:
     import napari.viewer
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES
-from napari_unsupseg.image.tiling import Slices, crop_slices, is_large
+from napari_unsupseg.image.tiling import Slices, crop_slices, is_large, shift_slices
 
 if TYPE_CHECKING:
     from napari_unsupseg.plugin.large.pyramid import LabelPyramid
@@ -204,7 +204,9 @@ class TrainingRegion:
         if self._has_crops:
             self._places = crop_slices(shape, spatial_ndim, seed)
         if region is not None:
-            self._places = [_shifted(place, region) for place in self._places]
+            self._places = [
+                (*place[:-2], *shift_slices(place[-2:], region)) for place in self._places
+            ]
 
     def crop_labels(self, labels: Labels) -> Labels:
         """Return labels of the whole image where the part lies, unless it has crops."""
@@ -240,12 +242,3 @@ class TrainingRegion:
 def _labels_shape(image: Any, axes: str) -> tuple[int, ...]:
     lengths = zip(axes, image.shape, strict=True)
     return tuple(n for axis, n in lengths if axis not in CHANNELS + SAMPLES)
-
-
-def _shifted(place: Slices, region: Region) -> Slices:
-    """Return a part of a region as a part of the image."""
-    within = (
-        slice(along.start + by.start, along.stop + by.start)
-        for along, by in zip(place[-2:], region, strict=True)
-    )
-    return (*place[:-2], *within)

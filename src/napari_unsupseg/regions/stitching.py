@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_unsupseg._typing import Track
-from napari_unsupseg.image.tiling import Slices, add_halo, places
+from napari_unsupseg.image.tiling import Slices, add_halo, block_slices
 from napari_unsupseg.regions.labels import label_regions
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def label_regions_by_chunks(
     or the two lines at one border, and a number for each region.
     """
     found = 0
-    for place in track(places(labels), "regions"):
+    for place in track(block_slices(labels.shape, labels.chunks), "regions"):
         of_chunk = label_regions(np.asarray(labels[place]), spatial_ndim)
         regions[place] = np.where(of_chunk > 0, of_chunk + found, 0)
         found += int(of_chunk.max())
@@ -90,7 +90,7 @@ def stitch_segments(
     found = 0
     edges: list[Edges] = []
     halo = [0] * (segments.ndim - spatial_ndim) + [BAND[spatial_ndim]] * spatial_ndim
-    for place in track(places(segments), "segments"):
+    for place in track(block_slices(segments.shape, segments.chunks), "segments"):
         outer, inner = add_halo(place, halo, segments.shape)
         of_part = cut(outer)
         numbers = np.zeros(int(of_part.max()) + 1, dtype=np.int64)  # of those in the chunk
@@ -125,7 +125,7 @@ def _join(regions: "zarr.Array[Any]", edges: list[Edges], found: int, track: Tra
     ends = np.concatenate([np.empty((2, 0), np.int64), *edges], axis=1)
     graph = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(found + 1, found + 1))
     n_components, numbers = connected_components(graph, directed=False)
-    for place in track(places(regions), "joining chunks"):
+    for place in track(block_slices(regions.shape, regions.chunks), "joining chunks"):
         regions[place] = numbers[np.asarray(regions[place])]  # 0 is no end of an edge and stays 0
     return int(n_components) - 1
 
@@ -146,6 +146,6 @@ def _touching(
 
 def _along(array: "zarr.Array[Any]", axis: int, border: int) -> Iterator[Slices]:
     """Yield the two lines at a border of chunks, chunk by chunk along the other axes."""
-    for place in places(array):
+    for place in block_slices(array.shape, array.chunks):
         if place[axis].start == border:
             yield (*place[:axis], slice(border - 1, border + 1), *place[axis + 1 :])

@@ -1,10 +1,9 @@
 """Labels of a large image in a layer: made where they are looked at, and only there."""
 
 import collections
-import itertools
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, QTimer
 
-from napari_unsupseg.image.tiling import Slices
+from napari_unsupseg.image.tiling import Slices, block_slices
 from napari_unsupseg.plugin.large.pyramid import LabelPyramid
 from napari_unsupseg.plugin.worker import translate_worker_errors
 
@@ -130,22 +129,14 @@ class ViewportLabeler:
         places.sort(key=lambda place: math.dist(_centre(place), middle))
         return [(level, place) for place in places]
 
-    def _blocks(self, seen: Sequence[slice], level: int) -> Iterator[Slices]:
-        """Yield the blocks of a level that a part of the image has a share in."""
+    def _blocks(self, seen: Sequence[slice], level: int) -> list[Slices]:
+        """Return the blocks of a level that a part of the image has a share in."""
         shape, ndim = self._pyramid.shape, self._labels.spatial_ndim
         side = min(BLOCK[ndim] << level, LARGEST_BLOCK[ndim])
         sides = [1] * (len(shape) - 2) + [side, side]
         if ndim == 3:
             sides[-3] = DEPTH
-        starts = [
-            range(max(0, part.start) // n * n, min(part.stop, length), n)
-            for part, n, length in zip(seen, sides, shape, strict=True)
-        ]
-        for corner in itertools.product(*starts):
-            yield tuple(
-                slice(at, min(at + n, length))
-                for at, n, length in zip(corner, sides, shape, strict=True)
-            )
+        return block_slices(shape, sides, within=seen)
 
     def _make(self) -> Generator[int, None, None]:
         """Make labels until none are wanted."""

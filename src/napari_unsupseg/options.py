@@ -1,0 +1,175 @@
+"""The options of an image and of a cut, each named, typed and described once.
+
+Functions take them by ``**options: Unpack[ImageOptions]``, and `documented` writes them into
+signature and docstring; the command line, jobs, the panel's requests and the copied script hold the
+same names.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypedDict, TypeVar, get_type_hints
+
+from numpy.typing import ArrayLike
+
+__all__ = ["AxesOptions", "CutOptions", "ImageOptions", "Option", "documented", "options_of"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """What there is to know of one option.
+
+    Attributes
+    ----------
+    kind : str
+        Its type, as numpydoc writes it.
+    text : str
+        What it means.
+    default : object
+        What is taken where it is left out.
+    """
+
+    kind: str
+    text: str
+    default: Any = None
+
+
+class AxesOptions(TypedDict, total=False):
+    """What the axes of an image are, and which of its pixels take part."""
+
+    axes: Annotated[
+        str | None,
+        Option(
+            "str, optional",
+            "What each axis is, one letter an axis: ``y`` and ``x``, ``c`` for channels, ``s`` for "
+            "the samples of RGB; any other, such as ``z`` or ``t``, runs over planes. By default "
+            "two axes are a grey image, a last axis of 3 is RGB, and a last axis of 4 is RGBA, "
+            "whose alpha is left out with a warning; all else must be said.",
+        ),
+    ]
+    channel_axis: Annotated[
+        int | None,
+        Option("int, optional", "In place of `axes`: the axis that holds the channels."),
+    ]
+    mask: Annotated[
+        ArrayLike | None,
+        Option(
+            "array_like of bool, shape (..., Y, X), optional",
+            "True where a pixel takes part; by default all that are not NaN.",
+        ),
+    ]
+
+
+class ImageOptions(AxesOptions, total=False):
+    """All that an image is trained on by, beside the settings."""
+
+    spatial_ndim: Annotated[
+        int,
+        Option(
+            "int",
+            "2 for a network that sees planes; 3 for one that sees volumes (axes z, y and x).",
+            2,
+        ),
+    ]
+    spacing: Annotated[
+        Sequence[float] | None,
+        Option(
+            "sequence of float, optional",
+            "Distance of neighbours along each axis of a frame, such as ``(3, 1, 1)`` for slices "
+            "three times as far apart as pixels: superpixels, and the reduced size that a run "
+            "begins at, follow it. By default all are alike.",
+        ),
+    ]
+    strokes: Annotated[
+        ArrayLike | None,
+        Option(
+            "array_like of int, shape (..., Y, X), optional",
+            "Labels from 1 to q drawn on some pixels, 0 on all others (Kim et al. 2020). These "
+            "pixels have them in the end, and what looks like them has too; the other clusters "
+            "have other numbers.",
+        ),
+    ]
+
+
+class CutOptions(TypedDict, total=False):
+    """Where to cut the hierarchy into segments; clusters are given where neither is said."""
+
+    granularity: Annotated[
+        float | None,
+        Option(
+            "float, optional",
+            "Return segments of the hierarchy in place of clusters: 0 gives the finest, 0.5 suits "
+            "most images, 1 gives a single one.",
+        ),
+    ]
+    n_segments: Annotated[
+        int | None,
+        Option(
+            "int, optional",
+            "Return about this many segments of the hierarchy: fewer if it has fewer.",
+        ),
+    ]
+
+
+def options_of(kind: type) -> dict[str, Option]:
+    """Return what there is to know of the options of one kind.
+
+    Parameters
+    ----------
+    kind : type
+        `AxesOptions`, `ImageOptions` or `CutOptions`.
+
+    Returns
+    -------
+    dict of str to Option
+        By name.
+
+    Examples
+    --------
+    >>> options_of(CutOptions)["n_segments"].kind
+    'int, optional'
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
+
+
+def documented(*kinds: type) -> Callable[[Function], Function]:
+    """Have a function's signature and docstring name the options that it passes on.
+
+    Parameters
+    ----------
+    *kinds : type
+        Kinds of options, in the order to name them. The docstring has ``{options}`` in their place.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+
+    def decorate(function: Function) -> Function:
+        options = {name: one for kind in kinds for name, one in options_of(kind).items()}
+        lines = [
+            line
+            for name, option in options.items()
+            for line in (f"{name} : {option.kind}", f"    {option.text}")
+        ]
+        if function.__doc__:  # python -OO has none
+            before, _, after = function.__doc__.partition("{options}")
+            indent = " " * (len(before) - len(before.rstrip(" ")))
+            function.__doc__ = before + f"\n{indent}".join(lines) + after
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        passed_on = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default)
+            for name, option in options.items()
+        ]
+        positional = [p for p in own if p.kind is not p.KEYWORD_ONLY]
+        keywords = [p for p in own if p.kind is p.KEYWORD_ONLY]
+        parameters = [*positional, *passed_on, *keywords]
+        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return function
+
+    return decorate
