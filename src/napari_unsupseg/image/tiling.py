@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unsupseg._typing import Labels
+from napari_unsupseg.errors import ImageError
 
 __all__ = [
     "Slices",
     "add_halo",
     "block_slices",
+    "check_large_image",
     "compute_crops",
     "crop_slices",
     "is_large",
@@ -65,6 +67,63 @@ def is_large(image: Any) -> bool:
         Whether it has more than 2²⁵ values.
     """
     return is_lazy(image) and image.size > LOADED_VALUES
+
+
+def check_large_image(
+    name: str,
+    *,
+    mask: object = None,
+    strokes: object = None,
+    joint: bool = True,
+    granularity: float | None = None,
+    n_segments: int | None = None,
+    min_size: int = 0,
+    is_stitched: bool = False,
+    spelling: Callable[[str], str] = str,
+) -> None:
+    """Refuse, before any work, what cannot be had of an image that is never loaded whole.
+
+    Parameters
+    ----------
+    name : str
+        What the image is called in the sentence, such as its file.
+    mask, strokes, joint, granularity, n_segments
+        As in `napari_unsupseg.segment`.
+    min_size : int
+        As in `napari_unsupseg.Settings`.
+    is_stitched : bool
+        Whether the caller finds segments chunk by chunk and stitches them, so that it can have
+        those of a granularity.
+    spelling : callable
+        What an option is called where it was asked for; by default as in Python.
+
+    Raises
+    ------
+    ImageError
+        If something is asked for that needs the whole image; the sentence names it.
+
+    Examples
+    --------
+    >>> check_large_image("slide.tif", n_segments=50)
+    Traceback (most recent call last):
+    napari_unsupseg.errors.ImageError: slide.tif is too large to be loaded, and n_segments needs \
+all of it: leave n_segments out, or crop the image
+    """
+    needs_all = {
+        "mask": mask is not None,
+        "strokes": strokes is not None,
+        "joint": not joint,
+        "granularity": granularity is not None and not is_stitched,
+        "n_segments": n_segments is not None,
+        "min_size": min_size > 1,
+    }
+    for option, is_asked_for in needs_all.items():
+        if is_asked_for:
+            spelled = spelling(option)
+            raise ImageError(
+                f"{name} is too large to be loaded, and {spelled} needs all of it: leave {spelled} "
+                "out, or crop the image"
+            )
 
 
 def block_slices(
