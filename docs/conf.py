@@ -21,8 +21,16 @@ extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
 exclude_patterns = ["_build"]
 html_theme = "pydata_sphinx_theme"
 html_title = "napari-unsupseg"
-html_theme_options = {"header_links_before_dropdown": 8}  # all pages of the first level
-SINGLE = ("first_steps", "how_it_works", "troubleshooting", "performance", "quality", "api")
+html_theme_options = {"header_links_before_dropdown": 9}  # all pages of the first level
+SINGLE = (
+    "first_steps",
+    "how_it_works",
+    "troubleshooting",
+    "performance",
+    "quality",
+    "architecture",
+    "api",
+)
 html_sidebars = {page: [] for page in (*SINGLE, "generated/settings")}  # no pages below these
 html_show_sourcelink = False
 smartquotes = False  # sentences of the tool stand as it says them
