@@ -57,9 +57,9 @@ def demo(options: list[str]) -> int:
 
 
 def test(options: list[str]) -> int:
-    """Install tox, and what windows need where it is missing, and run every check."""
+    """Install tox, and run every check once windows can be opened."""
     if sys.platform == "linux":
-        install_window_packages()
+        require_windows()
     install("tox")
     return subprocess.call([BIN / "tox", "run-parallel", "--root", ROOT, *options])
 
@@ -74,8 +74,8 @@ def install(*requirements: str) -> None:
     subprocess.run([*pip, *requirements], check=True)
 
 
-def install_window_packages() -> None:
-    """Install a virtual screen and the libraries of a window, or say what is missing."""
+def require_windows() -> None:
+    """Make sure of a screen and the libraries of a window: as root install them, or exit."""
     if shutil.which("dpkg-query") is None:
         if shutil.which("Xvfb") is None and not has_display():
             sys.exit("the tests open windows: install Xvfb first")
@@ -83,13 +83,14 @@ def install_window_packages() -> None:
     missing = [package for package in WINDOW_PACKAGES if not is_installed(package)]
     if not missing:
         return
-    as_root = [] if os.geteuid() == 0 else ["sudo"]
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+    if os.geteuid() != 0:  # what is installed on a machine is for its owner to decide
+        sys.exit(f"the tests open windows, which need: sudo {' '.join(command)}")
     print(f"installing {' '.join(missing)}, for the windows of the tests", flush=True)
     quiet = {"stdout": subprocess.DEVNULL, "check": True}
     settings = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run([*as_root, "apt-get", "update"], env=settings, **quiet)
-    command = [*as_root, "apt-get", "install", "--yes", "--no-install-recommends"]
-    subprocess.run([*command, *missing], env=settings, **quiet)
+    subprocess.run(["apt-get", "update"], env=settings, **quiet)
+    subprocess.run(command, env=settings, **quiet)
 
 
 def is_installed(package: str) -> bool:

@@ -20,12 +20,25 @@ extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
 exclude_patterns = ["_build"]
 html_theme = "pydata_sphinx_theme"
 html_title = "napari-unsupseg"
-html_theme_options = {"header_links_before_dropdown": 8}  # all pages of the first level
-SINGLE = ("first_steps", "how_it_works", "troubleshooting", "performance", "quality", "api")
+html_theme_options = {"header_links_before_dropdown": 9}  # all pages of the first level
+SINGLE = (
+    "first_steps",
+    "how_it_works",
+    "troubleshooting",
+    "performance",
+    "quality",
+    "architecture",
+    "api",
+)
 html_sidebars = {page: [] for page in (*SINGLE, "generated/settings")}  # no pages below these
 html_show_sourcelink = False
 smartquotes = False  # sentences of the tool stand as it says them
 myst_heading_anchors = 2  # for links to a heading
+# where the README says that its pages and its pictures are
+README_PLACES = (
+    "https://github.com/napari-unsupseg/napari-unsupseg/blob/main",
+    "https://raw.githubusercontent.com/napari-unsupseg/napari-unsupseg/main",
+)
 numpydoc_show_class_members = False
 numpydoc_validation_checks = {"GL03", "GL08", "PR01", "PR02", "PR04", "RT01", "YD01"}
 autodoc_typehints = "none"
@@ -48,6 +61,14 @@ def write_settings_table(_app: object) -> None:
     (folder / "settings.md").write_text("\n".join([*head, *table, *presets, ""]), encoding="utf-8")
 
 
+def link_to_pages(_app: object, path: Path, _page: str, content: list[str]) -> None:
+    """Have the README's links, absolute as PyPI needs them, lead to this documentation's pages."""
+    if path.name == "README.md":
+        for place in README_PLACES:
+            content[0] = content[0].replace(f"]({place}/docs/", "](docs/")
+
+
 def setup(app: object) -> None:
-    """Register the page's maker with Sphinx."""
+    """Register what happens during a build with Sphinx."""
     app.connect("builder-inited", write_settings_table)
+    app.connect("include-read", link_to_pages)
