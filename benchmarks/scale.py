@@ -40,8 +40,8 @@ from napari_unsupseg.batch.pipeline import Report, run_job, try_run_job
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.image.tiling import Slices
 from napari_unsupseg.io.readers import read_image
+from napari_unsupseg.learning.run import HISTORY_ITERATIONS
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
-from napari_unsupseg.segmenter import HISTORY_ITERATIONS
 
 VOLUME = (64, 512, 512)
 CHUNK = 1024  # pixels, side of the slide's chunks

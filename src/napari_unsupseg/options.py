@@ -7,12 +7,23 @@ same names.
 
 import dataclasses
 import inspect
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypedDict, TypeVar, get_type_hints
 
 from numpy.typing import ArrayLike
 
-__all__ = ["AxesOptions", "CutOptions", "ImageOptions", "Option", "documented", "options_of"]
+__all__ = [
+    "AxesOptions",
+    "CutOptions",
+    "ImageOptions",
+    "Option",
+    "PredictOptions",
+    "documented",
+    "options_of",
+]
+
+WIDTH = 100  # characters of a line of a docstring
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -113,6 +124,10 @@ class CutOptions(TypedDict, total=False):
     ]
 
 
+class PredictOptions(AxesOptions, CutOptions, total=False):
+    """What an image is labelled by where the network is trained already."""
+
+
 def options_of(kind: type) -> dict[str, Option]:
     """Return what there is to know of the options of one kind.
 
@@ -148,28 +163,41 @@ def documented(*kinds: type) -> Callable[[Function], Function]:
     callable
         The decorator.
     """
+    options = {name: option for kind in kinds for name, option in options_of(kind).items()}
 
     def decorate(function: Function) -> Function:
-        options = {name: one for kind in kinds for name, one in options_of(kind).items()}
-        lines = [
-            line
-            for name, option in options.items()
-            for line in (f"{name} : {option.kind}", f"    {option.text}")
-        ]
         if function.__doc__:  # python -OO has none
-            before, _, after = function.__doc__.partition("{options}")
-            indent = " " * (len(before) - len(before.rstrip(" ")))
-            function.__doc__ = before + f"\n{indent}".join(lines) + after
+            function.__doc__ = _fill_in(function.__doc__, options)
         signature = inspect.signature(function)
-        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         passed_on = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default)
             for name, option in options.items()
+            if name not in signature.parameters
         ]
-        positional = [p for p in own if p.kind is not p.KEYWORD_ONLY]
-        keywords = [p for p in own if p.kind is p.KEYWORD_ONLY]
-        parameters = [*positional, *passed_on, *keywords]
-        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        own = list(signature.parameters.values())
+        rest = [own.pop()] if own[-1].annotation is Any else []  # more than options is passed on
+        parameters = [p for p in own if p.kind is not p.VAR_KEYWORD] + passed_on
+        parameters.sort(key=lambda parameter: parameter.kind)
+        signature = signature.replace(parameters=parameters + rest)
+        function.__signature__ = signature  # type: ignore[attr-defined]
         return function
 
     return decorate
+
+
+def _fill_in(docstring: str, options: dict[str, Option]) -> str:
+    """Return a docstring with its options where it has a place for them."""
+    before, _, after = docstring.partition("{options}")
+    indent = before[before.rindex("\n") + 1 :]
+    lines = []
+    for name, option in options.items():
+        inner = f"{indent}    "
+        text = textwrap.fill(
+            option.text,
+            WIDTH,
+            initial_indent=inner,
+            subsequent_indent=inner,
+            break_on_hyphens=False,
+        )
+        lines += [f"{indent}{name} : {option.kind}", text]
+    return before.removesuffix(indent) + "\n".join(lines) + after

@@ -9,7 +9,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QScrollArea
 
-import napari_unsupseg.segmenter
+import napari_unsupseg.learning.run
 from napari_unsupseg import Settings, segment
 from napari_unsupseg.image.axes import axes_from_channel
 from napari_unsupseg.learning.network import Network
@@ -637,7 +637,7 @@ def test_closing_the_viewer_ends_the_run(make_napari_viewer, qtbot, rgb):
 @pytest.fixture
 def slow_segments(monkeypatch):
     """Have segments take a minute, and say how far they are all the time."""
-    real = napari_unsupseg.segmenter.build_hierarchy_generator
+    real = napari_unsupseg.learning.run.build_hierarchy_generator
 
     def build(*image, **how):
         for share in np.linspace(0, 1, 600):
@@ -645,7 +645,7 @@ def slow_segments(monkeypatch):
             yield share
         return (yield from real(*image, **how))
 
-    monkeypatch.setattr(napari_unsupseg.segmenter, "build_hierarchy_generator", build)
+    monkeypatch.setattr(napari_unsupseg.learning.run, "build_hierarchy_generator", build)
 
 
 @pytest.mark.usefixtures("slow_segments")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import ImageError
 from napari_unsupseg.image.tiling import CROP, compute_crops
+from napari_unsupseg.learning.network import Network
 
 from .test_checkpoint import QUICK, cells
 
@@ -162,10 +163,23 @@ def test_what_needs_the_whole_is_refused(fitted, keywords):
         fitted.predict(da.from_array(cells(0)[0]), **keywords)
 
 
-def test_a_mask_does_not_go_with_crops(few):
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        pytest.param({"mask": np.ones((70, 90), bool)}, "mask would need: set the", id="mask"),
+        pytest.param({"strokes": np.ones((70, 90), int)}, "strokes would need: draw", id="strokes"),
+        pytest.param({"granularity": 0.5}, "granularity would need: leave", id="granularity"),
+        pytest.param({"n_segments": 5}, "n_segments would need: leave", id="segments"),
+        pytest.param({"min_size": 5}, "min_size would need: leave", id="smallest segment"),
+    ],
+)
+def test_what_needs_a_whole_image_is_refused_before_any_training(
+    few, options, sentence, monkeypatch
+):
+    monkeypatch.setattr(Network, "forward", None)  # nothing can be trained
     lazy = da.from_array(cells(0)[0])
-    with pytest.raises(ImageError, match="set what it leaves out to NaN"):
-        segment(lazy, mask=np.ones((70, 90), bool), **QUICK)
+    with pytest.raises(ImageError, match=f"image is too large to be loaded, which {sentence}"):
+        segment(lazy, **options, **QUICK)
 
 
 def test_labels_can_be_written_by_chunks(fitted, tmp_path):

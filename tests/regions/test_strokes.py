@@ -280,13 +280,6 @@ def test_strokes_need_an_image(small):
         Segmenter(small).strokes = np.ones((5, 5), int)
 
 
-def test_strokes_cannot_go_with_an_image_too_large_to_load(small, monkeypatch):
-    da = pytest.importorskip("dask.array")
-    monkeypatch.setattr("napari_unsupseg.image.tiling.LOADED_VALUES", 1000)
-    with pytest.raises(StrokesError, match="too large to load"):
-        Segmenter(small).fit(da.zeros((64, 64)), strokes=np.ones((64, 64), int))
-
-
 def test_the_weight_of_strokes_has_a_range():
     with pytest.raises(SettingError, match="stroke_weight"):
         Settings(stroke_weight=-1)

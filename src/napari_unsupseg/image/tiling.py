@@ -34,6 +34,10 @@ Slices = tuple[slice, ...]  # part of an array, along each of its axes
 LOADED_VALUES = 2**25  # an image of no more is computed whole
 CROPS_PIXELS = 2**21  # of all crops together
 CROP = {2: (512, 512), 3: (32, 256, 256)}
+REMEDIES = {  # what to do without an option that needs all of an image
+    "mask": "set the pixels that take no part to NaN, or crop the image",
+    "strokes": "draw on a part of it, and apply the network to all",
+}
 
 
 def is_lazy(image: Any) -> bool:
@@ -106,8 +110,8 @@ def check_large_image(
     --------
     >>> check_large_image("slide.tif", n_segments=50)
     Traceback (most recent call last):
-    napari_unsupseg.errors.ImageError: slide.tif is too large to be loaded, and n_segments needs \
-all of it: leave n_segments out, or crop the image
+    napari_unsupseg.errors.ImageError: slide.tif is too large to be loaded, which n_segments \
+would need: leave it out, or crop the image
     """
     needs_all = {
         "mask": mask is not None,
@@ -119,10 +123,9 @@ all of it: leave n_segments out, or crop the image
     }
     for option, is_asked_for in needs_all.items():
         if is_asked_for:
-            spelled = spelling(option)
+            remedy = REMEDIES.get(option, "leave it out, or crop the image")
             raise ImageError(
-                f"{name} is too large to be loaded, and {spelled} needs all of it: leave {spelled} "
-                "out, or crop the image"
+                f"{name} is too large to be loaded, which {spelling(option)} would need: {remedy}"
             )
 
 

@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 import napari_unsupseg
-from napari_unsupseg.errors import FileError, SettingError
+from napari_unsupseg.errors import FileError, ImageError, SettingError
+from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.io.paths import atomic_write
 from napari_unsupseg.learning.network import Components, Network, build_network
 from napari_unsupseg.settings import Settings
@@ -57,6 +58,20 @@ class Checkpoint:
         if not isinstance(self.network.features, Components):
             raise SettingError("nobody knows how far features of your own see: use a NumPy array")
         return len(self.network.features)
+
+    def check_image(self, image: NormalizedImage) -> None:
+        """Raise an `ImageError` unless an image has the channels and axes it was trained on."""
+        n_channels = len(image.values)
+        if n_channels != self.n_channels:
+            raise ImageError(
+                f"image has {n_channels} channels and the network was trained on "
+                f"{self.n_channels}; give it the same channels"
+            )
+        if image.spatial_ndim != self.spatial_ndim:
+            raise ImageError(
+                f"spatial_ndim is {image.spatial_ndim} and the network was trained with "
+                f"{self.spatial_ndim}"
+            )
 
 
 def save_checkpoint(path: Path, model: Checkpoint) -> None:

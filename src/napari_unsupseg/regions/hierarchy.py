@@ -215,7 +215,7 @@ class Hierarchy:
         return groups_from_merges(self.n_fragments, self._merges[: self.n_fragments - n_segments])
 
 
-def check_cut(n_segments: int | None, granularity: float | None) -> None:
+def check_cut(n_segments: int | None = None, granularity: float | None = None) -> None:
     """Refuse what no hierarchy could be cut at.
 
     Parameters

@@ -1,0 +1,377 @@
+"""One run of self-training: its image, its network, what it has gone through, what it keeps."""
+
+import copy
+import dataclasses
+import math
+import warnings
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import nn
+
+from napari_unsupseg._generators import map_yields
+from napari_unsupseg._typing import Labels
+from napari_unsupseg.errors import SettingError
+from napari_unsupseg.image.channels import ImageChannels, split_channels
+from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
+from napari_unsupseg.image.tiling import check_large_image, compute_crops, is_large, is_lazy
+from napari_unsupseg.learning.checkpoint import Checkpoint
+from napari_unsupseg.learning.cost import training_bytes
+from napari_unsupseg.learning.devices import (
+    check_memory,
+    empty_cache,
+    resolve_precision,
+    translate_out_of_memory,
+)
+from napari_unsupseg.learning.distillation import fit_to_labels
+from napari_unsupseg.learning.inference import predict
+from napari_unsupseg.learning.network import Network, build_network
+from napari_unsupseg.learning.staged_training import TrainingState, train
+from napari_unsupseg.learning.step import Step
+from napari_unsupseg.regions.hierarchy import Hierarchy
+from napari_unsupseg.regions.hierarchy_builder import build_hierarchy_generator, precompile
+from napari_unsupseg.regions.small_regions import merge_small_regions
+from napari_unsupseg.regions.strokes import apply_strokes, check_strokes
+from napari_unsupseg.settings import Settings
+
+__all__ = ["HISTORY_ITERATIONS", "Run"]
+
+# early labels tell fine differences, late ones great differences
+HISTORY_ITERATIONS = (10, 15, 20, 30, 40, 60)
+SHAPE_OF_NETWORK = ("components", "filters", "max_clusters")
+
+
+@dataclasses.dataclass(eq=False)
+class Run:
+    """A run on one image, which can be left and gone on with at any iteration.
+
+    Attributes
+    ----------
+    settings : Settings
+        Those it was begun with.
+    image : NormalizedImage
+        The image as the network sees it; of an image too large to be loaded, crops of it.
+    network : Network
+        Trained in place.
+    state : TrainingState
+        The stages that are left, with the momentum and the number of iterations.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), or None
+        The strokes to follow from the next iteration on.
+    history : dict of int to ndarray of unsigned integers, shape (..., Y, X)
+        Labels at `HISTORY_ITERATIONS`, by iteration.
+    last_step : Step or None
+        The last iteration, with the network's own clusters.
+    result : Step or None
+        The last step with the labels to keep; before `finish` it is `last_step`.
+    followed_strokes : ndarray of unsigned integers, shape (..., Y, X), or None
+        The strokes that the labels of `last_step` follow.
+    """
+
+    settings: Settings
+    image: NormalizedImage
+    network: Network
+    state: TrainingState = dataclasses.field(default_factory=TrainingState)
+    strokes: Labels | None = None
+    history: dict[int, Labels] = dataclasses.field(default_factory=dict)
+    last_step: Step | None = None
+    result: Step | None = None
+    followed_strokes: Labels | None = None
+    _hierarchy: Hierarchy | None = None  # of the labels at hand, once it is made
+    _checkpoint: Checkpoint | None = None  # that has learned them, likewise
+    _generation: int = 0  # of those who have asked for steps, the last
+
+    @classmethod
+    def begin(
+        cls,
+        image: ArrayLike,
+        settings: Settings,
+        device: torch.device,
+        *,
+        features: nn.Module | None = None,
+        known: Checkpoint | None = None,
+        axes: str | None = None,
+        channel_axis: int | None = None,
+        spatial_ndim: int = 2,
+        spacing: Sequence[float] | None = None,
+        mask: ArrayLike | None = None,
+        strokes: ArrayLike | None = None,
+    ) -> Self:
+        """Begin a run: check what is given, and build its network.
+
+        Parameters
+        ----------
+        image : array_like
+            Bool, integers or floats; an array or a dask array.
+        settings : Settings
+            The settings.
+        device : torch.device
+            Where to train.
+        features : torch.nn.Module, optional
+            In place of the paper's convolution components.
+        known : Checkpoint, optional
+            The network to begin with; by default a new one.
+        axes, channel_axis, spatial_ndim, spacing, mask, strokes
+            See `napari_unsupseg.options.ImageOptions`.
+
+        Returns
+        -------
+        Run
+            Before its first iteration.
+
+        Raises
+        ------
+        UnsupsegError
+            If the image, its mask or strokes cannot be segmented as given, memory is too small, or
+            the known network does not fit.
+        """
+        channels = split_channels(image, axes, channel_axis)
+        if is_lazy(channels.values):
+            channels = _load_or_crop(channels, spatial_ndim, mask, strokes, settings)
+        _check_memory(channels, spatial_ndim, settings, device, is_whole=features is not None)
+        normalized = normalize_image(
+            channels, mask, settings.intensity, spatial_ndim, spacing=spacing
+        )
+        checked_strokes = check_strokes(strokes, normalized.valid, settings.max_clusters)
+        _warn(normalized, settings)
+        with translate_out_of_memory(device):
+            network = _first_network(normalized, settings, device, features, known)
+            network.precision = resolve_precision(settings.precision, device, spatial_ndim)
+        return cls(settings, normalized, network, strokes=checked_strokes)
+
+    def set_strokes(self, strokes: ArrayLike | None) -> None:
+        """Have other strokes followed from the next iteration on; a copy is taken.
+
+        Parameters
+        ----------
+        strokes : array_like of int, shape (..., Y, X), or None
+            Labels from 1 drawn on some pixels, 0 on all others; None for none.
+
+        Raises
+        ------
+        StrokesError
+            If they do not fit the image.
+        """
+        new = check_strokes(strokes, self.image.valid, self.settings.max_clusters)
+        # the same strokes again must not send the run back to its first stage
+        if new is None or self.strokes is None or not np.array_equal(new, self.strokes):
+            self.strokes = new
+
+    def steps(self) -> Iterator[Step]:
+        """Train to the end, from where the run stands, and yield the steps.
+
+        Those of an earlier call end where these begin: there is one network to train. A GPU's
+        memory is free when they end or are left.
+
+        Yields
+        ------
+        Step
+            After each iteration, and those of `finish`.
+        """
+        self.leave()
+        generation = self._generation
+        try:
+            for step in self._train_and_finish():
+                yield step
+                if self._generation != generation:
+                    return
+        finally:
+            for kept in (self.last_step, self.result):
+                if kept is not None:
+                    kept.leave_device()
+            empty_cache(self.network.device)
+
+    def leave(self) -> None:
+        """Have those who take steps of this run now get no more."""
+        self._generation += 1
+
+    def _train_and_finish(self) -> Iterator[Step]:
+        if self.image.is_constant:
+            yield self._keep(self._constant_step())
+            return
+        for step in train(
+            self.network, self.image, self.settings, self.state, lambda: self.strokes
+        ):
+            yield self._keep(step)
+            if self._n_final_clusters:
+                precompile()  # while there is something to look at
+        yield from self.finish()
+
+    def finish(self) -> Generator[Step, None, None]:
+        """End the run where it stands: make the labels to keep from what it has gone through.
+
+        Yields
+        ------
+        Step
+            Some while the hierarchy is made, and one with the labels. Where the network's own
+            clusters are kept as they are there may be none.
+        """
+        if self.image.is_constant:
+            return
+        step = self._last_step()
+        if step.network is not None:  # it has seen tiles only, and all else is a preview
+            step = self._keep(step.relabelled(predict(step.network, self.image)))
+            yield step
+        elif self.followed_strokes is not self.strokes:
+            self._keep(step)
+        labels = step.labels
+        if self._n_final_clusters:
+            hierarchy = yield from map_yields(self.hierarchy_generator(), step.with_hierarchy_share)
+            labels = hierarchy.clusters(self._n_final_clusters)
+        if self.settings.min_size > 1:
+            labels = merge_small_regions(labels, self.image, self.settings.min_size)
+        labels = apply_strokes(labels, self.followed_strokes)
+        if labels is not step.labels:
+            self.result = step.relabelled(labels)
+            self._checkpoint = None  # of the labels before
+            yield self.result
+
+    def hierarchy_generator(self) -> Generator[float, None, Hierarchy]:
+        """Make the hierarchy of the labels so far, a part at a time, unless it is made.
+
+        Yields
+        ------
+        float
+            Share that is done, from 0 to 1.
+
+        Returns
+        -------
+        Hierarchy
+            Segments at every granularity.
+        """
+        if self._hierarchy is None:
+            self._hierarchy = yield from build_hierarchy_generator(
+                self.image,
+                [*self.history.values(), self._last_step().labels],
+                min_size=self.settings.min_size,
+                strokes=self.followed_strokes,
+            )
+        return self._hierarchy
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the network after it has learned the labels to keep, which takes a few seconds.
+
+        Returns
+        -------
+        Checkpoint
+            A copy of the network, which the run can go on without; kept for the next call.
+        """
+        if self._checkpoint is None:
+            assert self.result is not None, "a run has a result from its first step on"
+            network, labels = self.network, self.result.labels
+            if not self.image.is_constant:
+                network = fit_to_labels(network, self.image, labels, self.settings)
+            n_channels = len(self.image.values)
+            self._checkpoint = Checkpoint(
+                network, self.settings, n_channels, self.image.is_rgb, int(labels.max())
+            )
+        return self._checkpoint
+
+    @property
+    def iterations_left(self) -> int:
+        """Iterations left at most."""
+        return self.state.iterations_left
+
+    def seconds_left(self, seconds: float) -> float:
+        """Estimate how long the rest of the training takes at most, if an iteration takes so long.
+
+        Those of later stages, at another size, take longer or shorter.
+        """
+        return self.state.seconds_left(seconds, self.image)
+
+    @property
+    def _n_final_clusters(self) -> int:
+        """Clusters that are made of segments when the run ends; 0 for the network's own."""
+        settings = self.settings
+        return min(settings.final_clusters, settings.max_clusters) if settings.settle else 0
+
+    def _last_step(self) -> Step:
+        assert self.last_step is not None, "a run has a step once it has been asked for one"
+        return self.last_step
+
+    def _keep(self, step: Step) -> Step:
+        """Keep what hierarchy and checkpoint are made from, and return the step."""
+        self.last_step = self.result = step
+        self.followed_strokes = self.strokes
+        if step.iteration in HISTORY_ITERATIONS:
+            self.history[step.iteration] = step.labels
+        self._hierarchy = self._checkpoint = None
+        return step
+
+    def _constant_step(self) -> Step:
+        """Return the only step of an image with nothing to tell apart: one cluster, and strokes."""
+        valid = self.image.valid
+        clusters = torch.zeros(valid.shape, dtype=torch.int64)
+        step = Step(0, clusters, torch.zeros(()), valid, self.settings.max_clusters)
+        return step.relabelled(apply_strokes(step.labels, self.strokes))
+
+
+def _load_or_crop(
+    channels: ImageChannels,
+    spatial_ndim: int,
+    mask: ArrayLike | None,
+    strokes: ArrayLike | None,
+    settings: Settings,
+) -> ImageChannels:
+    """Return a lazy image loaded, or crops of it if it is too large."""
+    values: Any = channels.values
+    if not is_large(values):
+        return dataclasses.replace(channels, values=values.compute())
+    check_large_image("image", mask=mask, strokes=strokes, min_size=settings.min_size)
+    crops = compute_crops(values, spatial_ndim, settings.seed)
+    axes = "n" + channels.axes[-spatial_ndim:]
+    return dataclasses.replace(channels, values=crops, axes=axes)
+
+
+def _check_memory(
+    channels: ImageChannels,
+    spatial_ndim: int,
+    settings: Settings,
+    device: torch.device,
+    *,
+    is_whole: bool,
+) -> None:
+    """Raise before a run that could not fit; a module of the caller's own sees images whole."""
+    n_channels, *size = channels.values.shape
+    frame_shape, n_frames = tuple(size[-spatial_ndim:]), math.prod(size[:-spatial_ndim])
+    check_memory(
+        training_bytes(n_channels, frame_shape, n_frames, settings, is_whole=is_whole), device
+    )
+
+
+def _warn(image: NormalizedImage, settings: Settings) -> None:
+    """Say what a user would not expect of an image by these settings."""
+    n_pixels = math.prod(image.frame_shape)
+    if image.is_constant:
+        warnings.warn("image is constant: all of it is one cluster", stacklevel=3)
+    elif settings.superpixels > n_pixels:
+        warnings.warn(
+            f"superpixels is {settings.superpixels:,} but the image has {n_pixels:,} "
+            f"pixels: {n_pixels:,} are used",
+            stacklevel=3,
+        )
+
+
+@torch.inference_mode(False)  # in which a caller may be, and nothing can be trained
+def _first_network(
+    image: NormalizedImage,
+    settings: Settings,
+    device: torch.device,
+    features: nn.Module | None,
+    known: Checkpoint | None,
+) -> Network:
+    """Return the network that a run begins with: a new one, or a copy of the known one."""
+    if known is None:
+        frame = torch.from_numpy(next(image.frames()).values)[None]  # (1, C, [Z,] Y, X)
+        return build_network(frame, settings, features).to(device)
+    known.check_image(image)
+    for name in SHAPE_OF_NETWORK:
+        before, now = (getattr(one, name) for one in (known.settings, settings))
+        if before != now:
+            raise SettingError(
+                f"{name} is {now} and the network at hand was made with {before}: leave it "
+                "as it was, or begin anew without warm_start"
+            )
+    return copy.deepcopy(known.network)
