@@ -9,7 +9,7 @@ import dataclasses
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypedDict, TypeVar, get_type_hints
+from typing import Annotated, Any, TypedDict, TypeVar, cast, get_type_hints
 
 from numpy.typing import ArrayLike
 
@@ -20,7 +20,9 @@ __all__ = [
     "Option",
     "PredictOptions",
     "documented",
+    "is_cut",
     "options_of",
+    "pick_options",
 ]
 
 WIDTH = 100  # characters of a line of a docstring
@@ -128,6 +130,9 @@ class PredictOptions(AxesOptions, CutOptions, total=False):
     """What an image is labelled by where the network is trained already."""
 
 
+Options = TypeVar("Options", ImageOptions, CutOptions)
+
+
 def options_of(kind: type) -> dict[str, Option]:
     """Return what there is to know of the options of one kind.
 
@@ -148,6 +153,40 @@ def options_of(kind: type) -> dict[str, Option]:
     """
     hints = get_type_hints(kind, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
+
+
+def pick_options(options: dict[str, Any], kind: type[Options]) -> Options:
+    """Take the options of one kind out of those of several.
+
+    Parameters
+    ----------
+    options : dict
+        Options by name; those taken are gone from it.
+    kind : type
+        Kind to take.
+
+    Returns
+    -------
+    dict
+        Of that kind, those that are given.
+    """
+    return cast(Options, {name: options.pop(name) for name in options_of(kind) if name in options})
+
+
+def is_cut(options: CutOptions) -> bool:
+    """Tell whether segments are asked for in place of clusters.
+
+    Parameters
+    ----------
+    options : CutOptions
+        Where to cut, if anywhere.
+
+    Returns
+    -------
+    bool
+        Whether one of them is given.
+    """
+    return any(value is not None for value in options.values())
 
 
 def documented(*kinds: type) -> Callable[[Function], Function]:

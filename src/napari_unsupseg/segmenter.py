@@ -1,11 +1,10 @@
 """The rooms put in order: an image goes in, labels come out."""
 
 import dataclasses
-import math
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, Self, TypeVar, Unpack, cast
+from typing import Any, Self, Unpack
 
 import numpy as np
 import torch
@@ -13,35 +12,29 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 import napari_unsupseg
-from napari_unsupseg._generators import map_yields, run_to_end
+from napari_unsupseg._generators import run_to_end
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.errors import ImageError, SettingError, StrokesError
-from napari_unsupseg.image.channels import ImageChannels, split_channels, split_frames
-from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
-from napari_unsupseg.image.tiling import check_large_image, is_large, is_lazy
+from napari_unsupseg.errors import SettingError, StrokesError
+from napari_unsupseg.image.channels import split_channels, split_drawn, split_frames
+from napari_unsupseg.image.normalize import NormalizedImage
+from napari_unsupseg.image.tiling import check_large_image, is_large
 from napari_unsupseg.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_unsupseg.learning.devices import processor_name, resolve_device, resolve_precision
-from napari_unsupseg.learning.inference import predict_generator
-from napari_unsupseg.learning.lazy_inference import LazyLabels
+from napari_unsupseg.learning.predictor import Predictor
 from napari_unsupseg.learning.run import Run
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.options import (
-    AxesOptions,
     CutOptions,
     ImageOptions,
-    PredictOptions,
     documented,
-    options_of,
+    is_cut,
+    pick_options,
 )
 from napari_unsupseg.regions.hierarchy import Hierarchy, check_cut
-from napari_unsupseg.regions.hierarchy_builder import build_hierarchy_generator
 from napari_unsupseg.regions.labels import stack_frames
-from napari_unsupseg.regions.small_regions import merge_small_regions
 from napari_unsupseg.settings import Settings
 
 __all__ = ["Segmenter", "segment"]
-
-Options = TypeVar("Options", ImageOptions, CutOptions)
 
 
 @documented(ImageOptions, CutOptions)
@@ -114,7 +107,7 @@ def segment(
     >>> int(segments.max())
     20
     """
-    image_options, cut = _pick(options, ImageOptions), _pick(options, CutOptions)
+    image_options, cut = pick_options(options, ImageOptions), pick_options(options, CutOptions)
     check_cut(**cut)
     segmenter = Segmenter(Settings.from_preset(preset, options), device=device)
     if not joint:
@@ -124,22 +117,12 @@ def segment(
     return _fit_and_cut(segmenter, image, image_options, cut)
 
 
-def _pick(options: dict[str, Any], kind: type[Options]) -> Options:
-    """Take the options of one kind out of those of several."""
-    return cast(Options, {name: options.pop(name) for name in options_of(kind) if name in options})
-
-
 def _fit_and_cut(
     segmenter: "Segmenter", image: ArrayLike, options: ImageOptions, cut: CutOptions
 ) -> Labels:
     """Return the clusters of a run, or its segments if a cut is asked for."""
     segmenter.fit(image, **options)
-    return segmenter.hierarchy_.cut(**cut) if _is_cut(cut) else segmenter.labels_
-
-
-def _is_cut(cut: CutOptions) -> bool:
-    """Tell whether segments are asked for in place of clusters."""
-    return any(value is not None for value in cut.values())
+    return segmenter.hierarchy_.cut(**cut) if is_cut(cut) else segmenter.labels_
 
 
 def _segment_separately(
@@ -149,36 +132,22 @@ def _segment_separately(
     channels = split_channels(image, options.get("axes"), options.get("channel_axis"))
     spatial_ndim = options.get("spatial_ndim", 2)
     frames, axes = split_frames(channels, spatial_ndim)
-    leading, size = channels.values.shape[1:-spatial_ndim], channels.values.shape[-spatial_ndim:]
-    masks = _split_drawn("mask", options.get("mask"), leading, size)
-    strokes = _split_drawn("strokes", options.get("strokes"), leading, size)
+    masks = split_drawn("mask", options.get("mask"), channels, spatial_ndim)
+    strokes = split_drawn("strokes", options.get("strokes"), channels, spatial_ndim)
     labels = []
     for frame, mask, drawn in zip(frames, masks, strokes, strict=True):
         if mask is not None and not np.any(mask):  # nothing in it takes part
-            labels.append(np.zeros(size, dtype=np.uint8))
+            labels.append(np.zeros(frame.shape[1:], dtype=np.uint8))
             continue
         of_frame: ImageOptions = {
             **options, "axes": axes, "channel_axis": None, "mask": mask, "strokes": drawn
         }  # fmt: skip
         labels.append(_fit_and_cut(segmenter, frame, of_frame, cut))
-    return stack_frames(labels, leading, are_numbered=_is_cut(cut))
+    leading = channels.values.shape[1:-spatial_ndim]
+    return stack_frames(labels, leading, are_numbered=is_cut(cut))
 
 
-def _split_drawn(
-    name: str, array: ArrayLike | None, leading: Sequence[int], size: Sequence[int]
-) -> list[ArrayLike | None]:
-    """Return each frame's part of what is drawn on a series; None for each if there is nothing."""
-    if array is None:
-        return [None] * math.prod(leading)
-    if np.shape(array) != (*leading, *size):
-        raise ImageError(
-            f"{name} has shape {np.shape(array)} and the image {(*leading, *size)} without "
-            "its channels: give one of that shape"
-        )
-    return list(np.reshape(array, (-1, *size)))
-
-
-class Segmenter:
+class Segmenter(Predictor):
     """A segmentation in steps, or with a network of your own.
 
     Parameters
@@ -260,9 +229,9 @@ class Segmenter:
         for step in self.steps(image, warm_start=warm_start, **options):  # noqa: B007
             pass
         self.labels_, self.n_iterations_ = step.labels, step.iteration
-        if is_large(image):
+        if self._run is not None and self._run.is_cropped:
             axes, channel_axis = options.get("axes"), options.get("channel_axis")
-            self.labels_ = self.predict(image, axes=axes, channel_axis=channel_axis)
+            self.labels_ = self.lazy_labels(image, axes=axes, channel_axis=channel_axis).array()
         return self
 
     @documented(ImageOptions)
@@ -439,189 +408,6 @@ class Segmenter:
         run = self._begun("there is no run to make segments of: fit an image first")
         return (yield from run.hierarchy_generator())
 
-    @documented(PredictOptions)
-    def predict(self, image: ArrayLike, **options: Unpack[PredictOptions]) -> Labels:
-        """Find the clusters of a run in another image.
-
-        The first call after a run has the network learn, for some seconds, the clusters that the
-        run has kept. Intensities are brought to 0…1 by those of the other image.
-
-        Parameters
-        ----------
-        image : array_like
-            An image of any size, of the same channels, or a series of them. Labels of a dask
-            array are a dask array.
-        {options}
-
-        Returns
-        -------
-        ndarray of uint8, uint16 or uint32, shape (..., Y, X)
-            Labels with the numbers they have in the run; segments with `granularity` or
-            `n_segments`.
-
-        Raises
-        ------
-        SettingError
-            If there is no network yet.
-        ImageError
-            If the image has other channels or axes than the one trained on.
-
-        Examples
-        --------
-        >>> from skimage.data import coins
-        >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500))
-        >>> segmenter.fit(coins()[::4, ::4]).predict(coins()[:50, :60]).shape
-        (50, 60)
-        """
-        return run_to_end(self.predict_generator(image, **options))
-
-    @documented(PredictOptions)
-    def predict_generator(
-        self,
-        image: ArrayLike,
-        *,
-        granularity: float | None = None,
-        n_segments: int | None = None,
-        **options: Unpack[AxesOptions],
-    ) -> Generator[float, None, Labels]:
-        """Find the clusters of a run in another image, a part at a time.
-
-        For those who want to know how far it is, or to leave off.
-
-        Parameters
-        ----------
-        image : array_like
-            An image of any size, of the same channels, or a series of them. Labels of a dask
-            array are a dask array.
-        {options}
-
-        Yields
-        ------
-        float
-            Share that is done, up to 1; none of a dask array, whose labels are computed later.
-
-        Returns
-        -------
-        ndarray of uint8, uint16 or uint32, shape (..., Y, X)
-            Labels with the numbers they have in the run; segments with `granularity` or
-            `n_segments`.
-
-        Raises
-        ------
-        SettingError
-            If there is no network yet.
-        ImageError
-            If the image has other channels or axes than the one trained on.
-
-        Examples
-        --------
-        >>> from skimage.data import coins
-        >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500)).fit(coins()[::4, ::4])
-        >>> *_, last = segmenter.predict_generator(coins()[:100, :200])
-        >>> last
-        1.0
-        """
-        check_cut(n_segments, granularity)
-        is_cut = granularity is not None or n_segments is not None
-        channels, mask = _split(image, **options)
-        if is_lazy(channels.values):
-            labels: Labels = self._lazy_labels(channels, mask, is_cut=is_cut).array()
-            return labels
-        normalized = self._normalize(channels, mask)
-        if is_cut:
-            hierarchy = yield from self._hierarchy_of_image(normalized)
-            return hierarchy.cut(n_segments=n_segments, granularity=granularity)
-        labels = yield from self._clusters_of_image(normalized)
-        if self.settings.min_size > 1:
-            labels = merge_small_regions(labels, normalized, self.settings.min_size)
-        return labels
-
-    @documented(AxesOptions)
-    def predict_hierarchy(
-        self, image: ArrayLike, *, labels: Labels | None = None, **options: Unpack[AxesOptions]
-    ) -> Hierarchy:
-        """Find segments of another image at every granularity, by the clusters of a run.
-
-        Parameters
-        ----------
-        image : array_like
-            An image of any size, of the same channels, or a series of them, but no dask array.
-        {options}
-        labels : ndarray of unsigned integers, shape (..., Y, X), optional
-            What `predict` found in the image, which need not be found again then.
-
-        Returns
-        -------
-        Hierarchy
-            Its cuts are what `predict` returns with `granularity` or `n_segments`, each in an
-            instant.
-
-        Raises
-        ------
-        SettingError
-            If there is no network yet.
-        ImageError
-            If the image has other channels or axes than the one trained on, or labels another
-            shape than it.
-        """
-        return run_to_end(self.predict_hierarchy_generator(image, labels=labels, **options))
-
-    @documented(AxesOptions)
-    def predict_hierarchy_generator(
-        self, image: ArrayLike, *, labels: Labels | None = None, **options: Unpack[AxesOptions]
-    ) -> Generator[float, None, Hierarchy]:
-        """Find segments of another image as `predict_hierarchy` does, a part at a time.
-
-        Parameters
-        ----------
-        image : array_like
-            An image of any size, of the same channels, or a series of them, but no dask array.
-        {options}
-        labels : ndarray of unsigned integers, shape (..., Y, X), optional
-            What `predict` found in the image, which need not be found again then.
-
-        Yields
-        ------
-        float
-            Share that is done, from 0 to 1.
-
-        Returns
-        -------
-        Hierarchy
-            Segments of the image at every granularity.
-        """
-        normalized = self._normalize(*_split(image, **options))
-        if labels is not None and labels.shape != normalized.valid.shape:
-            raise ImageError(
-                f"labels have shape {labels.shape} and the image {normalized.valid.shape}: give "
-                "those that predict found in it"
-            )
-        return (yield from self._hierarchy_of_image(normalized, labels))
-
-    def lazy_labels(self, image: ArrayLike, *, axes: str | None = None) -> LazyLabels:
-        """Find the clusters of a run in a dask array, one part at a time.
-
-        Parameters
-        ----------
-        image : dask array
-            An image of any size, of the same channels, or a series of them.
-        axes : str, optional
-            What each axis is, as in `segment`.
-
-        Returns
-        -------
-        LazyLabels
-            Of which any part can be computed; it keeps the network as it is now.
-
-        Raises
-        ------
-        SettingError
-            If there is no network yet.
-        ImageError
-            If the image has other channels or axes than the one trained on.
-        """
-        return self._lazy_labels(split_channels(image, axes), None, is_cut=False)
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network of a run, to be used on other images.
 
@@ -711,57 +497,3 @@ class Segmenter:
         if self._loaded is None:
             raise SettingError("there is no network yet: fit an image, or load a network")
         return self._loaded
-
-    def _normalize(self, channels: ImageChannels, mask: ArrayLike | None) -> NormalizedImage:
-        """Return an image as the network sees it, unless it is of another kind than its own."""
-        checkpoint = self._checkpoint()
-        normalized = normalize_image(
-            channels, mask, self.settings.intensity, checkpoint.spatial_ndim
-        )
-        checkpoint.check_image(normalized)
-        return normalized
-
-    def _clusters_of_image(self, image: NormalizedImage) -> Generator[float, None, Labels]:
-        """Yield how far it is, and return the clusters found in an image."""
-        checkpoint = self._checkpoint()
-        labels = yield from predict_generator(
-            checkpoint.network, image, n_labels=checkpoint.n_labels
-        )
-        return labels
-
-    def _hierarchy_of_image(
-        self, image: NormalizedImage, labels: Labels | None = None
-    ) -> Generator[float, None, Hierarchy]:
-        """Yield how far it is, and return the hierarchy of an image by the clusters found in it."""
-        begun = 0.0
-        if labels is None:
-            begun = 0.5  # finding clusters and making the hierarchy take about as long
-            labels = yield from map_yields(
-                self._clusters_of_image(image), lambda share: begun * share
-            )
-        parts = build_hierarchy_generator(image, [labels], min_size=self.settings.min_size)
-        return (yield from map_yields(parts, lambda share: begun + (1 - begun) * share))
-
-    def _lazy_labels(
-        self, channels: ImageChannels, mask: ArrayLike | None, *, is_cut: bool
-    ) -> LazyLabels:
-        """Return labels of a lazy image, unless more is asked for than can be had of it."""
-        if mask is not None or is_cut or self.settings.min_size > 1:
-            raise ImageError(
-                "of a dask array only clusters can be predicted, without mask, granularity, "
-                "n_segments or min_size; compute a part of it for these"
-            )
-        labels = LazyLabels(channels, self._checkpoint())
-        self._checkpoint().check_image(labels.prepared)
-        return labels
-
-
-def _split(
-    image: ArrayLike,
-    *,
-    axes: str | None = None,
-    channel_axis: int | None = None,
-    mask: ArrayLike | None = None,
-) -> tuple[ImageChannels, ArrayLike | None]:
-    """Return an image with its channels first, and the mask that goes with it."""
-    return split_channels(image, axes, channel_axis), mask

@@ -1,6 +1,7 @@
 """Any array of known axes, its channels first."""
 
 import dataclasses
+import math
 import warnings
 from typing import Any
 
@@ -9,9 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import ImageDtypeError, ImageError
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES, resolve_axes
-from napari_unsupseg.image.tiling import is_lazy
+from napari_unsupseg.image.tiling import check_large_image, compute_crops, is_large, is_lazy
 
-__all__ = ["ImageChannels", "split_channels", "split_frames"]
+__all__ = [
+    "ImageChannels",
+    "crop_series",
+    "load_or_crop",
+    "split_channels",
+    "split_drawn",
+    "split_frames",
+]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,6 +111,88 @@ def split_frames(image: ImageChannels, spatial_ndim: int) -> tuple[list[NDArray[
     frames = [image.values[:, *index] for index in np.ndindex(*leading)]
     letter = SAMPLES if image.is_rgb else CHANNELS
     return frames, letter + image.axes[-spatial_ndim:]
+
+
+def split_drawn(
+    name: str, drawn: ArrayLike | None, image: ImageChannels, spatial_ndim: int
+) -> list[ArrayLike | None]:
+    """Take apart what is drawn on a series, as `split_frames` does with the series.
+
+    Parameters
+    ----------
+    name : str
+        What it is, for the sentence of an error.
+    drawn : array_like, shape (..., Y, X), or None
+        A mask or strokes.
+    image : ImageChannels
+        The series.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+
+    Returns
+    -------
+    list of array_like, shape ([Z,] Y, X), or of None
+        One for each frame; None for each if nothing is drawn.
+
+    Raises
+    ------
+    ImageError
+        If it has another shape than the image.
+    """
+    shape = image.values.shape[1:]
+    if drawn is None:
+        return [None] * math.prod(shape[:-spatial_ndim])
+    if np.shape(drawn) != shape:
+        raise ImageError(
+            f"{name} has shape {np.shape(drawn)} and the image {shape} without its channels: give "
+            "one of that shape"
+        )
+    return list(np.reshape(drawn, (-1, *shape[-spatial_ndim:])))
+
+
+def load_or_crop(
+    image: ImageChannels, spatial_ndim: int, seed: int, **needs_all: Any
+) -> tuple[ImageChannels, bool]:
+    """Load a lazy image, or crops from all over it if it is too large.
+
+    Parameters
+    ----------
+    image : ImageChannels
+        Of an array, which is given back as it is, or of a dask array.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+    seed : int
+        Decides where the crops are.
+    **needs_all
+        Options that only a whole image can have, for `check_large_image`.
+
+    Returns
+    -------
+    image : ImageChannels
+        Of an array; crops are a series of frames.
+    is_cropped : bool
+        Whether it is crops.
+
+    Raises
+    ------
+    ImageError
+        If crops are all there can be, and an option needs all of the image.
+    """
+    values: Any = image.values
+    if not is_lazy(values):
+        return image, False
+    if not is_large(values):
+        return dataclasses.replace(image, values=values.compute()), False
+    check_large_image("image", **needs_all)
+    crops = compute_crops(values, spatial_ndim, seed)
+    return crop_series(image, crops, spatial_ndim), True
+
+
+def crop_series(
+    image: ImageChannels, crops: NDArray[np.generic], spatial_ndim: int
+) -> ImageChannels:
+    """Return crops (C, crops, [Z,] y, x) of an image as a series of frames."""
+    return dataclasses.replace(image, values=crops, axes="n" + image.axes[-spatial_ndim:])
 
 
 def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:

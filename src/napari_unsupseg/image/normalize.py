@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import ImageError
-from napari_unsupseg.image.channels import ImageChannels
+from napari_unsupseg.image.channels import ImageChannels, crop_series
 from napari_unsupseg.image.tiling import compute_crops
 from napari_unsupseg.settings import IntensityRule
 
@@ -169,8 +169,7 @@ def normalize_crops(
         A frame for each part; its limits are those to prepare any other part with.
     """
     crops = compute_crops(image.values, spatial_ndim, seed)
-    of_crops = dataclasses.replace(image, values=crops, axes="n" + image.axes[-spatial_ndim:])
-    return normalize_image(of_crops, None, intensity, spatial_ndim)
+    return normalize_image(crop_series(image, crops, spatial_ndim), None, intensity, spatial_ndim)
 
 
 def _is_range(image: ImageChannels, intensity: IntensityRule) -> bool:

@@ -5,7 +5,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -15,9 +15,8 @@ from torch import nn
 from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import SettingError
-from napari_unsupseg.image.channels import ImageChannels, split_channels
+from napari_unsupseg.image.channels import ImageChannels, load_or_crop, split_channels
 from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
-from napari_unsupseg.image.tiling import check_large_image, compute_crops, is_large, is_lazy
 from napari_unsupseg.learning.checkpoint import Checkpoint
 from napari_unsupseg.learning.cost import training_bytes
 from napari_unsupseg.learning.devices import (
@@ -53,9 +52,11 @@ class Run:
     settings : Settings
         Those it was begun with.
     image : NormalizedImage
-        The image as the network sees it; of an image too large to be loaded, crops of it.
+        The image as the network sees it.
     network : Network
         Trained in place.
+    is_cropped : bool
+        Whether the image is crops of one that is too large to be loaded.
     state : TrainingState
         The stages that are left, with the momentum and the number of iterations.
     strokes : ndarray of unsigned integers, shape (..., Y, X), or None
@@ -73,6 +74,7 @@ class Run:
     settings: Settings
     image: NormalizedImage
     network: Network
+    is_cropped: bool = False
     state: TrainingState = dataclasses.field(default_factory=TrainingState)
     strokes: Labels | None = None
     history: dict[int, Labels] = dataclasses.field(default_factory=dict)
@@ -127,9 +129,14 @@ class Run:
             If the image, its mask or strokes cannot be segmented as given, memory is too small, or
             the known network does not fit.
         """
-        channels = split_channels(image, axes, channel_axis)
-        if is_lazy(channels.values):
-            channels = _load_or_crop(channels, spatial_ndim, mask, strokes, settings)
+        channels, is_cropped = load_or_crop(
+            split_channels(image, axes, channel_axis),
+            spatial_ndim,
+            settings.seed,
+            mask=mask,
+            strokes=strokes,
+            min_size=settings.min_size,
+        )
         _check_memory(channels, spatial_ndim, settings, device, is_whole=features is not None)
         normalized = normalize_image(
             channels, mask, settings.intensity, spatial_ndim, spacing=spacing
@@ -139,7 +146,7 @@ class Run:
         with translate_out_of_memory(device):
             network = _first_network(normalized, settings, device, features, known)
             network.precision = resolve_precision(settings.precision, device, spatial_ndim)
-        return cls(settings, normalized, network, strokes=checked_strokes)
+        return cls(settings, normalized, network, is_cropped, strokes=checked_strokes)
 
     def set_strokes(self, strokes: ArrayLike | None) -> None:
         """Have other strokes followed from the next iteration on; a copy is taken.
@@ -306,23 +313,6 @@ class Run:
         clusters = torch.zeros(valid.shape, dtype=torch.int64)
         step = Step(0, clusters, torch.zeros(()), valid, self.settings.max_clusters)
         return step.relabelled(apply_strokes(step.labels, self.strokes))
-
-
-def _load_or_crop(
-    channels: ImageChannels,
-    spatial_ndim: int,
-    mask: ArrayLike | None,
-    strokes: ArrayLike | None,
-    settings: Settings,
-) -> ImageChannels:
-    """Return a lazy image loaded, or crops of it if it is too large."""
-    values: Any = channels.values
-    if not is_large(values):
-        return dataclasses.replace(channels, values=values.compute())
-    check_large_image("image", mask=mask, strokes=strokes, min_size=settings.min_size)
-    crops = compute_crops(values, spatial_ndim, settings.seed)
-    axes = "n" + channels.axes[-spatial_ndim:]
-    return dataclasses.replace(channels, values=crops, axes=axes)
 
 
 def _check_memory(
