@@ -13,7 +13,7 @@ from napari_unsupseg.errors import SettingError
 from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.regions.dissimilarity import border_dissimilarities
-from napari_unsupseg.regions.graph_builder import describe_regions
+from napari_unsupseg.regions.graph_builder import build_region_graph
 from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.labels import connected_components
@@ -64,7 +64,7 @@ def test_a_history_tells_what_colours_do_not():
     regions = np.kron(np.arange(24).reshape(4, 6), np.ones((10, 10), dtype=np.int64))
     colours = np.random.default_rng(0).random((*regions.shape, 1)).astype(np.float32)
     halves = np.repeat([[1] * 30 + [2] * 30], 40, axis=0).astype(np.uint8)
-    graph = describe_regions(regions, colours, [halves] * 3, [1])
+    graph = build_region_graph(regions, colours, [halves] * 3, [1])
     merging = run_to_end(graph.merge())
     levels = np.maximum.accumulate(merging.dissimilarities)
     hierarchy = Hierarchy(regions, merging.merges, levels, graph, colours, halves)
@@ -266,10 +266,10 @@ def test_regions_merge_as_if_all_were_measured_anew_each_time(seed):
     regions = np.kron(np.arange(12).reshape(3, 4), np.ones((4, 4), dtype=np.int64))
     colours = rng.random((*regions.shape, 2)).astype(np.float32)
     history = [rng.integers(1, 5, regions.shape).astype(np.uint8) for _ in range(3)]
-    graph = describe_regions(regions, colours, history, [1, 1])
+    graph = build_region_graph(regions, colours, history, [1, 1])
     merging = run_to_end(merge_regions(graph.sums, graph.borders, graph.weights, growth=1))
     for expected in merging.dissimilarities:
-        anew = describe_regions(regions, colours, history, [1, 1])
+        anew = build_region_graph(regions, colours, history, [1, 1])
         found = border_dissimilarities(anew.sums, anew.borders, anew.weights)
         assert found.min() == pytest.approx(expected, rel=1e-5)
         one, other = anew.borders.pairs[found.argmin()]
@@ -284,8 +284,8 @@ def test_groups_of_regions_are_as_if_described_anew():
     groups = np.array([0, 0, 1, 1, 0, 2, 2, 1, 3, 3, 2, 2])
     colours = rng.random((*regions.shape, 2)).astype(np.float32)
     history = [rng.integers(1, 5, regions.shape).astype(np.uint8) for _ in range(3)]
-    found = describe_regions(regions, colours, history, [1, 1]).contract(groups)
-    anew = describe_regions(groups[regions], colours, history, [1, 1])
+    found = build_region_graph(regions, colours, history, [1, 1]).contract(groups)
+    anew = build_region_graph(groups[regions], colours, history, [1, 1])
     for one, other in zip(found.sums + found.borders, anew.sums + anew.borders, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
 
@@ -353,6 +353,8 @@ def test_an_interrupt_is_told_as_what_it_is(monkeypatch):
         except KeyboardInterrupt as interrupt:
             raise SystemError("returned a result with an exception set") from interrupt
 
-    monkeypatch.setattr(napari_unsupseg.regions.hierarchy_builder, "describe_regions", interrupted)
+    monkeypatch.setattr(
+        napari_unsupseg.regions.hierarchy_builder, "build_region_graph", interrupted
+    )
     with pytest.raises(KeyboardInterrupt):
         hierarchy_of(quadrants())

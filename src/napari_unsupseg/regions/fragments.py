@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter, sobel
 from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Colours, Labels
 from napari_unsupseg.regions.compiling import jit
-from napari_unsupseg.regions.dissimilarity import as_average_linkage
+from napari_unsupseg.regions.dissimilarity import prepare_average_linkage
 from napari_unsupseg.regions.graph import groups_from_merges
-from napari_unsupseg.regions.graph_builder import describe_regions, relative_spacing
+from napari_unsupseg.regions.graph_builder import build_region_graph, relative_spacing
 from napari_unsupseg.regions.labels import label_regions
 from napari_unsupseg.regions.merging import merge_regions
 from napari_unsupseg.regions.strokes import split_by_stroke
@@ -46,7 +46,7 @@ def oversegment(
     history : sequence of ndarray of unsigned integers, shape ([Z,] Y, X)
         Labels at some iterations.
     lightness : sequence of float, length C
-        As in `describe_regions`.
+        As in `build_region_graph`.
     strokes : ndarray of unsigned integers, shape ([Z,] Y, X), optional
         Label of each pixel under a stroke, 0 where there is none; no segment has two.
     spacing : sequence of float, optional
@@ -73,11 +73,11 @@ def oversegment(
         leaves = (
             label_regions(split_by_stroke(leaves.astype(np.int64), strokes) + 1, valid.ndim) - 1
         )
-    graph = describe_regions(
+    graph = build_region_graph(
         leaves, colours, history, lightness, valid.ndim, strokes, spacing, are_tiny=True
     )
     yield 0.6
-    regions, borders, weights = as_average_linkage(graph.sums, graph.borders, graph.weights)
+    regions, borders, weights = prepare_average_linkage(graph.sums, graph.borders, graph.weights)
     merging = yield from map_yields(
         merge_regions(
             regions,

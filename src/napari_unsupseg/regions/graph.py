@@ -31,10 +31,10 @@ class RegionGraph:
         What is inside each.
     borders : Borders
         Where they touch; all of them are linked somehow.
-    weights : Weights
+    weights : DissimilarityWeights
         What tells them apart.
     n_labels : int
-        Columns of `sums.counts` that count labels of the history, the last ones.
+        Columns of `sums.histograms` that count labels of the history, the last ones.
     n_snapshots : int
         Labels that each pixel has in these.
     lightness : sequence of float, length C
@@ -65,7 +65,7 @@ class RegionGraph:
     @property
     def mean_colours(self) -> Floats:
         """Mean colour of each, (n, C)."""
-        return self.sums.colours / self.sums.areas[:, np.newaxis]
+        return self.sums.colour_sums / self.sums.areas[:, np.newaxis]
 
     def contract(self, groups: NDArray[np.int64]) -> "RegionGraph":
         """Merge groups of regions, each given by its number from 0, shape (n,)."""
@@ -85,9 +85,9 @@ class RegionGraph:
         sums = RegionStatistics(
             members @ self.sums.areas,
             perimeters(borders, n_groups),
-            members @ self.sums.colours,
-            members @ self.sums.squares,
-            members @ self.sums.counts,
+            members @ self.sums.colour_sums,
+            members @ self.sums.square_sums,
+            members @ self.sums.histograms,
             strokes,
         )
         return RegionGraph(
@@ -117,7 +117,7 @@ class RegionGraph:
         along += along.T
         lengths = along.sum(axis=1)[:, np.newaxis]
         around = np.where(lengths > 0, along @ means / np.maximum(lengths, 1), means)
-        labels = self.sums.counts[:, self.sums.counts.shape[1] - self._n_labels :]
+        labels = self.sums.histograms[:, self.sums.histograms.shape[1] - self._n_labels :]
         shares = labels / self.sums.areas[:, np.newaxis]
         # regions without a label in common are as far apart as HISTORY says (Hellinger distance)
         history = HISTORY * np.sqrt(shares / (2 * self._n_snapshots))
@@ -146,7 +146,7 @@ class RegionGraph:
         if len(features) > n_clusters:
             clusters = fcluster(linkage(features, "ward"), n_clusters, "maxclust") - 1
         n_found = int(clusters.max()) + 1
-        sums = self.sums.colours[among] @ np.asarray(self._lightness, dtype=float)
+        sums = self.sums.colour_sums[among] @ np.asarray(self._lightness, dtype=float)
         areas = np.bincount(clusters, self.sums.areas[among], n_found)
         lightness = np.bincount(clusters, sums, n_found) / areas
         by_lightness: NDArray[np.int64] = np.argsort(np.argsort(lightness, kind="stable"))

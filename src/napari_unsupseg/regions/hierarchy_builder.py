@@ -18,7 +18,7 @@ from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.regions.colours import perceptual_colours
 from napari_unsupseg.regions.compiling import translate_interrupts
 from napari_unsupseg.regions.fragments import oversegment
-from napari_unsupseg.regions.graph_builder import describe_regions
+from napari_unsupseg.regions.graph_builder import build_region_graph
 from napari_unsupseg.regions.hierarchy import Hierarchy
 
 __all__ = ["build_hierarchy", "build_hierarchy_generator", "precompile"]
@@ -112,7 +112,7 @@ def _build(
     colours, lightness = perceptual_colours(image)
     finding = _find_fragments(image, colours, lightness, history, strokes)
     fragments = yield from map_yields(finding, lambda share: 0.6 * share)
-    graph = describe_regions(
+    graph = build_region_graph(
         fragments, colours, history, lightness, image.spatial_ndim, strokes, image.spacing
     )
     yield 0.7

@@ -6,7 +6,7 @@ from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.regions.colours import perceptual_colours
 from napari_unsupseg.regions.compiling import translate_interrupts
-from napari_unsupseg.regions.graph_builder import describe_regions
+from napari_unsupseg.regions.graph_builder import build_region_graph
 from napari_unsupseg.regions.labels import label_regions
 
 __all__ = ["merge_small_regions"]
@@ -32,7 +32,7 @@ def merge_small_regions(labels: Labels, image: NormalizedImage, min_size: int) -
     """
     colours, lightness = perceptual_colours(image)
     regions = label_regions(labels, image.spatial_ndim) - 1
-    graph = describe_regions(
+    graph = build_region_graph(
         regions,
         colours,
         [np.zeros_like(labels)],
