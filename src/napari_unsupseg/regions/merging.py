@@ -251,8 +251,8 @@ def _number_pairs(pairs: Integers, values: Floats) -> tuple[Integers, int]:
     return table, n_pairs
 
 
-# Below, what is called for each border takes arrays, not a `_Graph`: numba counts a reference to
-# each array of a tuple whenever one of its fields is read, which made merging take twice as long.
+# What runs for each border takes arrays, and none of it a whole `_Graph`: numba counts references
+# to all arrays in a tuple at each call and at each look into it, which took as long as the merging.
 
 
 @jit()
@@ -271,7 +271,8 @@ def _merge_some(
     Return the numbers of merges, of comparisons and of pairs in the table, and what still waits.
     """
     regions, borders, weights, values, lists, compared_at, nodes = graph
-    pairs, areas, strokes, degrees = borders.pairs, regions.areas, regions.strokes, lists.degrees
+    first, following, degrees = lists
+    pairs, areas, strokes = borders.pairs, regions.areas, regions.strokes
     position, sorted_values, sorted_borders, heap_values, heap_borders = queue
     heap = [(heap_values[index], heap_borders[index]) for index in range(len(heap_values))]
     changed = np.empty(len(values), dtype=np.int64)  # borders to compare anew after a merge
@@ -300,10 +301,10 @@ def _merge_some(
         degrees[one] += degrees[other] - 2  # their border was in both lists
         grown = _grow(compared_at, one, other, areas[one] + areas[other], limits.growth)
         _add_region(regions, one, other, borders.lengths[border])
-        own_half = lists.first[one]  # the list before what is moved comes in front of it
+        own_half = first[one]  # the list before what is moved comes in front of it
         n_new, n_changed = _move_borders(borders, values, lists, table, one, other, grown, changed)
         if grown[0]:
-            n_changed = _add_list(lists.following, values, own_half, changed, n_changed)
+            n_changed = _add_list(following, values, own_half, changed, n_changed)
         for index in range(n_changed):
             border = changed[index]
             far = pairs[border, 0] if pairs[border, 1] == one else pairs[border, 1]
