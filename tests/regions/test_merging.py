@@ -11,8 +11,8 @@ from napari_unsupseg.regions.dissimilarity import (
     Borders,
     DissimilarityWeights,
     RegionStatistics,
-    as_average_linkage,
     dissimilarity,
+    prepare_average_linkage,
 )
 from napari_unsupseg.regions.merging import Merging, merge_regions
 
@@ -22,7 +22,7 @@ N_COLOURS, N_BINS = 2, 6
 def weights(**changed) -> DissimilarityWeights:
     bins = np.full(N_BINS, 0.3, dtype=np.float32)
     usual = DissimilarityWeights(
-        1, bins, edge=2.2, change=0.8, enclosed=0.15, small=50, sooner=0.4, even=2
+        1, bins, edge=2.2, change=0.8, enclosed=0.15, small_area=50, size_exponent=0.4, variance=2
     )
     return usual._replace(**changed)
 
@@ -155,9 +155,13 @@ def test_average_linkage_by_hand():
     # a chain whose first two merge; 2 then touches both of what they are, over borders of 1 and 3
     pairs = np.array([[0, 1], [0, 2], [1, 2], [2, 3]])
     regions, borders = described(pairs, 0, has_strokes=False)
-    borders = borders._replace(lengths=np.array([1.0, 1, 3, 1]), edges=np.array([0.1, 1, 6, 1.8]))
-    only_edges = weights(colour=0, counts=np.zeros(N_BINS, np.float32), edge=1, change=0, sooner=0)
-    linked = as_average_linkage(regions, borders, only_edges._replace(enclosed=0))
+    borders = borders._replace(
+        lengths=np.array([1.0, 1, 3, 1]), edge_sums=np.array([0.1, 1, 6, 1.8])
+    )
+    only_edges = weights(
+        mean_colour=0, histograms=np.zeros(N_BINS, np.float32), edge=1, change=0, size_exponent=0
+    )
+    linked = prepare_average_linkage(regions, borders, only_edges._replace(enclosed=0))
     found = run_to_end(merge_regions(*linked, growth=math.inf))
     assert [set(pair) for pair in found.merges.tolist()] == [{0, 1}, {2, 4}, {3, 5}]
     np.testing.assert_allclose(found.dissimilarities, [0.1, 1.75, 1.8])

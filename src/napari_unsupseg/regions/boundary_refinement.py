@@ -1,4 +1,4 @@
-"""Outlines of segments moved to where the pixels' colours change."""
+"""Boundaries of segments, moved to where the pixels' colours change."""
 
 import itertools
 import math
@@ -9,9 +9,9 @@ from skimage.filters import gaussian
 
 __all__ = ["refine_boundaries"]
 
-ITERATIONS = 3  # an outline moves by a pixel in each
-BLUR = 0.7  # pixels; what noise the outlines need not follow
-STIFFNESS = 0.24  # colour, 1 from black to white, that neighbours weigh if all lie elsewhere
+ITERATIONS = 3  # a boundary moves by a pixel at most in each
+BLUR = 0.7  # pixels; noise of less than this moves no boundary
+STIFFNESS = 0.24  # cost, as a distance in colour, of a pixel whose neighbours all lie elsewhere
 
 
 def refine_boundaries(
@@ -20,7 +20,7 @@ def refine_boundaries(
     means: NDArray[np.float64],
     spatial_ndim: int = 2,
 ) -> NDArray[np.int64]:
-    """Give pixels on an outline to the segment beside them whose colour is nearer to theirs.
+    """Give pixels at a boundary to the segment beside them whose mean colour is nearest to theirs.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def refine_boundaries(
     Returns
     -------
     ndarray of int64, shape (..., Y, X)
-        Segments; a small one may be gone, and need not be connected any more.
+        Segments, not necessarily connected any more; a small one may have no pixel left.
 
     Notes
     -----
@@ -59,25 +59,27 @@ def refine_boundaries(
     leading = segments.ndim - spatial_ndim
     smooth = gaussian(colours, [0] * leading + [BLUR] * spatial_ndim, channel_axis=-1)
     smooth = smooth.reshape(-1, colours.shape[-1])
-    around_frames = [(0, 0)] * leading + [(1, 1)] * spatial_ndim
-    padded = np.pad(segments, around_frames, constant_values=-1)
-    place = np.pad(np.arange(segments.size).reshape(segments.shape), around_frames).ravel()
-    flat = padded.ravel()
-    beside, around = _neighbourhood(padded.shape, spatial_ndim)
+    # a margin of -1 around frames, so that offsets in flat order find no pixel of another row
+    margin = [0] * leading + [1] * spatial_ndim
+    width = [(n, n) for n in margin]
+    padded = np.pad(segments, width, constant_values=-1)
+    index = np.pad(np.arange(segments.size).reshape(segments.shape), width).ravel()
+    flat = padded.ravel()  # a view: what is written to it is in `padded`
+    side_offsets, all_offsets = _neighbour_offsets(padded.shape, spatial_ndim)
+    own_and_sides = np.concatenate([[0], side_offsets])
     for _ in range(ITERATIONS):
         pixels = np.flatnonzero(_is_on_boundary(padded, spatial_ndim))
-        seen = smooth[place[pixels]]
-        candidates = flat[pixels + np.concatenate([[0], beside])[:, np.newaxis]]
-        neighbours = flat[pixels + around[:, np.newaxis]]
-        best = np.argmin([_cost(chosen, seen, neighbours, means) for chosen in candidates], axis=0)
+        pixel_colours = smooth[index[pixels]]  # (n, C)
+        candidates = flat[pixels + own_and_sides[:, np.newaxis]]  # (5 or 7, n)
+        neighbours = flat[pixels + all_offsets[:, np.newaxis]]  # (8 or 26, n)
+        costs = [_cost(segment, pixel_colours, neighbours, means) for segment in candidates]
+        best = np.argmin(costs, axis=0)  # of equal ones its own, which is first
         flat[pixels] = np.take_along_axis(candidates, best[np.newaxis], axis=0)[0]
-    inside = tuple(
-        slice(low, n - high) for n, (low, high) in zip(padded.shape, around_frames, strict=True)
-    )
+    inside = tuple(slice(n, size - n) for n, size in zip(margin, padded.shape, strict=True))
     return padded[inside].copy()
 
 
-def _neighbourhood(
+def _neighbour_offsets(
     shape: tuple[int, ...], spatial_ndim: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return offsets in flat order of the neighbours across sides, and of all, corners too."""
@@ -90,23 +92,23 @@ def _neighbourhood(
 
 
 def _cost(
-    chosen: NDArray[np.int64],
-    seen: NDArray[np.floating],
-    around: NDArray[np.int64],
+    segments: NDArray[np.int64],
+    colours: NDArray[np.floating],
+    neighbours: NDArray[np.int64],
     means: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return what it costs pixels of colours (n, C) and neighbours (8, n) to be in segments."""
-    apart = ((around != chosen) & (around >= 0)).mean(0)
-    distance = np.linalg.norm(seen - means[chosen], axis=1)
-    return np.where(chosen >= 0, distance + STIFFNESS * apart, np.inf)
+    """Return what it costs pixels of colours (n, C) and neighbours (8 or 26, n) to be in (n,)."""
+    share_elsewhere = ((neighbours != segments) & (neighbours >= 0)).mean(axis=0)
+    distance = np.linalg.norm(colours - means[segments], axis=1)
+    return np.where(segments >= 0, distance + STIFFNESS * share_elsewhere, np.inf)
 
 
 def _is_on_boundary(segments: NDArray[np.int64], spatial_ndim: int) -> NDArray[np.bool_]:
     """Return where a pixel of a segment lies beside one of another."""
-    found = np.zeros(segments.shape, dtype=bool)
+    is_on_boundary = np.zeros(segments.shape, dtype=bool)
     for axis in range(segments.ndim - spatial_ndim, segments.ndim):
-        at, of = np.moveaxis(segments, axis, 0), np.moveaxis(found, axis, 0)
-        differ = (at[:-1] != at[1:]) & (at[:-1] >= 0) & (at[1:] >= 0)
-        of[:-1] |= differ
-        of[1:] |= differ
-    return found
+        rows, row_flags = np.moveaxis(segments, axis, 0), np.moveaxis(is_on_boundary, axis, 0)
+        differ = (rows[:-1] != rows[1:]) & (rows[:-1] >= 0) & (rows[1:] >= 0)
+        row_flags[:-1] |= differ
+        row_flags[1:] |= differ
+    return is_on_boundary

@@ -10,9 +10,19 @@ __all__ = ["perceptual_colours"]
 
 
 def perceptual_colours(image: NormalizedImage) -> tuple[NDArray[np.float32], list[float]]:
-    """Return colours that are about as far apart as they look, (..., Y, X, C), black to white 1.
+    """Return an image's colours, and how much each of their channels counts for lightness.
 
-    And how much each of the channels counts for lightness.
+    Parameters
+    ----------
+    image : NormalizedImage
+        The image.
+
+    Returns
+    -------
+    colours : ndarray of float32, shape (..., Y, X, C)
+        CIELAB of RGB, else the intensities; 1 from black to white.
+    lightness : list of float, length C
+        Factors of the channels whose sum is the lightness.
     """
     values = np.moveaxis(image.values, 0, -1)
     if image.is_rgb:

@@ -26,19 +26,19 @@ def jit(**options: Any) -> Callable[[Function], Function]:
     """
 
     def decorate(function: Function) -> Function:
-        made: Function
+        compiled: Function
         try:
-            made = njit(cache=True, nogil=True, **options)(function)
+            compiled = njit(cache=True, nogil=True, **options)(function)
         except RuntimeError:  # neither the package's folder nor the user's can be written to
-            made = njit(nogil=True, **options)(function)
-        return made
+            compiled = njit(nogil=True, **options)(function)
+        return compiled
 
     return decorate
 
 
 @contextlib.contextmanager
 def translate_interrupts() -> Iterator[None]:
-    """Turn numba's error of a call that Ctrl-C has ended into what it is.
+    """Raise the `KeyboardInterrupt` of a compiled call that Ctrl-C ended, not numba's error.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How much tells two neighbouring regions apart."""
+"""How far apart two neighbouring regions are, and the constants that weigh it."""
 
 import math
 from typing import NamedTuple
@@ -10,123 +10,184 @@ from napari_unsupseg._typing import Floats, Integers
 from napari_unsupseg.regions.compiling import jit
 
 __all__ = [
-    "COLOUR",
-    "COLOURS",
-    "COLOUR_OF_TINY",
-    "EDGE",
-    "ENCLOSED",
-    "EVEN",
     "HISTORY",
-    "HISTORY_AT_BORDER",
-    "SLOPES",
-    "SMALL",
-    "SMALL_SHARE",
-    "SOONER",
     "Borders",
     "DissimilarityWeights",
+    "HistogramBins",
     "RegionStatistics",
-    "as_average_linkage",
     "border_dissimilarities",
     "dissimilarity",
+    "make_weights",
     "perimeters",
+    "prepare_average_linkage",
 ]
 
-# weights of what tells two regions apart, chosen on BSDS500's val images and on micrographs
-HISTORY = 0.3  # share of pixels whose labels differ, over iterations
-HISTORY_AT_BORDER = 0.7  # share of border pixels with other labels on the other side
-COLOUR = 0.75  # distance of mean colours, 1 from black to white
-COLOUR_OF_TINY = 2.1  # the same, where regions have no histograms
-COLOURS = 1.4  # share of pixels whose colours differ, over channels
-SLOPES = 0.75  # share of pixels whose slopes differ, which tells textures apart
-EDGE = 2.35  # step in colour across the border
-ENCLOSED = 0.35  # of all this is taken off where one region encloses the other
-SMALL = 27  # pixels, side of a square or cube; regions smaller than it merge the sooner
-SMALL_SHARE = 0.008  # of a frame, if that is smaller
-SOONER = 0.35  # power of its size at which they do
-EVEN = 2.25  # of the colours' variances within, beside the square of their distance
+# Weights of the terms of a dissimilarity. All were chosen together, by the scores of the default
+# cut on BSDS500's val images and on micrographs, so one is best for the values of the others only.
+HISTORY = 0.3  # share of pixels whose labels differ, mean over snapshots
+HISTORY_AT_BORDER = 0.7  # share of the border across which labels differ, mean over snapshots
+MEAN_COLOUR = 0.75  # distance of mean colours, 1 from black to white
+MEAN_COLOUR_OF_TINY = 2.1  # the same for tiny regions; it stands in for the missing histograms
+COLOUR_HISTOGRAM = 1.4  # share of pixels whose colours differ, mean over channels
+SLOPE_HISTOGRAM = 0.75  # share of pixels whose slopes differ, which tells textures apart
+EDGE = 2.35  # mean step in colour across the border
+ENCLOSED = 0.35  # share taken off the sum where one region encloses the other
+# small regions merge earlier, since they are more often noise than things
+SMALL_SIDE = 27  # pixels, side of the square or cube below whose area a region is small
+SMALL_SHARE = 0.008  # of a frame's area, where that is less
+SIZE_EXPONENT = 0.35  # power of the size, relative to a small region's greatest, as a factor
+VARIANCE = 2.25  # of the variances within, beside the square of the distance of mean colours
 
 
 class RegionStatistics(NamedTuple):
-    """Sums over each region's pixels.
+    """Sums over the pixels of each region, which add up when regions merge.
 
     Attributes
     ----------
     areas : ndarray of float64, shape (n,)
         Pixels.
     perimeters : ndarray of float64, shape (n,)
-        Lengths of all of its borders.
-    colours : ndarray of float64, shape (n, C)
+        Lengths of all borders with other regions; the image's edge does not count.
+    colour_sums : ndarray of float64, shape (n, C)
         Sums of colours.
-    squares : ndarray of float64, shape (n,)
+    square_sums : ndarray of float64, shape (n,)
         Sums of the squares of colours, over all channels.
-    counts : ndarray of float32, shape (n, K)
-        Histograms, one beside the other.
+    histograms : ndarray of float32, shape (n, K)
+        Pixels in each bin: of the colours' histogram for each channel, of that of slopes, and of
+        that of labels for each snapshot.
     strokes : ndarray of int64, shape (n,)
         Label of the strokes on it, 0 without.
     """
 
     areas: Floats
     perimeters: Floats
-    colours: Floats
-    squares: Floats
-    counts: NDArray[np.float32]
+    colour_sums: Floats
+    square_sums: Floats
+    histograms: NDArray[np.float32]
     strokes: Integers
 
 
 class Borders(NamedTuple):
-    """Where regions touch.
+    """Sums along the borders of regions, which add up when borders become one.
 
     Attributes
     ----------
     pairs : ndarray of int64, shape (E, 2)
         Regions on both sides.
     lengths : ndarray of float64, shape (E,)
-        Pixel pairs along it; 0 where a pair is a mere link between parts that touch nowhere.
-    edges : ndarray of float64, shape (E,)
+        Pixel pairs along it; 0 for a link, which joins two parts of an image that touch nowhere.
+    edge_sums : ndarray of float64, shape (E,)
         Sum along it of the steps in colour.
-    changes : ndarray of float64, shape (E,)
+    change_sums : ndarray of float64, shape (E,)
         Sum along it of the shares of snapshots with other labels on the other side.
     """
 
     pairs: Integers
     lengths: Floats
-    edges: Floats
-    changes: Floats
+    edge_sums: Floats
+    change_sums: Floats
 
 
-class DissimilarityWeights(NamedTuple):
-    """What each part of a dissimilarity weighs.
+class HistogramBins(NamedTuple):
+    """How many columns of `RegionStatistics.histograms` count what, in their order.
 
     Attributes
     ----------
-    colour : float
-        Distance of mean colours.
-    counts : ndarray of float32, shape (K,)
-        Difference of each bin of the histograms, as shares of the pixels.
-    edge : float
-        Mean step in colour across the border.
-    change : float
-        Mean share of changes of label across the border.
-    enclosed : float
-        Share taken off all this where one region encloses the other.
-    small : float
-        Area in pixels below which a region merges the sooner.
-    sooner : float
-        Power of its size at which it does, where the two are not clearly apart.
-    even : float
-        What the variances of colours within two regions weigh beside the square of the distance
-        between their means: a small thing on even ground is clearly apart from it, one of many in
-        a texture is not.
+    n_colours : int
+        Shades of colour, over all channels.
+    n_slopes : int
+        Steps of steepness.
+    n_labels : int
+        Labels, over all snapshots.
     """
 
-    colour: float
-    counts: NDArray[np.float32]
+    n_colours: int
+    n_slopes: int
+    n_labels: int
+
+
+class DissimilarityWeights(NamedTuple):
+    """What each term of a dissimilarity weighs.
+
+    Attributes
+    ----------
+    mean_colour : float
+        Weight of the distance of mean colours.
+    histograms : ndarray of float32, shape (K,)
+        Weight of each bin's difference, as shares of the pixels.
+    edge : float
+        Weight of the mean step in colour across the border.
+    change : float
+        Weight of the mean share of changes of label across the border.
+    enclosed : float
+        Share taken off the sum of all these where one region encloses the other.
+    small_area : float
+        Pixels below which a region merges earlier.
+    size_exponent : float
+        Power of its size, relative to `small_area`, that is a factor of its dissimilarities.
+    variance : float
+        Weight of the variances within two regions beside the square of the distance of their mean
+        colours. A small thing on even ground is clearly apart from it and keeps its dissimilarity;
+        one of many in a texture is not.
+    """
+
+    mean_colour: float
+    histograms: NDArray[np.float32]
     edge: float
     change: float
     enclosed: float
-    small: float
-    sooner: float
-    even: float
+    small_area: float
+    size_exponent: float
+    variance: float
+
+
+def make_weights(
+    bins: HistogramBins,
+    *,
+    n_channels: int,
+    n_snapshots: int,
+    n_pixels: float,
+    n_frames: int,
+    pixel_size: Floats,
+    are_tiny: bool,
+) -> DissimilarityWeights:
+    """Make the weights of a graph's dissimilarities.
+
+    Parameters
+    ----------
+    bins : HistogramBins
+        Columns of its histograms.
+    n_channels : int
+        C, channels of its colours.
+    n_snapshots : int
+        Snapshots of labels in its history.
+    n_pixels : float
+        Pixels that take part, over all frames.
+    n_frames : int
+        Frames of the image.
+    pixel_size : ndarray of float64, shape (spatial axes,)
+        Size of a pixel along each spatial axis, 1 along that of the least.
+    are_tiny : bool
+        Whether regions are of a few pixels each, so that their sizes tell nothing.
+
+    Returns
+    -------
+    DissimilarityWeights
+        These weights.
+    """
+    # half: of two disjoint histograms the differences of all bins add up to 2
+    per_bin = (COLOUR_HISTOGRAM / 2 / n_channels, SLOPE_HISTOGRAM / 2, HISTORY / 2 / n_snapshots)
+    small_area = SMALL_SIDE ** len(pixel_size) / math.prod(pixel_size)
+    return DissimilarityWeights(
+        MEAN_COLOUR_OF_TINY if are_tiny else MEAN_COLOUR,
+        np.repeat(np.array(per_bin, dtype=np.float32), bins),
+        EDGE,
+        HISTORY_AT_BORDER,
+        ENCLOSED,
+        min(small_area, SMALL_SHARE * n_pixels / n_frames),
+        0.0 if are_tiny else SIZE_EXPONENT,
+        VARIANCE,
+    )
 
 
 @jit(fastmath={"reassoc", "contract"})
@@ -138,29 +199,62 @@ def dissimilarity(
     borders: Borders,
     weights: DissimilarityWeights,
 ) -> float:
-    """Return how much tells two neighbouring regions apart, infinite for a mere link."""
+    """Compute how far apart two neighbouring regions are.
+
+    Parameters
+    ----------
+    one, other : int
+        The regions, in any order.
+    border : int
+        Their border.
+    regions : RegionStatistics
+        Sums over regions.
+    borders : Borders
+        Sums along borders.
+    weights : DissimilarityWeights
+        What each term weighs.
+
+    Returns
+    -------
+    float
+        0 or more; infinite if the border is a link.
+
+    Notes
+    -----
+    The sum of four terms: distance of mean colours, difference of histograms, mean step in colour
+    and mean share of changes of label along the border, each times its weight. Times a factor
+    below 1 if the smaller region is small and not clearly apart from the other, that is, if their
+    variances are large beside the distance of their means. Times a factor below 1 for the share
+    of its perimeter along which one region lies at the other.
+    """
     length = borders.lengths[border]
     if length == 0:
         return math.inf
-    a, b = regions.areas[one], regions.areas[other]
-    between = 0.0  # square of the distance of mean colours
-    within = (regions.squares[one] / a) + (regions.squares[other] / b)  # sum of the variances
-    for channel in range(regions.colours.shape[1]):
-        p, q = regions.colours[one, channel] / a, regions.colours[other, channel] / b
-        between += (p - q) ** 2
-        within -= p * p + q * q
-    counts = np.float32(0)  # single precision, with which twice as many bins are compared at once
-    one_part, other_part = np.float32(1 / a), np.float32(1 / b)
-    for k in range(regions.counts.shape[1]):
-        share = regions.counts[one, k] * one_part - regions.counts[other, k] * other_part
-        counts += weights.counts[k] * abs(share)
-    along = weights.edge * borders.edges[border] + weights.change * borders.changes[border]
-    apart = weights.colour * math.sqrt(between) + counts + along / length
+    area, other_area = regions.areas[one], regions.areas[other]
+    square = 0.0  # of the distance of mean colours
+    variances = regions.square_sums[one] / area + regions.square_sums[other] / other_area
+    for channel in range(regions.colour_sums.shape[1]):
+        mean = regions.colour_sums[one, channel] / area
+        other_mean = regions.colour_sums[other, channel] / other_area
+        square += (mean - other_mean) ** 2
+        variances -= mean * mean + other_mean * other_mean
+    # single precision: twice as many bins are compared by an instruction
+    difference = np.float32(0)
+    per_pixel, per_other_pixel = np.float32(1 / area), np.float32(1 / other_area)
+    for k in range(regions.histograms.shape[1]):
+        share = regions.histograms[one, k] * per_pixel
+        difference += weights.histograms[k] * abs(
+            share - regions.histograms[other, k] * per_other_pixel
+        )
+    along = weights.edge * borders.edge_sums[border] + weights.change * borders.change_sums[border]
+    apart = weights.mean_colour * math.sqrt(square) + difference + along / length
     enclosed = length / min(regions.perimeters[one], regions.perimeters[other])
-    spread = between + weights.even * max(within, 0.0)
-    unclear = 1 - between / spread if spread > 0 else 1.0
-    size = min(1.0, min(a, b) / weights.small) ** (weights.sooner * unclear)
-    value: float = apart * size * (1 - weights.enclosed * enclosed)
+    # rounding can leave variances a little below 0
+    spread = square + weights.variance * max(variances, 0.0)
+    unclear = 1 - square / spread if spread > 0 else 1.0  # 0 where means alone tell them apart
+    relative_size = min(1.0, min(area, other_area) / weights.small_area)
+    size_factor = relative_size ** (weights.size_exponent * unclear)
+    value: float = apart * size_factor * (1 - weights.enclosed * enclosed)
     return value
 
 
@@ -169,39 +263,45 @@ def border_dissimilarities(
     regions: RegionStatistics, borders: Borders, weights: DissimilarityWeights
 ) -> Floats:
     """Return the dissimilarity of the regions on both sides of each border, shape (E,)."""
-    found = np.empty(len(borders.lengths))
-    for border in range(len(found)):
+    values = np.empty(len(borders.lengths))
+    for border in range(len(values)):
         one, other = borders.pairs[border, 0], borders.pairs[border, 1]
-        found[border] = dissimilarity(one, other, border, regions, borders, weights)
-    return found
+        values[border] = dissimilarity(one, other, border, regions, borders, weights)
+    return values
 
 
 def perimeters(borders: Borders, n_regions: int) -> Floats:
     """Return the length of all borders of each region, shape (n,)."""
-    lengths = borders.lengths.repeat(2)
+    lengths = borders.lengths.repeat(2)  # (E,) -> (2E,), as the flat pairs
     return np.bincount(borders.pairs.ravel(), lengths, n_regions).astype(float)
 
 
-def as_average_linkage(
+def prepare_average_linkage(
     regions: RegionStatistics, borders: Borders, weights: DissimilarityWeights
 ) -> tuple[RegionStatistics, Borders, DissimilarityWeights]:
-    """Have regions merged by average linkage, when these are given to `merge_regions`.
+    """Return what makes `merge_regions` merge by average linkage.
 
-    Two groups of regions are then as far apart as the mean, along their common border, of what the
-    regions on its sides differ by at the outset.
+    Two groups of regions are then as far apart as the regions on the sides of their common border
+    are now, mean along it. The dissimilarity of now takes the place of the steps in colour, which
+    `merge_regions` averages along borders anyway, and all else weighs nothing.
     """
     n_regions, n_borders = len(regions.areas), len(borders.lengths)
-    apart = border_dissimilarities(regions, borders, weights)
-    edges = np.where(borders.lengths > 0, apart, 0) * borders.lengths
-    alike = regions._replace(
-        colours=np.zeros((n_regions, 0)),
-        squares=np.zeros(n_regions),
-        counts=np.zeros((n_regions, 0), dtype=np.float32),
+    values = border_dissimilarities(regions, borders, weights)
+    edge_sums = np.where(borders.lengths > 0, values, 0) * borders.lengths
+    only_edges = DissimilarityWeights(
+        mean_colour=0.0,
+        histograms=np.zeros(0, np.float32),
+        edge=1.0,
+        change=0.0,
+        enclosed=0.0,
+        small_area=1.0,
+        size_exponent=0.0,
+        variance=0.0,
     )
-    return (
-        alike,
-        borders._replace(edges=edges, changes=np.zeros(n_borders)),
-        DissimilarityWeights(
-            0.0, np.zeros(0, np.float32), 1.0, 0.0, 0.0, 1.0, 0.0, 0.0
-        ),  # of edges alone
+    without_contents = regions._replace(
+        colour_sums=np.zeros((n_regions, 0)),
+        square_sums=np.zeros(n_regions),
+        histograms=np.zeros((n_regions, 0), dtype=np.float32),
     )
+    along = borders._replace(edge_sums=edge_sums, change_sums=np.zeros(n_borders))
+    return without_contents, along, only_edges

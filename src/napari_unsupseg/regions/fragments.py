@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter, sobel
 from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Colours, Labels
 from napari_unsupseg.regions.compiling import jit
-from napari_unsupseg.regions.dissimilarity import as_average_linkage
+from napari_unsupseg.regions.dissimilarity import prepare_average_linkage
 from napari_unsupseg.regions.graph import groups_from_merges
-from napari_unsupseg.regions.graph_builder import describe_regions, relative_spacing
+from napari_unsupseg.regions.graph_builder import build_region_graph, relative_spacing
 from napari_unsupseg.regions.labels import label_regions
 from napari_unsupseg.regions.merging import merge_regions
 from napari_unsupseg.regions.strokes import split_by_stroke
@@ -21,10 +21,10 @@ __all__ = ["estimate_noise", "oversegment", "watershed_basins"]
 
 
 FRAGMENT_PIXELS = 100  # of a fragment on average
-LEAST_BLUR = 0.8  # pixels; what basins need not follow even where there is no noise
-MOST_BLUR = 3.0
-CELL = 8  # pixels; basins of even slopes, which have no least one, do not reach beyond a grid of it
-NOISE_LEFT = 0.01  # standard deviation, 1 from black to white, to which noise is blurred
+MIN_BLUR = 0.8  # pixels; without noise basins still need not follow every pixel
+MAX_BLUR = 3.0  # pixels; more would blur small things away
+CELL = 8  # pixels, side of a grid's cells: where slopes are even no basin reaches across its lines
+RESIDUAL_NOISE = 0.01  # standard deviation, 1 from black to white, to which noise is blurred
 
 
 def oversegment(
@@ -46,11 +46,11 @@ def oversegment(
     history : sequence of ndarray of unsigned integers, shape ([Z,] Y, X)
         Labels at some iterations.
     lightness : sequence of float, length C
-        As in `describe_regions`.
+        How much each channel of a colour counts for its lightness.
     strokes : ndarray of unsigned integers, shape ([Z,] Y, X), optional
         Label of each pixel under a stroke, 0 where there is none; no segment has two.
     spacing : sequence of float, optional
-        Distance of neighbours along each axis; by default all are alike.
+        Distance of neighbours along each axis; by default they are the same.
 
     Yields
     ------
@@ -60,37 +60,37 @@ def oversegment(
     Returns
     -------
     ndarray of int32, shape ([Z,] Y, X)
-        Connected segments from 0, one for 100 pixels or fewer, -1 at pixels that take no part.
+        Connected segments from 0, about one for 100 pixels, -1 at pixels that take no part.
 
     Notes
     -----
     Basins of the gradient's length, merged by average linkage: a border's dissimilarity is the mean
     along it of what the basins on its sides differ by.
     """
-    leaves: NDArray[np.integer] = watershed_basins(colours, valid, spacing)
+    basins: NDArray[np.integer] = watershed_basins(colours, valid, spacing)
     yield 0.3
     if strokes is not None:
-        leaves = (
-            label_regions(split_by_stroke(leaves.astype(np.int64), strokes) + 1, valid.ndim) - 1
-        )
-    graph = describe_regions(
-        leaves, colours, history, lightness, valid.ndim, strokes, spacing, are_tiny=True
+        by_stroke = split_by_stroke(basins.astype(np.int64), strokes)
+        basins = label_regions(by_stroke + 1, valid.ndim) - 1  # connected again
+    graph = build_region_graph(
+        basins, colours, history, lightness, valid.ndim, strokes, spacing, are_tiny=True
     )
     yield 0.6
-    regions, borders, weights = as_average_linkage(graph.sums, graph.borders, graph.weights)
+    regions, borders, weights = prepare_average_linkage(graph.sums, graph.borders, graph.weights)
     merging = yield from map_yields(
         merge_regions(
             regions,
             borders,
             weights,
-            n_left=max(1, leaves.size // FRAGMENT_PIXELS),
+            n_left=max(1, basins.size // FRAGMENT_PIXELS),
             growth=math.inf,
             joins_apart=False,
         ),
         lambda share: 0.6 + 0.4 * share,
     )
+    # the last entry is for pixels that take no part, which have the index -1
     groups = np.append(groups_from_merges(graph.n_regions, merging.merges), -1)
-    fragments: NDArray[np.int32] = groups.astype(np.int32)[leaves]
+    fragments: NDArray[np.int32] = groups.astype(np.int32)[basins]
     return fragments
 
 
@@ -106,7 +106,7 @@ def watershed_basins(
     valid : ndarray of bool, shape ([Z,] Y, X)
         Pixels that take part.
     spacing : sequence of float, optional
-        Distance of neighbours along each axis; by default all are alike.
+        Distance of neighbours along each axis; by default they are the same.
 
     Returns
     -------
@@ -115,10 +115,10 @@ def watershed_basins(
 
     Notes
     -----
-    From each pixel it goes down to the neighbour where the gradient is least, across sides; pixels
-    that end at the same place are a basin [1]_. Where all is even it goes to the first of each cell
-    of a grid. This takes a tenth of the time of flooding from markers, and small things need no
-    marker to be found.
+    From each pixel a path leads down to the neighbour, across sides, where the gradient is least,
+    and on from there; pixels whose paths end at the same pixel are a basin [1]_. Where all is even
+    a path ends at the first pixel of a cell of a grid. This takes a tenth of the time of flooding
+    from markers, and small things need no marker to be found.
 
     References
     ----------
@@ -134,17 +134,19 @@ def watershed_basins(
     """
     steps = relative_spacing(spacing, valid.ndim)
     noise = estimate_noise(colours, valid)
-    # what white noise is blurred to falls with the width of the Gaussian
-    blur = min(MOST_BLUR, max(LEAST_BLUR, noise / (2 * math.sqrt(math.pi) * NOISE_LEFT)))
+    # a Gaussian of width s leaves 1 / (2 sqrt(pi) s) of white noise's standard deviation
+    blur = min(MAX_BLUR, max(MIN_BLUR, noise / (2 * math.sqrt(math.pi) * RESIDUAL_NOISE)))
     smooth = gaussian_filter(colours, list(blur / steps), axes=range(valid.ndim))
     squares = np.zeros(valid.shape, dtype=np.float32)
     for channel in np.moveaxis(smooth, -1, 0):
         for axis, step in enumerate(steps):
             squares += np.square(sobel(channel, axis) / np.float32(step))
     strides = [math.prod(valid.shape[axis + 1 :]) for axis in range(valid.ndim)]
-    found = _descend(squares.ravel(), valid.ravel(), np.array(valid.shape), np.array(strides))
-    numbered: NDArray[np.int32] = found.reshape(valid.shape)
-    return numbered
+    lowest = _lowest_neighbours(
+        squares.ravel(), valid.ravel(), np.array(valid.shape), np.array(strides)
+    )
+    basins: NDArray[np.int32] = _number_basins(lowest).reshape(valid.shape)
+    return basins
 
 
 def estimate_noise(colours: Colours, valid: NDArray[np.bool_]) -> float:
@@ -164,7 +166,8 @@ def estimate_noise(colours: Colours, valid: NDArray[np.bool_]) -> float:
 
     Notes
     -----
-    From the median size of the diagonal details of Haar's wavelets [1]_, which edges hardly reach.
+    From the median size of the diagonal details of Haar's wavelets [1]_. Few of them lie at edges,
+    which a median passes over.
 
     References
     ----------
@@ -179,51 +182,62 @@ def estimate_noise(colours: Colours, valid: NDArray[np.bool_]) -> float:
     """
     height, width = (n // 2 * 2 for n in valid.shape[-2:])
     upper, lower = (colours[..., row:height:2, :width, :] for row in (0, 1))
-    differ = upper - lower
-    details = (differ[..., ::2, :] - differ[..., 1::2, :]) / 2
+    steps = upper - lower
+    details = (steps[..., ::2, :] - steps[..., 1::2, :]) / 2  # (..., Y / 2, X / 2, C)
     columns = valid[..., :height:2, :width] & valid[..., 1:height:2, :width]
-    taking_part = columns[..., ::2] & columns[..., 1::2]
-    if not taking_part.any():
+    squares = columns[..., ::2] & columns[..., 1::2]  # of 2 x 2 valid pixels
+    if not squares.any():
         return 0.0
-    sizes = np.median(np.abs(details[taking_part]), axis=0)
+    sizes = np.median(np.abs(details[squares]), axis=0)
     return float(np.linalg.norm(sizes)) / 0.6745  # the median of a standard normal's size
 
 
 @jit()
-def _descend(
+def _lowest_neighbours(
     heights: NDArray[np.float32],
     valid: NDArray[np.bool_],
     lengths: NDArray[np.int64],
     strides: NDArray[np.int64],
 ) -> NDArray[np.int32]:
-    """Return a number for each pixel by where the way down from it ends; -1 for no part."""
-    below = np.full(len(heights), -1, dtype=np.int32)
-    numbers = np.full(len(heights), -1, dtype=np.int32)
-    found = 0
+    """Return the lowest of each pixel and its neighbours, -1 at pixels that take no part."""
+    lowest_of = np.full(len(heights), -1, dtype=np.int32)
     for pixel in range(len(heights)):
         if not valid[pixel]:
             continue
         lowest = pixel
         for axis in range(len(lengths)):
-            place = pixel // strides[axis] % lengths[axis]
+            index = pixel // strides[axis] % lengths[axis]
             for step in (-1, 1):
-                beside = pixel + step * strides[axis]
-                if not 0 <= place + step < lengths[axis] or not valid[beside]:
+                neighbour = pixel + step * strides[axis]
+                if not 0 <= index + step < lengths[axis] or not valid[neighbour]:
                     continue
-                is_even = heights[beside] == heights[lowest] and beside < lowest
-                in_cell = place // CELL == (place + step) // CELL
-                if heights[beside] < heights[lowest] or (is_even and in_cell):
-                    lowest = beside
-        below[pixel] = lowest
-        if lowest == pixel:
-            numbers[pixel] = found
-            found += 1
-    for pixel in range(len(heights)):
-        end = pixel
-        while valid[pixel] and numbers[end] < 0:
-            end = below[end]
-        way = pixel
-        while valid[pixel] and numbers[way] < 0:
-            numbers[way] = numbers[end]
-            way = below[way]
+                # of equal pixels the first in flat order is the lowest, so that no path is a circle
+                is_even = heights[neighbour] == heights[lowest] and neighbour < lowest
+                in_cell = index // CELL == (index + step) // CELL
+                if heights[neighbour] < heights[lowest] or (is_even and in_cell):
+                    lowest = neighbour
+        lowest_of[pixel] = lowest
+    return lowest_of
+
+
+@jit()
+def _number_basins(lowest: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return a number for each pixel by where the path down from it ends, -1 for none."""
+    numbers = np.full(len(lowest), -1, dtype=np.int32)
+    n_basins = 0
+    for pixel in range(len(lowest)):
+        if lowest[pixel] == pixel:
+            numbers[pixel] = n_basins
+            n_basins += 1
+    for start in range(len(lowest)):
+        if lowest[start] < 0:
+            continue
+        end = start
+        while numbers[end] < 0:
+            end = lowest[end]
+        # all of the path is numbered, so that no pixel is passed twice without a number
+        pixel = start
+        while numbers[pixel] < 0:
+            numbers[pixel] = numbers[end]
+            pixel = lowest[pixel]
     return numbers

@@ -34,7 +34,7 @@ class Hierarchy:
     graph : RegionGraph
         What is inside each fragment and at its borders.
     colours : ndarray of float32, shape (..., Y, X, C)
-        Colours that the graph is of.
+        Colours that the graph describes, 1 from black to white.
     labels : ndarray of unsigned integers, shape (..., Y, X)
         The run's last labels.
     spatial_ndim : int
@@ -99,7 +99,7 @@ class Hierarchy:
         SettingError
             If both are given, or one is out of its range.
         """
-        groups = self._groups(self._count(n_segments, granularity))
+        groups = self._groups(self._count_segments(n_segments, granularity))
         if min_size > 1:
             groups = self._graph.contract(groups).merge_small(min_size)[groups]
         return map_labels(groups, self._fragments)
@@ -136,7 +136,7 @@ class Hierarchy:
         """
         _check_count("n_clusters", n_clusters)
         groups = self._groups(
-            min(self._count(None, CLUSTERING_GRANULARITY), MAX_CLUSTERED_SEGMENTS)
+            min(self._count_segments(None, CLUSTERING_GRANULARITY), MAX_CLUSTERED_SEGMENTS)
         )
         graph = self._graph.contract(groups)
         segments = np.append(groups, -1)[self._fragments]
@@ -144,57 +144,54 @@ class Hierarchy:
             segments, self._colours, graph.mean_colours, self._spatial_ndim
         )
         if self._strokes is not None:
-            steered = self._steered(self._strokes, n_clusters, graph, groups)
-            return apply_strokes(map_labels(steered, segments), self._strokes)
+            clusters = self._clusters_by_strokes(self._strokes, n_clusters, graph, groups)
+            return apply_strokes(map_labels(clusters, segments), self._strokes)
         clusters = graph.cluster_ward(n_clusters)
-        left = np.zeros(int(clusters.max()) + 1, dtype=np.intp)
-        left[clusters[segments[segments >= 0]]] = 1
-        return map_labels(np.cumsum(left)[clusters] - 1, segments)
+        # a cluster of small segments can lose all pixels to refinement; the rest close the gap
+        occurs = np.zeros(int(clusters.max()) + 1, dtype=np.intp)
+        occurs[clusters[segments[segments >= 0]]] = 1
+        return map_labels(np.cumsum(occurs)[clusters] - 1, segments)
 
-    def _steered(
+    def _clusters_by_strokes(
         self, strokes: Labels, n_clusters: int, graph: RegionGraph, groups: NDArray[np.intp]
     ) -> NDArray[np.int64]:
         """Return the cluster of each segment from 0: that of strokes, or one of those left."""
         segments = np.append(groups, -1)[self._fragments]
-        names = np.unique(strokes[strokes > 0])
-        n_others = n_clusters - len(names)
+        stroke_labels = np.unique(strokes[strokes > 0])
+        n_others = n_clusters - len(stroke_labels)
         labels = propagate_strokes(
-            segments, graph.features(), strokes, self._labels, all_named=n_others < 1
+            segments, graph.features(), strokes, self._labels, label_all=n_others < 1
         )
         others = labels == 0
         if others.any():
-            free = np.setdiff1d(np.arange(1, n_clusters + 1), names)
+            free = np.setdiff1d(np.arange(1, n_clusters + 1), stroke_labels)
             labels[others] = free[graph.cluster_ward(n_others, others)]
         return labels - 1
 
     def boundaries(self) -> NDArray[np.float32]:
-        """Draw how long each border lasts.
+        """Draw up to which level each border lasts.
 
         Returns
         -------
         ndarray of float32, shape (..., Y, X)
-            Level at which a pixel's segment merges with its last other neighbour's, right, below
-            or behind; 0 inside the finest segments.
+            Highest level at which a pixel's fragment merges with that of its neighbour to the
+            right, below or in the next plane; 0 inside fragments.
         """
         levels = np.zeros(self._fragments.shape, dtype=np.float32)
         if self.n_fragments == 1:
             return levels
-        meet = MergeLevels(self._merges, self._granularities)
+        merge_levels = MergeLevels(self._merges, self._granularities)
         for axis in range(levels.ndim - self._spatial_ndim, levels.ndim):
-            near, far = (self._fragments.take(range(*ends), axis) for ends in self._sides(axis))
-            places = np.nonzero((near != far) & (near >= 0) & (far >= 0))
-            np.maximum.at(
-                levels, places, meet.between(near[places], far[places]).astype(np.float32)
-            )
+            length: int = levels.shape[axis]
+            near = self._fragments.take(range(length - 1), axis)
+            far = self._fragments.take(range(1, length), axis)
+            pixels = np.nonzero((near != far) & (near >= 0) & (far >= 0))
+            between = merge_levels.between(near[pixels], far[pixels]).astype(np.float32)
+            np.maximum.at(levels, pixels, between)
         return levels
 
-    def _sides(self, axis: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return where the pixels before and behind each side lie along an axis."""
-        length = self._fragments.shape[axis]
-        return (0, length - 1), (1, length)
-
-    def _count(self, n_segments: int | None, granularity: float | None) -> int:
-        """Return how many segments are asked for."""
+    def _count_segments(self, n_segments: int | None, granularity: float | None) -> int:
+        """Return how many segments a cut has."""
         check_cut(n_segments, granularity)
         if n_segments is not None:
             if n_segments > self.n_fragments:
@@ -221,9 +218,9 @@ def check_cut(n_segments: int | None = None, granularity: float | None = None) -
     Parameters
     ----------
     n_segments : int, optional
-        As in `Hierarchy.cut`.
+        Segments to have, from 1.
     granularity : float, optional
-        As in `Hierarchy.cut`.
+        Level to cut at, 0 to 1.
 
     Raises
     ------
@@ -241,6 +238,7 @@ def check_cut(n_segments: int | None = None, granularity: float | None = None) -
 
 
 def _check_count(name: str, value: int) -> None:
+    """Refuse what is no whole number from 1; a bool would pass for 0 or 1."""
     is_number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_number or value < 1:
         raise SettingError(f"{name} must be a whole number from 1, got {value!r}")

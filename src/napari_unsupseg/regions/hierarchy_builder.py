@@ -18,13 +18,13 @@ from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.regions.colours import perceptual_colours
 from napari_unsupseg.regions.compiling import translate_interrupts
 from napari_unsupseg.regions.fragments import oversegment
-from napari_unsupseg.regions.graph_builder import describe_regions
+from napari_unsupseg.regions.graph_builder import build_region_graph
 from napari_unsupseg.regions.hierarchy import Hierarchy
 
 __all__ = ["build_hierarchy", "build_hierarchy_generator", "precompile"]
 
-TYPICAL = 1.23  # dissimilarity at which the default granularity cuts
-STEEPNESS = 3  # of granularities there, so that those of use lie well apart
+TYPICAL_DISSIMILARITY = 1.23  # at which the default granularity of 0.5 cuts
+STEEPNESS = 3  # of granularities there, so that levels of use lie well apart
 
 
 def build_hierarchy(
@@ -83,14 +83,8 @@ def build_hierarchy_generator(
 
     Parameters
     ----------
-    image : NormalizedImage
-        As in `build_hierarchy`.
-    history : sequence of ndarray of unsigned integers, shape (..., Y, X)
-        As in `build_hierarchy`.
-    min_size : int
-        As in `build_hierarchy`.
-    strokes : ndarray of unsigned integers, shape (..., Y, X), optional
-        As in `build_hierarchy`.
+    image, history, min_size, strokes
+        As in `build_hierarchy`, whose Notes say what is done.
 
     Yields
     ------
@@ -100,7 +94,7 @@ def build_hierarchy_generator(
     Returns
     -------
     Hierarchy
-        As of `build_hierarchy`.
+        The hierarchy.
     """
     with translate_interrupts():
         return (yield from _build(image, history, min_size, strokes))
@@ -110,9 +104,11 @@ def _build(
     image: NormalizedImage, history: Sequence[Labels], min_size: int, strokes: Labels | None
 ) -> Generator[float, None, Hierarchy]:
     colours, lightness = perceptual_colours(image)
-    finding = _find_fragments(image, colours, lightness, history, strokes)
-    fragments = yield from map_yields(finding, lambda share: 0.6 * share)
-    graph = describe_regions(
+    fragments = yield from map_yields(
+        _oversegment_frames(image, colours, lightness, history, strokes),
+        lambda share: 0.6 * share,
+    )
+    graph = build_region_graph(
         fragments, colours, history, lightness, image.spatial_ndim, strokes, image.spacing
     )
     yield 0.7
@@ -120,8 +116,9 @@ def _build(
         groups = graph.merge_small(min_size)
         fragments, graph = np.append(groups, -1)[fragments], graph.contract(groups)
     merging = yield from map_yields(graph.merge(), lambda share: 0.7 + 0.2 * share)
+    # a union can be less far from its neighbour than its parts were from each other
     altitudes = np.maximum.accumulate(merging.dissimilarities)
-    granularities = 1 - 1 / (1 + (altitudes / TYPICAL) ** STEEPNESS)
+    granularities = 1 - 1 / (1 + (altitudes / TYPICAL_DISSIMILARITY) ** STEEPNESS)
     yield 1.0
     return Hierarchy(
         fragments,
@@ -135,7 +132,7 @@ def _build(
     )
 
 
-def _find_fragments(
+def _oversegment_frames(
     image: NormalizedImage,
     colours: NDArray[np.float32],
     lightness: Sequence[float],
@@ -144,30 +141,30 @@ def _find_fragments(
 ) -> Generator[float, None, NDArray[np.int32]]:
     """Divide each frame into the finest segments, numbered from 0 through all of them."""
     fragments = np.empty(image.valid.shape, dtype=np.int32)
-    n_frames, n_found = image.n_frames, 0
+    n_frames, n_fragments = image.n_frames, 0
 
     def by_frames(maps: NDArray[Any]) -> NDArray[Any]:
         return maps.reshape(n_frames, *image.frame_shape, *maps.shape[image.valid.ndim :])
 
-    drawn = [None] * n_frames if strokes is None else by_frames(strokes)
-    for frame, found in enumerate(by_frames(fragments)):
+    frame_strokes = [None] * n_frames if strokes is None else by_frames(strokes)
+    for frame, frame_fragments in enumerate(by_frames(fragments)):
         valid = by_frames(image.valid)[frame]
         if not valid.any():
-            found[...] = -1
+            frame_fragments[...] = -1
             continue
         labels = [by_frames(snapshot)[frame] for snapshot in history]
-        finding = oversegment(
-            by_frames(colours)[frame], valid, labels, lightness, drawn[frame], image.spacing
+        parts = oversegment(
+            by_frames(colours)[frame], valid, labels, lightness, frame_strokes[frame], image.spacing
         )
-        numbers = yield from map_yields(finding, lambda share: (frame + share) / n_frames)  # noqa: B023
-        found[...] = np.where(valid, numbers + n_found, -1)
-        n_found += int(numbers.max()) + 1
+        numbers = yield from map_yields(parts, lambda share: (frame + share) / n_frames)  # noqa: B023
+        frame_fragments[...] = np.where(valid, numbers + n_fragments, -1)
+        n_fragments += int(numbers.max()) + 1
     return fragments
 
 
 @functools.cache
 def precompile() -> None:
-    """Have what makes hierarchies compiled by a thread, while there is something else to do.
+    """Have a thread compile what builds hierarchies, while there is something else to do.
 
     The first time on a machine this takes some ten seconds, and later less than one.
     """

@@ -77,9 +77,9 @@ def label_regions(labels: NDArray[np.integer], spatial_ndim: int = 2) -> NDArray
     frames = labels.reshape(-1, *labels.shape[-spatial_ndim:])
     n_regions = 0
     for frame, numbered in zip(frames, regions.reshape(frames.shape), strict=True):
-        found, n_found = skimage.measure.label(frame, connectivity=1, return_num=True)
-        numbered[...] = np.where(found > 0, found + n_regions, 0)
-        n_regions += n_found
+        components, n_components = skimage.measure.label(frame, connectivity=1, return_num=True)
+        numbered[...] = np.where(components > 0, components + n_regions, 0)
+        n_regions += n_components
     return regions
 
 
@@ -110,16 +110,34 @@ def stack_frames(
     """
     stack = np.stack([frame.astype(np.int64) for frame in frames])
     if are_numbered:
-        found = 0
+        n_segments = 0
         for frame in stack:
-            n_segments = int(frame.max())
-            frame[frame > 0] += found
-            found += n_segments
+            n_in_frame = int(frame.max())
+            frame[frame > 0] += n_segments
+            n_segments += n_in_frame
     return stack.reshape(*leading, *stack.shape[1:]).astype(label_dtype(int(stack.max())))
 
 
 def map_labels(numbers: NDArray[np.integer], regions: NDArray[np.integer]) -> Labels:
-    """Return an image of each region's number, from 1; 0 where there is none."""
+    """Return an image of numbers of regions.
+
+    Parameters
+    ----------
+    numbers : ndarray of int, shape (regions,)
+        Number of each region, from 0.
+    regions : ndarray of int, shape (..., Y, X)
+        Regions from 0, -1 at pixels that are in none.
+
+    Returns
+    -------
+    ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+        The numbers plus 1, 0 at pixels that are in no region.
+
+    Examples
+    --------
+    >>> map_labels(np.array([0, 4]), np.array([[1, 0, -1]]))
+    array([[5, 1, 0]], dtype=uint8)
+    """
     table = np.append(numbers + 1, 0).astype(label_dtype(int(numbers.max()) + 1))
     labels: Labels = table[regions]  # the last entry is for -1
     return labels

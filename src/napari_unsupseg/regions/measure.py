@@ -50,7 +50,7 @@ def measure_regions(
     array([15., 40.])
     """
     intensities = np.moveaxis(np.asarray(channels, dtype=np.float64), 0, -1)
-    steps = (*[1] * (labels.ndim - 2), *spacing)
+    steps = (*[1] * (labels.ndim - 2), *spacing)  # planes are counted, not measured
     columns: dict[str, NDArray[np.number]] = skimage.measure.regionprops_table(
         labels,
         intensities,
@@ -92,11 +92,13 @@ def combine_measurements(
     >>> {name: column.tolist() for name, column in combine_measurements([left, right]).items()}
     {'label': [1, 2], 'area': [4.0, 1.0], 'mean': [4.0, 0.0]}
     """
-    kept = list(tables)
-    columns = {name: np.concatenate([table[name] for table in kept]) for name in kept[0]}
-    area = next(name for name in columns if name.startswith("area"))
+    parts = list(tables)
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    area_name = next(name for name in columns if name.startswith("area"))  # with or without unit
     labels, region = np.unique(columns.pop("label"), return_inverse=True)
-    parts = columns.pop(area)
-    areas = np.bincount(region, parts)
-    means = {name: np.bincount(region, parts * of) / areas for name, of in columns.items()}
-    return {"label": labels, area: areas, **means}
+    part_areas = columns.pop(area_name)
+    areas = np.bincount(region, part_areas)
+    means = {
+        name: np.bincount(region, part_areas * column) / areas for name, column in columns.items()
+    }
+    return {"label": labels, area_name: areas, **means}

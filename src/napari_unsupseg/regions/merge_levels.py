@@ -4,26 +4,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unsupseg._typing import Floats
-from napari_unsupseg.regions.graph import leaf_order
+from napari_unsupseg.regions.compiling import jit
 
 __all__ = ["MergeLevels"]
 
 
 class MergeLevels:
-    """At which level regions come together.
+    """At which level any two fragments of a hierarchy come together.
 
     Parameters
     ----------
     merges : ndarray of int, shape (F - 1, 2)
-        As in `Hierarchy`.
-    levels : ndarray of float, shape (F - 1,)
-        As in `Hierarchy`.
+        Nodes that merge, in order; nodes below F are fragments, node F + i is what merge i made.
+    levels : ndarray of float64, shape (F - 1,)
+        Level at which each merges, 0 to 1, never falling.
 
     Notes
     -----
     In an order of the fragments in which each node's lie side by side, two of them come together
-    at the highest level between any two neighbours from one to the other; a table of the highest of
-    1, 2, 4… in a row finds it in two looks [1]_.
+    at the highest level between any two neighbours from one to the other. A table of the highest of
+    1, 2, 4… levels in a row has it in two entries, whose ranges may overlap [1]_.
 
     References
     ----------
@@ -32,21 +32,52 @@ class MergeLevels:
     """
 
     def __init__(self, merges: NDArray[np.integer], levels: Floats) -> None:
-        self._places, before = leaf_order(np.asarray(merges))
-        highest = np.zeros(len(levels) + 1)  # between a place and the one before it
-        highest[before] = levels
-        self._highest = [highest]
+        self._positions, seconds = _leaf_order(np.asarray(merges))
+        highest = np.zeros(len(levels) + 1)  # [i] is the level between positions i - 1 and i
+        highest[seconds] = levels
+        self._highest = [highest]  # [k][i] is the highest of 2**k levels from i on
         while 2 ** len(self._highest) <= len(highest):
             half = 2 ** (len(self._highest) - 1)
             self._highest.append(np.maximum(self._highest[-1][:-half], self._highest[-1][half:]))
 
     def between(self, ones: NDArray[np.integer], others: NDArray[np.integer]) -> Floats:
-        """Return the level of each pair of fragments that are not the same."""
-        first, last = np.sort([self._places[ones], self._places[others]], axis=0)
+        """Return the level of each pair of fragments.
+
+        Parameters
+        ----------
+        ones, others : ndarray of int, shape (pairs,)
+            The fragments of each pair, which must differ.
+
+        Returns
+        -------
+        ndarray of float64, shape (pairs,)
+            Their levels.
+        """
+        first, last = np.sort([self._positions[ones], self._positions[others]], axis=0)
         sizes = np.frexp(last - first)[1] - 1  # whole part of the binary logarithm
-        found = np.empty(len(ones))
+        levels = np.empty(len(ones))
         for size in np.unique(sizes):
-            of_size, table = sizes == size, self._highest[size]
-            ends = last[of_size] + 1 - 2**size
-            found[of_size] = np.maximum(table[first[of_size] + 1], table[ends])
-        return found
+            chosen, table = sizes == size, self._highest[size]
+            ends = last[chosen] + 1 - 2**size
+            levels[chosen] = np.maximum(table[first[chosen] + 1], table[ends])
+        return levels
+
+
+@jit()
+def _leaf_order(merges: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Put fragments in an order in which those of each node lie side by side.
+
+    Return the position of each fragment, shape (F,), and the position at which the second part of
+    each merge begins, shape (F - 1,), right after the first.
+    """
+    n_fragments = len(merges) + 1
+    sizes = np.ones(n_fragments + len(merges), dtype=np.int64)
+    for index in range(len(merges)):
+        sizes[n_fragments + index] = sizes[merges[index, 0]] + sizes[merges[index, 1]]
+    positions = np.zeros(n_fragments + len(merges), dtype=np.int64)
+    seconds = np.empty(len(merges), dtype=np.int64)
+    for index in range(len(merges) - 1, -1, -1):  # from the root down
+        one, other = merges[index, 0], merges[index, 1]
+        positions[one] = positions[n_fragments + index]
+        positions[other] = seconds[index] = positions[one] + sizes[one]
+    return positions[:n_fragments], seconds

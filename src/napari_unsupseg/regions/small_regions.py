@@ -1,4 +1,4 @@
-"""Small regions of labels, merged into what they resemble most."""
+"""Small connected regions of labels, merged into the neighbour they resemble most."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.regions.colours import perceptual_colours
 from napari_unsupseg.regions.compiling import translate_interrupts
-from napari_unsupseg.regions.graph_builder import describe_regions
+from napari_unsupseg.regions.graph_builder import build_region_graph
 from napari_unsupseg.regions.labels import label_regions
 
 __all__ = ["merge_small_regions"]
@@ -32,7 +32,7 @@ def merge_small_regions(labels: Labels, image: NormalizedImage, min_size: int) -
     """
     colours, lightness = perceptual_colours(image)
     regions = label_regions(labels, image.spatial_ndim) - 1
-    graph = describe_regions(
+    graph = build_region_graph(
         regions,
         colours,
         [np.zeros_like(labels)],
@@ -42,10 +42,11 @@ def merge_small_regions(labels: Labels, image: NormalizedImage, min_size: int) -
     )
     groups = graph.merge_small(min_size)
     inside = labels > 0
-    of_regions = np.zeros(graph.n_regions + 1, dtype=labels.dtype)  # the last one is for -1
-    of_regions[regions[inside]] = labels[inside]
+    region_labels = np.zeros(graph.n_regions + 1, dtype=labels.dtype)  # the last one is for -1
+    region_labels[regions[inside]] = labels[inside]
+    # of the values assigned to a group the last one stays, which is that of its largest region
     by_area = np.argsort(np.bincount(regions[inside]), kind="stable")
-    of_groups = np.empty(graph.n_regions, dtype=labels.dtype)
-    of_groups[groups[by_area]] = of_regions[by_area]
-    of_regions[:-1] = of_groups[groups]
-    return of_regions[regions]
+    group_labels = np.empty(graph.n_regions, dtype=labels.dtype)
+    group_labels[groups[by_area]] = region_labels[by_area]
+    region_labels[:-1] = group_labels[groups]
+    return region_labels[regions]

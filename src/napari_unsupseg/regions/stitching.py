@@ -19,7 +19,8 @@ __all__ = ["label_regions_by_chunks", "stitch_segments"]
 
 Edges = NDArray[np.int64]  # (2, E), pairs of numbers that are one
 
-BAND = {2: 32, 3: 8}  # pixels beyond a chunk in which its segments are held against the next's
+# pixels beyond a chunk in which its segments are compared with its neighbours', by spatial axes
+BAND = {2: 32, 3: 8}
 
 
 def label_regions_by_chunks(
@@ -45,16 +46,17 @@ def label_regions_by_chunks(
 
     Notes
     -----
-    Those of each chunk are numbered first; the regions that touch across a border of chunks are
-    the edges of a graph, whose components get the numbers that are kept. In memory are one chunk,
-    or the two lines at one border, and a number for each region.
+    The regions of each chunk are numbered first. Those that touch across a border of chunks are
+    the edges of a graph, whose components then give the final numbers. In memory are one chunk, or
+    the two lines of pixels at one border, and a number for each region.
     """
-    found = 0
-    for place in track(block_slices(labels.shape, labels.chunks), "regions"):
-        of_chunk = label_regions(np.asarray(labels[place]), spatial_ndim)
-        regions[place] = np.where(of_chunk > 0, of_chunk + found, 0)
-        found += int(of_chunk.max())
-    return _join(regions, list(_touching(labels, regions, spatial_ndim)), found, track)
+    n_regions = 0
+    for block in track(block_slices(labels.shape, labels.chunks), "regions"):
+        block_regions = label_regions(np.asarray(labels[block]), spatial_ndim)
+        regions[block] = np.where(block_regions > 0, block_regions + n_regions, 0)
+        n_regions += int(block_regions.max())
+    edges = list(_touching_regions(labels, regions, spatial_ndim))
+    return _merge_connected(regions, edges, n_regions, track)
 
 
 def stitch_segments(
@@ -87,65 +89,76 @@ def stitch_segments(
     the band, and a segment that the neighbour found there, are one if more than half of the pixels
     that either has in the band are in both; so each has at most one such partner.
     """
-    found = 0
+    n_segments = 0
     edges: list[Edges] = []
-    halo = [0] * (segments.ndim - spatial_ndim) + [BAND[spatial_ndim]] * spatial_ndim
-    for place in track(block_slices(segments.shape, segments.chunks), "segments"):
-        outer, inner = add_halo(place, halo, segments.shape)
-        of_part = cut(outer)
-        numbers = np.zeros(int(of_part.max()) + 1, dtype=np.int64)  # of those in the chunk
-        ids = np.unique(of_part[inner])
-        ids = ids[ids > 0]
-        numbers[ids] = np.arange(found + 1, found + len(ids) + 1)
-        segments[place] = numbers[of_part[inner]]
-        found += len(ids)
-        for axis in range(segments.ndim - spatial_ndim, segments.ndim):
-            # no further than the next chunk, which is written already
+    axes = range(segments.ndim - spatial_ndim, segments.ndim)
+    halo = [0] * axes.start + [BAND[spatial_ndim]] * spatial_ndim
+    for block in track(block_slices(segments.shape, segments.chunks), "segments"):
+        outer, inner = add_halo(block, halo, segments.shape)
+        local = cut(outer)  # numbered within the block and its halo
+        numbers = _number_inside(local, inner, n_segments)
+        n_segments = max(n_segments, int(numbers.max()))
+        segments[block] = numbers[local[inner]]
+        for axis in axes:
+            # the halo before the block, no further than one chunk, which is written already
             depth = min(inner[axis].start, segments.chunks[axis])
-            before = slice(place[axis].start - depth, place[axis].start)
-            theirs = segments[(*place[:axis], before, *place[axis + 1 :])]
-            before = slice(inner[axis].start - depth, inner[axis].start)
-            own = (*inner[:axis], before, *inner[axis + 1 :])
-            edges.append(_matching(numbers[of_part[own]], np.asarray(theirs, dtype=np.int64)))
-    return _join(segments, edges, found, track)
+            written = np.asarray(segments[_band_before(block, axis, depth)], dtype=np.int64)
+            edges.append(_match_segments(numbers[local[_band_before(inner, axis, depth)]], written))
+    return _merge_connected(segments, edges, n_segments, track)
 
 
-def _matching(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> Edges:
-    """Return the pairs whose overlap is more than half of their union."""
+def _number_inside(
+    local: NDArray[np.unsignedinteger], inner: Slices, n_segments: int
+) -> NDArray[np.int64]:
+    """Return a number for each local segment: from `n_segments` + 1, 0 outside `inner`."""
+    numbers = np.zeros(int(local.max()) + 1, dtype=np.int64)
+    inside = np.unique(local[inner])
+    inside = inside[inside > 0]
+    numbers[inside] = np.arange(n_segments + 1, n_segments + len(inside) + 1)
+    return numbers
+
+
+def _band_before(block: Slices, axis: int, depth: int) -> Slices:
+    """Return the pixels before a block along an axis, as many as `depth`."""
+    start = block[axis].start
+    return (*block[:axis], slice(start - depth, start), *block[axis + 1 :])
+
+
+def _match_segments(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> Edges:
+    """Return the pairs of segments whose overlap is more than half of their union."""
     both = np.stack([ours, theirs])[:, (ours > 0) & (theirs > 0)]
     pairs, overlaps = np.unique(both, axis=1, return_counts=True)
-    areas = [np.bincount(side.ravel())[of] for side, of in zip((ours, theirs), pairs, strict=True)]
-    unions = areas[0] + areas[1] - overlaps
+    our_areas = np.bincount(ours.ravel())[pairs[0]]
+    their_areas = np.bincount(theirs.ravel())[pairs[1]]
+    unions = our_areas + their_areas - overlaps
     matching: Edges = pairs[:, 2 * overlaps > unions]
     return matching
 
 
-def _join(regions: "zarr.Array[Any]", edges: list[Edges], found: int, track: Track[Slices]) -> int:
-    """Give regions that are joined by edges one number, without gaps; return how many are left."""
+def _merge_connected(
+    regions: "zarr.Array[Any]", edges: list[Edges], n_regions: int, track: Track[Slices]
+) -> int:
+    """Give regions that edges connect one number, without gaps; return how many are left."""
     ends = np.concatenate([np.empty((2, 0), np.int64), *edges], axis=1)
-    graph = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(found + 1, found + 1))
+    graph = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n_regions + 1, n_regions + 1))
     n_components, numbers = connected_components(graph, directed=False)
-    for place in track(block_slices(regions.shape, regions.chunks), "joining chunks"):
-        regions[place] = numbers[np.asarray(regions[place])]  # 0 is no end of an edge and stays 0
+    for block in track(block_slices(regions.shape, regions.chunks), "joining chunks"):
+        regions[block] = numbers[np.asarray(regions[block])]  # 0 is no end of an edge and stays 0
     return int(n_components) - 1
 
 
-def _touching(
+def _touching_regions(
     labels: "zarr.Array[Any]", regions: "zarr.Array[Any]", spatial_ndim: int
 ) -> Iterator[Edges]:
     """Yield the pairs of regions of one label that touch across borders of chunks."""
     for axis in range(labels.ndim - spatial_ndim, labels.ndim):
-        for border in range(labels.chunks[axis], labels.shape[axis], labels.chunks[axis]):
-            for place in _along(labels, axis, border):
-                of_label, of_region = np.asarray(labels[place]), np.asarray(regions[place])
-                near, far = np.take(of_region, 0, axis), np.take(of_region, 1, axis)
-                alike = np.take(of_label, 0, axis) == np.take(of_label, 1, axis)
-                pairs = np.stack([near[alike & (near > 0)], far[alike & (near > 0)]])
-                yield np.unique(pairs, axis=1).astype(np.int64)
-
-
-def _along(array: "zarr.Array[Any]", axis: int, border: int) -> Iterator[Slices]:
-    """Yield the two lines at a border of chunks, chunk by chunk along the other axes."""
-    for place in block_slices(array.shape, array.chunks):
-        if place[axis].start == border:
-            yield (*place[:axis], slice(border - 1, border + 1), *place[axis + 1 :])
+        for block in block_slices(labels.shape, labels.chunks):
+            start = block[axis].start
+            if start == 0:
+                continue
+            # the two lines of pixels at the border before the block
+            lines = (*block[:axis], slice(start - 1, start + 1), *block[axis + 1 :])
+            near, far = np.moveaxis(np.asarray(regions[lines]), axis, 0)
+            near_label, far_label = np.moveaxis(np.asarray(labels[lines]), axis, 0)
+            touch = (near_label == far_label) & (near > 0)
+            yield np.unique(np.stack([near[touch], far[touch]]), axis=1).astype(np.int64)

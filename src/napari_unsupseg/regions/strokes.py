@@ -12,8 +12,10 @@ from napari_unsupseg.regions.labels import label_dtype
 __all__ = ["apply_strokes", "check_strokes", "propagate_strokes", "split_by_stroke"]
 
 
-END = 1 / 3  # of what a stroke has in one segment; with less of it in another it only ends there
-BY_NETWORK = 0.3  # what the network's labels weigh where colours weigh 1 from black to white
+# a stroke labels a segment if it has this share there of its pixels in the segment of its most;
+# with fewer it only ends there, since nobody draws to the pixel
+MIN_OVERLAP = 1 / 3
+NETWORK_WEIGHT = 0.3  # of the network's labels, where colours weigh 1 from black to white
 
 
 def check_strokes(
@@ -67,8 +69,8 @@ draw with labels from 1 to 100, or raise max_clusters
             f"strokes have the label {array.max()}, but there are {max_clusters:,} clusters; draw "
             f"with labels from 1 to {max_clusters:,}, or raise max_clusters"
         )
-    drawn: Labels = array.astype(label_dtype(max_clusters)) * valid
-    return drawn if drawn.any() else None
+    checked: Labels = array.astype(label_dtype(max_clusters)) * valid
+    return checked if checked.any() else None
 
 
 def split_by_stroke(groups: NDArray[np.int64], strokes: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -84,7 +86,7 @@ def split_by_stroke(groups: NDArray[np.int64], strokes: NDArray[np.integer]) -> 
     Returns
     -------
     ndarray of int64
-        Groups; what of a divided one is under no stroke stays together.
+        Groups, with gaps; what of a divided one is under no stroke stays together.
 
     Examples
     --------
@@ -93,10 +95,10 @@ def split_by_stroke(groups: NDArray[np.int64], strokes: NDArray[np.integer]) -> 
     """
     n_groups = int(groups.max()) + 1
     pairs = np.unique(np.stack([groups[strokes > 0], strokes[strokes > 0]]), axis=1)
-    # one more for -1
+    # one entry more, always False, for the group -1
     is_contested = np.bincount(pairs[0], minlength=n_groups + 1) > 1
-    apart: NDArray[np.int64] = np.where(is_contested[groups], strokes.astype(np.int64), 0)
-    return groups + n_groups * apart
+    part: NDArray[np.int64] = np.where(is_contested[groups], strokes.astype(np.int64), 0)
+    return groups + n_groups * part
 
 
 def propagate_strokes(
@@ -105,9 +107,9 @@ def propagate_strokes(
     strokes: Labels,
     labels: Labels,
     *,
-    all_named: bool = False,
+    label_all: bool = False,
 ) -> NDArray[np.int64]:
-    """Give segments the labels of strokes that look like them.
+    """Give segments the labels of strokes on segments that look like them.
 
     Parameters
     ----------
@@ -119,51 +121,84 @@ def propagate_strokes(
         Label of each pixel under a stroke, 0 where there is none; one at least is not 0.
     labels : ndarray of unsigned integers, shape (..., Y, X)
         The network's labels.
-    all_named : bool
-        Whether segments that the network gives to none of the strokes are named too.
+    label_all : bool
+        Whether segments that the network gives to none of the strokes get a label too.
 
     Returns
     -------
     ndarray of int64, shape (segments,)
-        Label of the stroke, 0 where a segment has none.
+        Label of a stroke, 0 where a segment has none.
+
+    Notes
+    -----
+    A segment is a seed of a label if a stroke of that label lies on it, and not only with an end.
+    All others have the label of the nearest seed, by their features and by the shares of their
+    pixels that the network gives to each stroke's label.
     """
     strokes = _drop_stroke_ends(strokes, segments)
-    inside, drawn = segments >= 0, strokes > 0
-    names = np.unique(strokes[drawn])
-    areas = np.bincount(segments[inside], minlength=len(features))
-    shares = np.stack(
-        [np.bincount(segments[inside], labels[inside] == name, len(areas)) for name in names], 1
-    ) / areas[:, np.newaxis]  # fmt: skip
-    pairs = np.stack([segments[drawn], np.searchsorted(names, strokes[drawn])])
-    seeds, columns = np.unique(pairs, axis=1)
-    # in a segment that the network mostly gives to another stroke's label a stroke names nothing
-    counts = (shares[seeds].max(axis=1) < 0.5) | (shares[seeds].argmax(axis=1) == columns)
-    counts |= ~np.isin(columns, columns[counts])
-    seeds, columns = seeds[counts], columns[counts]
-    points = np.hstack([features, BY_NETWORK * np.sqrt(shares)])
-    found: NDArray[np.int64] = names[columns[cdist(points, points[seeds]).argmin(axis=1)]].astype(
-        np.int64
-    )
-    if not all_named:
+    stroke_labels = np.unique(strokes[strokes > 0])
+    shares = _label_shares(segments, labels, stroke_labels, len(features))
+    seeds, columns = _find_seeds(segments, strokes, stroke_labels, shares)
+    # the Euclidean distance of square roots of shares is Hellinger's, but for a factor
+    points = np.hstack([features, NETWORK_WEIGHT * np.sqrt(shares)])
+    nearest = cdist(points, points[seeds]).argmin(axis=1)
+    found: NDArray[np.int64] = stroke_labels[columns[nearest]].astype(np.int64)
+    if not label_all:
         found[shares.sum(axis=1) < 0.5] = 0
-    found[seeds] = names[columns]
+    found[seeds] = stroke_labels[columns]
     return found
 
 
 def _drop_stroke_ends(strokes: Labels, segments: NDArray[np.integer]) -> Labels:
-    """Take away what strokes have in segments that they hardly reach into."""
-    drawn = strokes > 0
-    numbers = skimage.measure.label(strokes, connectivity=strokes.ndim)[drawn]
+    """Return strokes without their parts in segments that they hardly reach into."""
+    is_drawn = strokes > 0
+    numbers = skimage.measure.label(strokes, connectivity=strokes.ndim)[is_drawn]
     n_segments = int(segments.max()) + 1
+    # a part is what a stroke has in a segment
     parts, part, sizes = np.unique(
-        numbers * n_segments + segments[drawn], return_inverse=True, return_counts=True
+        numbers * n_segments + segments[is_drawn], return_inverse=True, return_counts=True
     )
     stroke = parts // n_segments
-    most = np.zeros(numbers.max() + 1)
-    np.maximum.at(most, stroke, sizes)
-    kept = strokes.copy()
-    kept[drawn] *= (sizes >= END * most[stroke])[part]
-    return kept
+    largest = np.zeros(numbers.max() + 1)
+    np.maximum.at(largest, stroke, sizes)
+    without_ends = strokes.copy()
+    without_ends[is_drawn] *= (sizes >= MIN_OVERLAP * largest[stroke])[part]
+    return without_ends
+
+
+def _label_shares(
+    segments: NDArray[np.integer],
+    labels: Labels,
+    stroke_labels: NDArray[np.unsignedinteger],
+    n_segments: int,
+) -> NDArray[np.float64]:
+    """Return the share of each segment's pixels with each label, (segments, stroke labels)."""
+    inside = segments >= 0
+    areas = np.bincount(segments[inside], minlength=n_segments)
+    counts = [
+        np.bincount(segments[inside], labels[inside] == label, n_segments)
+        for label in stroke_labels
+    ]
+    shares: NDArray[np.float64] = np.stack(counts, axis=1) / areas[:, np.newaxis]
+    return shares
+
+
+def _find_seeds(
+    segments: NDArray[np.integer],
+    strokes: Labels,
+    stroke_labels: NDArray[np.unsignedinteger],
+    shares: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the segments under strokes, and for each the index of the stroke's label."""
+    is_drawn = strokes > 0
+    columns = np.searchsorted(stroke_labels, strokes[is_drawn])
+    seeds, columns = np.unique(np.stack([segments[is_drawn], columns]), axis=1)
+    # a segment that the network mostly gives to another stroke's label is no seed: the stroke,
+    # or the segment, is a little off
+    is_seed = (shares[seeds].max(axis=1) < 0.5) | (shares[seeds].argmax(axis=1) == columns)
+    # unless the label would have no seed at all
+    is_seed |= ~np.isin(columns, columns[is_seed])
+    return seeds[is_seed], columns[is_seed]
 
 
 def apply_strokes(labels: Labels, strokes: Labels | None) -> Labels:
@@ -174,7 +209,7 @@ def apply_strokes(labels: Labels, strokes: Labels | None) -> Labels:
     labels : ndarray of unsigned integers, shape (..., Y, X)
         Labels of an image.
     strokes : ndarray of unsigned integers, shape (..., Y, X), or None
-        As `check_strokes` returns them.
+        Label of each pixel under a stroke, 0 where there is none.
 
     Returns
     -------
@@ -183,5 +218,5 @@ def apply_strokes(labels: Labels, strokes: Labels | None) -> Labels:
     """
     if strokes is None:
         return labels
-    painted: Labels = np.where(strokes > 0, strokes, labels)
-    return painted
+    applied: Labels = np.where(strokes > 0, strokes, labels)
+    return applied
