@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import skimage.data
 
-import napari_unsupseg.learning.cost
 import napari_unsupseg.learning.schedule
 import napari_unsupseg.learning.staged_training
 from napari_unsupseg import Segmenter, Settings
@@ -111,15 +110,6 @@ def test_a_preview_is_that_of_its_iteration_whenever_it_is_asked_for(coins):
     steps = list(Segmenter(settings).steps(coins))
     for early, late in zip(at_once, steps, strict=True):
         np.testing.assert_array_equal(early, late.labels)
-
-
-@pytest.mark.usefixtures("small_views")
-def test_a_large_image_needs_no_more_memory_to_train_on():
-    small, large = (
-        napari_unsupseg.learning.cost.training_bytes(1, (side, side), 1, Settings())
-        for side in (200, 2000)
-    )
-    assert large - small == pytest.approx(12 * (2000**2 - 200**2), rel=0.1)
 
 
 def test_a_run_that_is_left_leaves_no_thread_behind(coins):

@@ -13,6 +13,7 @@ from napari_unsupseg._generators import run_to_end
 from napari_unsupseg.errors import OutOfMemoryError
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.image.tiling import Slices, add_halo, block_slices, shift_slices
+from napari_unsupseg.learning.cost import inference_bytes_per_pixel
 from napari_unsupseg.learning.devices import free_bytes, translate_out_of_memory
 from napari_unsupseg.learning.network import Components, Network
 from napari_unsupseg.learning.threads import CoreThreads
@@ -148,8 +149,9 @@ def _tile_side(network: Network, spatial_ndim: int) -> int:
     """Return the side of tiles whose maps take no more than a quarter of the free memory."""
     weight = network.classifier.weight
     n_clusters, n_features = weight.shape[:2]
-    # three maps of features, one of them a convolution's own copy, and two of responses
-    per_pixel = 3 * n_features * network.precision.itemsize + 2 * n_clusters * weight.element_size()
+    per_pixel = inference_bytes_per_pixel(
+        n_features, n_clusters, network.precision.itemsize, weight.element_size()
+    )
     largest = LARGEST_MAP.get(weight.device.type, LARGEST_MAP_ELSEWHERE) // n_features
     n_pixels = min(largest, free_bytes(weight.device) // 4 // per_pixel)
     return max(SMALLEST_TILE, int(n_pixels ** (1 / spatial_ndim)))
