@@ -132,7 +132,7 @@ def test_a_run_stops_at_min_clusters(rgb):
 
 def test_a_run_stops_when_labels_have_settled(rgb):
     settings = Settings(filters=16, max_clusters=20, superpixels=150)
-    labels = [step.labels for step in run(rgb, settings, settling=ConvergenceMonitor(0.04))]
+    labels = [step.labels for step in run(rgb, settings, monitor=ConvergenceMonitor(0.04))]
     changed = [np.mean(labels[i] != labels[i - 10]) for i in range(14, len(labels), 5)]
     assert 15 <= len(labels) < settings.iterations
     assert changed[-1] < 0.04
@@ -145,7 +145,7 @@ def test_pixels_outside_the_mask_do_not_count_as_settled(rgb):
     mask = np.pad(np.ones(rgb.shape[:2], bool), ((0, 200), (0, 0)))
     view = view_of(image, settings, mask)
     training = Trainer(network_for(view, settings), settings)
-    steps = training.run(view, 500, settling=ConvergenceMonitor(0.1))
+    steps = training.run(view, 500, monitor=ConvergenceMonitor(0.1))
     labels = [step.labels[0, mask] for step in steps]
     assert np.mean(labels[-1] != labels[-11]) < 0.1
     assert np.mean(labels[-6] != labels[-16]) >= 0.1
