@@ -160,3 +160,42 @@ def test_the_tile_follows_the_free_memory(free, side, grey, tiles_seen, monkeypa
     predict(network, image)
     assert len(tiles_seen.shapes) == 25
     assert max(tiles_seen.shapes) == (side + 4, side + 4)
+
+
+def a_network(image, components):
+    frame = torch.from_numpy(next(image.frames()).values.copy())[None]
+    network = build_network(
+        frame, Settings(components=components, filters=12, max_clusters=15, precision="float32")
+    )
+    network(frame)
+    return network
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(2, 20), st.integers(2, 20)),
+    tile=st.integers(1, 12),
+    spatial_ndim=st.sampled_from([2, 3]),
+    components=st.integers(1, 3),
+    masked=st.booleans(),
+)
+def test_tiles_of_series_and_volumes_are_the_whole(shape, tile, spatial_ndim, components, masked):
+    random = np.random.default_rng(0)
+    mask = random.random(shape) < 0.8 if masked else np.ones(shape, bool)
+    mask[0, 0, 0] = True
+    image = normalize_image(
+        split_channels(random.random(shape), "zyx"), mask, spatial_ndim=spatial_ndim
+    )
+    network = a_network(image, components)
+    whole = predict(network, image, tile=1000)
+    np.testing.assert_array_equal(predict(network, image, tile=tile), whole)
+    np.testing.assert_array_equal(whole > 0, mask)
+
+
+def test_frames_are_predicted_one_by_one():
+    movie = np.random.default_rng(0).random((3, 60, 70))
+    image = normalize_image(split_channels(movie, "tyx"))
+    network = a_network(image, 2)
+    labels = predict(network, image)
+    for frame, alone in zip(labels, image.frames(), strict=True):
+        np.testing.assert_array_equal(frame, predict(network, alone))
