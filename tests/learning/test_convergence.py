@@ -56,16 +56,23 @@ def test_labels_have_settled_when_few_pixels_change(
     assert monitor.has_converged == has_converged
 
 
-def test_changes_are_counted_over_ten_iterations():
+@pytest.mark.parametrize(
+    ("clusters", "has_converged"),
+    [
+        pytest.param([0, 0, 0], True, id="none changed"),
+        pytest.param([0, 1, 1], False, id="in the first five iterations"),
+        pytest.param([0, 0, 1], False, id="in the last five iterations"),
+        pytest.param([0, 1, 0], True, id="and back again"),
+        pytest.param([2, 0, 1, 1], False, id="in the last ten of more"),
+        pytest.param([2, 1, 1, 1], True, id="longer ago"),
+    ],
+)
+def test_changes_are_counted_over_ten_iterations(clusters, has_converged):
     monitor = ConvergenceMonitor(0.05)
-    count_iterations(monitor, 10, n_changing=50)
-    still = PIXELS.clone()
-    still.view(-1)[:50] = 2  # as at the tenth iteration
-    for _ in range(9):
-        monitor.update(still, None, 100)
-    assert not monitor.has_converged  # half changed between the fifth and the tenth
-    monitor.update(still, None, 100)
-    assert monitor.has_converged
+    for cluster in clusters:
+        for _ in range(5):
+            monitor.update(PIXELS + cluster, None, 100)
+    assert monitor.has_converged == has_converged
 
 
 def test_only_pixels_that_take_part_are_counted():

@@ -103,6 +103,16 @@ def test_a_run_can_be_left_between_any_two_iterations(rgb, small):
     np.testing.assert_array_equal(part[-1].labels, whole[2])
 
 
+def test_a_caller_may_be_in_inference_mode(grey, small):
+    expected = [step.labels for step in run_whole(grey, small)]
+    sample = whole_sample(grey, small)
+    network = network_for(sample, small)
+    with torch.inference_mode():
+        steps = Trainer(network, small).run(sample, small.iterations)
+        labels = [step.labels for step in steps]
+    np.testing.assert_array_equal(labels, expected)
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
