@@ -77,12 +77,12 @@ def panel(viewer) -> SegmentationPanel:
 def slowly(monkeypatch):
     """Have each tile take a moment, and return the tiles that were labelled."""
     labelled = []
-    real = napari_unsupseg.learning.inference._label
+    real = napari_unsupseg.learning.inference._label_tile
 
-    def label(network, image, place, *rest):
+    def label_tile(network, n_labels, frame, tile):
         time.sleep(MOMENT)
-        labelled.append(place)
-        return real(network, image, place, *rest)
+        labelled.append(tile)
+        return real(network, n_labels, frame, tile)
 
-    monkeypatch.setattr(napari_unsupseg.learning.inference, "_label", label)
+    monkeypatch.setattr(napari_unsupseg.learning.inference, "_label_tile", label_tile)
     return labelled

@@ -99,6 +99,26 @@ def test_intensity_rules(image, intensity, low, high):
     assert values.max() == pytest.approx(high, abs=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "float64"])
+def test_values_far_from_zero_keep_their_differences(dtype):
+    # single precision rounds them all to multiples of 64 or 128
+    far = (RAMP + 2**30).astype(dtype)
+    np.testing.assert_allclose(
+        normalize_image(split_channels(far)).values,
+        normalize_image(split_channels(RAMP)).values,
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "int32"])
+def test_a_range_is_divided_in_double_precision_and_rounded_once(dtype):
+    info = np.iinfo(dtype)
+    image = np.random.default_rng(0).integers(info.min, info.max, (40, 50), dtype, endpoint=True)
+    expected = (image.astype(np.float64) - info.min) / (float(info.max) - info.min)
+    found = normalize_image(split_channels(image), intensity="range").values[0]
+    np.testing.assert_array_equal(found, expected.astype(np.float32))
+
+
 def test_a_hot_pixel_does_not_set_the_range():
     image = np.tile(RAMP, (20, 20)).astype(float)
     plain = normalize_image(split_channels(image)).values

@@ -1,4 +1,6 @@
+import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +13,8 @@ import napari_unsupseg.learning.inference
 from napari_unsupseg.errors import OutOfMemoryError
 from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.image.normalize import normalize_image
-from napari_unsupseg.learning.inference import predict
-from napari_unsupseg.learning.network import build_network
+from napari_unsupseg.learning.inference import predict, predict_generator
+from napari_unsupseg.learning.network import Network, build_network
 from napari_unsupseg.settings import Settings
 
 from ..conftest import threads_of_torch
@@ -76,53 +78,124 @@ def test_a_replaced_module_sees_the_image_whole(rgb):
     assert np.mean(predict(network, prepared, tile=16) == clusters + 1) > 0.999
 
 
-def fail_above(monkeypatch, n_pixels):
-    """Have memory run out for tiles of more than so many pixels."""
-    real = napari_unsupseg.learning.inference._label
+@pytest.fixture
+def tiles_seen(monkeypatch):
+    """Return the sizes of the tiles that a network sees, and have memory run out on some."""
+    seen = SimpleNamespace(shapes=[], max_pixels=math.inf)
+    forward = Network.forward
 
-    def label(network, image, place, *rest):
-        rows, columns = place
-        if (rows.stop - rows.start) * (columns.stop - columns.start) > n_pixels:
+    def see(network, image, inside=None):
+        shape = tuple(image.shape[2:])
+        seen.shapes.append(shape)
+        if math.prod(shape) > seen.max_pixels:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return real(network, image, place, *rest)
+        return forward(network, image, inside)
 
-    monkeypatch.setattr(napari_unsupseg.learning.inference, "_label", label)
+    monkeypatch.setattr(Network, "forward", see)
+    return seen
 
 
-def test_tiles_are_halved_until_they_fit(grey, monkeypatch):
+def test_tiles_are_halved_until_they_fit(grey, tiles_seen):
     image = np.tile(grey, (3, 3))
     network, prepared, _ = trained(image)
     whole = predict(network, prepared)
-    fail_above(monkeypatch, 50 * 50)
+    tiles_seen.max_pixels = 50 * 50
     with pytest.warns(UserWarning, match=r"tiles of \d+ × \d+") as caught:
         labels = predict(network, prepared, tile=128)
     assert [re.search(r"\d+", str(warning.message))[0] for warning in caught] == ["64", "32"]
     np.testing.assert_array_equal(labels, whole)
 
 
+def test_tiles_stay_small_in_the_frames_that_follow(grey, tiles_seen):
+    movie = normalize_image(split_channels(np.stack([np.tile(grey, (2, 2))] * 3), "tyx"))
+    network, _, _ = trained(grey)
+    tiles_seen.max_pixels = 70 * 70
+    with pytest.warns(UserWarning, match="64 × 64 pixels from here on") as caught:
+        predict(network, movie, tile=128)
+    assert len(caught) == 1
+
+
+def test_tiles_are_labelled_once_each(grey, tiles_seen):
+    network, prepared, _ = trained(grey)  # 60 × 76
+    tiles_seen.shapes.clear()
+    shares = list(predict_generator(network, prepared, tile=40))
+    # halves of 30 and 38 pixels, and two components' two pixels more at each inner side
+    assert tiles_seen.shapes == [(32, 40)] * 4
+    assert shares[-1] == 1
+    assert shares == sorted(set(shares))
+
+
 @pytest.mark.filterwarnings("ignore:.*tiles of:UserWarning")
-def test_memory_too_small_for_the_smallest_tile(grey, monkeypatch):
+def test_memory_too_small_for_the_smallest_tile(grey, tiles_seen):
     network, prepared, _ = trained(grey)
-    fail_above(monkeypatch, 0)
+    tiles_seen.max_pixels = 0
     with pytest.raises(OutOfMemoryError, match="fewer filters"):
         predict(network, prepared)
+    assert min(map(min, tiles_seen.shapes)) >= 16
 
 
-def test_the_tile_follows_the_free_memory(grey, monkeypatch):
-    network, prepared, _ = trained(np.tile(grey, (4, 4)))
-    places = []
-    real = napari_unsupseg.learning.inference._label
-
-    def label(network, image, place, *rest):
-        places.append(place)
-        return real(network, image, place, *rest)
-
-    monkeypatch.setattr(napari_unsupseg.learning.inference, "_label", label)
-    for free in (10**12, 10**7):
-        places.clear()
-        monkeypatch.setattr(
-            napari_unsupseg.learning.inference, "free_bytes", lambda _, free=free: free
-        )
+def test_a_caller_s_module_is_not_given_tiles_when_memory_runs_out(rgb, tiles_seen):
+    network, prepared, _ = trained(rgb, features=nn.Conv2d(3, 8, 3, padding=1))
+    tiles_seen.max_pixels = rgb.size // 6
+    with pytest.raises(OutOfMemoryError):
         predict(network, prepared)
-        side = max(rows.stop - rows.start for rows, _ in places)
-        assert (side > 64) == (free == 10**12)
+
+
+@pytest.mark.parametrize(
+    ("free", "side"),
+    [
+        # 24 features and 30 clusters in float32 take 3 · 24 · 4 + 2 · 30 · 4 = 528 bytes a pixel
+        pytest.param(4 * 528 * 50**2, 50, id="a quarter of the free memory"),
+        pytest.param(4 * 528 * 50**2 - 1, 49, id="just below"),
+        pytest.param(10**5, 32, id="never less than the smallest"),
+        pytest.param(10**12, 209, id="what a core's cache holds"),  # ⌊√(2²⁰ / 24)⌋
+    ],
+)
+def test_the_tile_follows_the_free_memory(free, side, grey, tiles_seen, monkeypatch):
+    network, _, _ = trained(grey)
+    # as wide as five tiles along both axes, so that they have just that side
+    image = normalize_image(split_channels(np.resize(grey, (5 * side, 5 * side))))
+    monkeypatch.setattr(napari_unsupseg.learning.inference, "free_bytes", lambda _: free)
+    tiles_seen.shapes.clear()
+    predict(network, image)
+    assert len(tiles_seen.shapes) == 25
+    assert max(tiles_seen.shapes) == (side + 4, side + 4)
+
+
+def a_network(image, components):
+    frame = torch.from_numpy(next(image.frames()).values.copy())[None]
+    network = build_network(
+        frame, Settings(components=components, filters=12, max_clusters=15, precision="float32")
+    )
+    network(frame)
+    return network
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(2, 20), st.integers(2, 20)),
+    tile=st.integers(1, 12),
+    spatial_ndim=st.sampled_from([2, 3]),
+    components=st.integers(1, 3),
+    masked=st.booleans(),
+)
+def test_tiles_of_series_and_volumes_are_the_whole(shape, tile, spatial_ndim, components, masked):
+    random = np.random.default_rng(0)
+    mask = random.random(shape) < 0.8 if masked else np.ones(shape, bool)
+    mask[0, 0, 0] = True
+    image = normalize_image(
+        split_channels(random.random(shape), "zyx"), mask, spatial_ndim=spatial_ndim
+    )
+    network = a_network(image, components)
+    whole = predict(network, image, tile=1000)
+    np.testing.assert_array_equal(predict(network, image, tile=tile), whole)
+    np.testing.assert_array_equal(whole > 0, mask)
+
+
+def test_frames_are_predicted_one_by_one():
+    movie = np.random.default_rng(0).random((3, 60, 70))
+    image = normalize_image(split_channels(movie, "tyx"))
+    network = a_network(image, 2)
+    labels = predict(network, image)
+    for frame, alone in zip(labels, image.frames(), strict=True):
+        np.testing.assert_array_equal(frame, predict(network, alone))

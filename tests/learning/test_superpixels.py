@@ -57,3 +57,15 @@ def test_superpixels_count_from_zero_without_gaps(name, request):
     assert patches.min() == 0
     assert patches.max() == n_patches - 1
     assert 50 <= n_patches <= 200  # SLIC takes the number for a wish
+
+
+def test_superpixels_keep_to_a_slice_where_slices_lie_apart():
+    bright = np.zeros((12, 24, 24), bool)
+    bright[:, 12:] = bright[6:] = True  # an edge along z and one across it
+    image = np.where(bright, 0.6, 0.4) + np.random.default_rng(0).normal(0, 0.1, bright.shape)
+    depths = []
+    for spacing in ((1, 1, 1), (8, 1, 1)):
+        prepared = normalize_image(split_channels(image, "zyx"), spatial_ndim=3, spacing=spacing)
+        patches = compute_superpixels(prepared, 60, 1.0)
+        depths.append(np.mean([np.ptp(np.nonzero(patches == k)[0]) for k in np.unique(patches)]))
+    assert depths[1] < depths[0]

@@ -1,4 +1,4 @@
-"""A trained network in a file: its weights, what it was trained with, and nothing that runs."""
+"""A trained network in a file: its weights and its settings, and no code that could run."""
 
 import dataclasses
 import hashlib
@@ -19,26 +19,26 @@ from napari_unsupseg.settings import Settings
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
-ENTRY = "napari-unsupseg"  # of the metadata
-VERSION = 1  # of the format; a reader knows those up to its own
+ENTRY = "napari-unsupseg"  # key of the header in the metadata of the file
+VERSION = 1  # version of the format; a program reads those up to its own
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A trained network, and what its labels depend on beside it.
+    """A trained network, and all else that its labels depend on.
 
     Attributes
     ----------
     network : Network
-        Its greatest response at a pixel is the label's, minus 1.
+        At each pixel the index of its greatest response, plus 1, is the label.
     settings : Settings
-        Those of its run.
+        Those of the run that trained it.
     n_channels : int
-        Channels of the images it takes.
+        Channels of the images that it takes.
     is_rgb : bool
-        Whether it was trained on red, green and blue.
+        Whether the channels are red, green and blue.
     n_labels : int
-        Labels that its run has kept, the first ones.
+        Labels that the run has kept, the first ones: there are no others.
     """
 
     network: Network
@@ -74,15 +74,15 @@ class Checkpoint:
             )
 
 
-def save_checkpoint(path: Path, model: Checkpoint) -> None:
-    """Write a trained network.
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a trained network to a file.
 
     Parameters
     ----------
     path : Path
         The file to write or replace; usually it ends in ``.unsupseg``.
-    model : Model
-        What to write.
+    checkpoint : Checkpoint
+        The trained network.
 
     Raises
     ------
@@ -91,17 +91,18 @@ def save_checkpoint(path: Path, model: Checkpoint) -> None:
     FileError
         If the file cannot be written.
     """
-    if not isinstance(model.network.features, Components):
+    if not isinstance(checkpoint.network.features, Components):
         raise SettingError("a network with features of your own cannot be saved: save your module")
-    tensors = _tensors(model.network)
+    state = checkpoint.network.state_dict()
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     header = {
         "format_version": VERSION,
         "version": napari_unsupseg.__version__,
-        "settings": model.settings.to_dict(),
-        "channels": model.n_channels,
-        "rgb": model.is_rgb,
-        "labels": model.n_labels,
-        "spatial_ndim": model.spatial_ndim,
+        "settings": checkpoint.settings.to_dict(),
+        "channels": checkpoint.n_channels,
+        "rgb": checkpoint.is_rgb,
+        "labels": checkpoint.n_labels,
+        "spatial_ndim": checkpoint.spatial_ndim,
         "sha256": _digest(tensors),
     }
     with atomic_write(path) as partial:
@@ -110,7 +111,7 @@ def save_checkpoint(path: Path, model: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a trained network.
+    """Read a trained network from a file.
 
     Parameters
     ----------
@@ -119,8 +120,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Returns
     -------
-    Model
-        On the CPU.
+    Checkpoint
+        The trained network, on the CPU.
 
     Raises
     ------
@@ -129,14 +130,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise FileError(f"{path}: no such file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise FileError(
-            f"{path}: is no network of napari-unsupseg, or damaged ({error})"
-        ) from error
+    tensors, metadata = _read(path)
     if ENTRY not in metadata:
         raise FileError(f"{path}: is no network of napari-unsupseg; save one with Segmenter.save")
     try:
@@ -147,36 +141,45 @@ def load_checkpoint(path: Path) -> Checkpoint:
                 f"{path}: was written by a newer napari-unsupseg (format {version}, this one knows "
                 f"{VERSION}); update napari-unsupseg"
             )
-        if header["sha256"] != _digest(tensors):
-            raise ValueError("its weights are not those that were written")
-        settings = Settings.from_dict(header["settings"])
-        network = _network(header, settings, tensors)
-        n_channels, n_labels = int(header["channels"]), int(header["labels"])
-        return Checkpoint(network, settings, n_channels, bool(header["rgb"]), n_labels)
-    except FileError:
-        raise
+        return _build_checkpoint(header, tensors)
     # a header that is not as it was written can be wrong in any way
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
         raise FileError(f"{path}: is damaged or was changed ({reason})") from error
 
 
-def _network(
-    header: dict[str, Any], settings: Settings, tensors: dict[str, torch.Tensor]
-) -> Network:
-    """Build the network of a header, with given tensors."""
-    # any frame will do: it tells the network its channels and axes
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read tensors and metadata of a file of safetensors."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise FileError(
+            f"{path}: is no network of napari-unsupseg, or damaged ({error})"
+        ) from error
+
+
+def _build_checkpoint(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Checkpoint:
+    """Build what a header describes, with given tensors."""
+    if header["sha256"] != _digest(tensors):
+        raise ValueError("its weights are not those that were written")
+    settings = Settings.from_dict(header["settings"])
+    # any frame will do: the network takes from it its numbers of channels and axes
     frame = torch.zeros(1, header["channels"], *[1] * header["spatial_ndim"])
     network = build_network(frame, settings)
     network.load_state_dict(tensors)
-    return network
-
-
-def _tensors(network: Network) -> dict[str, torch.Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    return Checkpoint(
+        network=network,
+        settings=settings,
+        n_channels=int(header["channels"]),
+        is_rgb=bool(header["rgb"]),
+        n_labels=int(header["labels"]),
+    )
 
 
 def _digest(tensors: dict[str, torch.Tensor]) -> str:
+    """Return the SHA-256 of tensors, of their names and shapes too."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(f"{name} {tuple(tensors[name].shape)}".encode())

@@ -6,53 +6,65 @@ import torch
 
 __all__ = ["ConvergenceMonitor"]
 
-SETTLING = 10  # iterations over which changes of cluster are counted
-CHECKED_EVERY = 5  # iterations; each look makes a GPU wait
-STEADY = 40  # iterations at the learning rate as it is set; if labels are to settle it then falls
-HALVED_IN = 10  # iterations
+WINDOW = 10  # iterations over which changes of cluster are counted
+CHECK_INTERVAL = 5  # iterations; each check makes a GPU wait
+CONSTANT_RATE = 40  # iterations at the learning rate of the settings, before it falls
+HALF_LIFE = 10  # iterations in which the falling learning rate halves
 
 
 class ConvergenceMonitor:
-    """How far the training on a view is, and whether its labels have settled.
+    """Counts the iterations on one training sample and tells whether its labels have settled.
 
-    From the 40th iteration on the learning rate halves every ten, without which two clusters that
-    fit a region equally well can swap it for ever.
+    After 40 iterations the learning rate halves every ten. Without that two clusters that fit a
+    region equally well can swap it for ever.
 
     Parameters
     ----------
     settle : float
         Labels have settled when less than this fraction of the pixels changed cluster in ten
-        iterations; 0 for labels that never do, and a learning rate that stays as it is.
+        iterations. 0 for labels that never settle and a learning rate that never falls.
 
     Attributes
     ----------
-    done : int
-        Iterations on the view.
+    n_iterations : int
+        Iterations on the sample so far.
     has_converged : bool
-        Whether its labels have.
+        Whether its labels have settled.
     """
 
     def __init__(self, settle: float = 0) -> None:
         self._settle = settle
-        self.done = 0
+        self.n_iterations = 0
         self.has_converged = False
-        n_kept = SETTLING // CHECKED_EVERY + 1
-        self._kept: collections.deque[torch.Tensor] = collections.deque(maxlen=n_kept)
+        n_checks = WINDOW // CHECK_INTERVAL + 1  # the first and the last are a window apart
+        self._history: collections.deque[torch.Tensor] = collections.deque(maxlen=n_checks)
 
     @property
     def learning_rate_factor(self) -> float:
-        """What the learning rate is to be multiplied by."""
-        return float(0.5 ** (max(0, self.done - STEADY) / HALVED_IN)) if self._settle else 1.0
+        """Factor of the learning rate for the next iteration, from 1 down to 0."""
+        if not self._settle:
+            return 1.0
+        return float(0.5 ** (max(0, self.n_iterations - CONSTANT_RATE) / HALF_LIFE))
 
-    def count(self, clusters: torch.Tensor, inside: torch.Tensor | None, n_inside: int) -> None:
-        """Take note of an iteration, and of its clusters from time to time."""
-        self.done += 1
-        if not self._settle or self.done % CHECKED_EVERY:
+    def update(self, clusters: torch.Tensor, inside: torch.Tensor | None, n_inside: int) -> None:
+        """Count an iteration, and check at every fifth whether labels have settled.
+
+        Parameters
+        ----------
+        clusters : Tensor of int64, shape (N, [z,] y, x)
+            Cluster of each pixel at this iteration.
+        inside : Tensor of bool, shape (N, [z,] y, x), or None
+            Pixels that take part; None if all do.
+        n_inside : int
+            How many pixels take part.
+        """
+        self.n_iterations += 1
+        if not self._settle or self.n_iterations % CHECK_INTERVAL:
             return
-        # where a GPU's memory is not taken by a run that is left
-        self._kept.append(clusters.to("cpu", torch.int32))
-        if len(self._kept) == self._kept.maxlen:
-            changed = self._kept[-1] != self._kept[0]
+        # in the computer's memory: a run that is left early must not fill that of a GPU
+        self._history.append(clusters.to("cpu", torch.int32))
+        if len(self._history) == self._history.maxlen:
+            changed = self._history[-1] != self._history[0]
             if inside is not None:
                 changed &= inside.cpu()
             self.has_converged = int(changed.count_nonzero()) < self._settle * n_inside

@@ -1,12 +1,23 @@
-"""What a run costs: memory and time, estimated before it begins."""
+"""What a run costs: memory and time, estimated before it begins.
+
+The panel asks while somebody types settings, so nothing here needs torch.
+"""
 
 import math
 
-from napari_unsupseg.learning.network import activation_bytes
-from napari_unsupseg.learning.schedule import plan_stages
+from napari_unsupseg.learning.schedule import Stage, plan_stages
 from napari_unsupseg.settings import Settings
 
-__all__ = ["training_bytes"]
+__all__ = ["activation_bytes", "expected_seconds", "inference_bytes_per_pixel", "training_bytes"]
+
+FLOAT32_BYTES = 4
+
+# seconds of one iteration on a CPU: fitted to seven networks on an AMD EPYC with AVX-512, then
+# times 1.7, since a Xeon took 2.8 times as long and the estimate is to be right within two
+SECONDS_PER_CHANNEL = 8.5e-9  # and pixel: its activations
+SECONDS_PER_WEIGHT = 3.9e-11  # and pixel: its multiplications
+SECONDS_PER_PIXEL = 2.5e-6  # of the image, once: superpixels, labels of all of it, segments
+TYPICAL_ITERATIONS = 60  # after which the labels of most images have settled
 
 
 def training_bytes(
@@ -24,28 +35,108 @@ def training_bytes(
     n_channels : int
         Channels of the image.
     frame_shape : tuple of int
-        As in `plan_stages`.
+        Pixels along each axis of a frame, (Y, X) or (Z, Y, X).
     n_frames : int
-        As in `plan_stages`.
+        Frames of the image.
     settings : Settings
-        The settings.
+        Those of the run.
     is_whole : bool
-        Whether it trains on all of the image at full size whatever the settings, as a caller's
-        module does; of its own maps nobody knows, and those of the components stand for them.
+        Whether the run trains on all of the image at full size whatever the settings, as it does
+        with a caller's module. Nobody knows the memory of that module's own maps; those of the
+        paper's components stand for them.
 
     Returns
     -------
     int
-        Bytes: three copies of the image in float32, while it is prepared, and the greatest view's
-        share.
+        Bytes: three copies of the image in float32, which exist while it is prepared, and the
+        activations of the stage with the most pixels.
     """
     n_pixels = math.prod(frame_shape) * n_frames
-    view = (
-        n_pixels
-        if is_whole
-        else max(
-            min(stage.max_pixels, n_pixels // stage.factor ** len(frame_shape))
-            for stage in plan_stages(frame_shape, n_frames, settings)
-        )
-    )
-    return 12 * n_channels * n_pixels + activation_bytes(n_channels, view, settings)
+    n_trained = n_pixels
+    if not is_whole:
+        stages = plan_stages(frame_shape, n_frames, settings)
+        n_trained = max(int(_sample_pixels(stage, frame_shape, n_frames)) for stage in stages)
+    image_bytes = 3 * FLOAT32_BYTES * n_channels * n_pixels
+    return image_bytes + activation_bytes(n_channels, n_trained, settings)
+
+
+def activation_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
+    """Estimate the memory of the maps that one iteration of training makes.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the image.
+    n_pixels : int
+        Pixels that are trained on.
+    settings : Settings
+        M, p, q and K of the paper are read.
+
+    Returns
+    -------
+    int
+        Bytes. Autograd keeps two maps of each component and three of the classifier until the
+        backward pass; that pass holds at most three more at a time. The vote has a row of q counts
+        for each superpixel.
+    """
+    n_filters, n_clusters = settings.filters, settings.max_clusters
+    n_stored = 2 * settings.components * n_filters + 3 * n_clusters
+    values_per_pixel = n_channels + n_stored + 3 * max(n_filters, n_clusters)
+    n_votes = min(settings.superpixels, n_pixels) * n_clusters
+    return FLOAT32_BYTES * (n_pixels * values_per_pixel + n_votes)
+
+
+def inference_bytes_per_pixel(
+    n_features: int, n_clusters: int, feature_bytes: int, response_bytes: int
+) -> int:
+    """Estimate the memory that labelling a tile takes, for each of its pixels.
+
+    Parameters
+    ----------
+    n_features, n_clusters : int
+        p and q of the paper.
+    feature_bytes, response_bytes : int
+        Size of one feature and of one response: 2 for bfloat16, 4 for float32.
+
+    Returns
+    -------
+    int
+        Bytes: three maps of features, one of them a convolution's own copy, and two of responses.
+    """
+    return 3 * n_features * feature_bytes + 2 * n_clusters * response_bytes
+
+
+def expected_seconds(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> float:
+    """Estimate how long a run takes on a CPU, within a factor of about two.
+
+    Parameters
+    ----------
+    frame_shape : tuple of int
+        Pixels along each axis of a frame, (Y, X) or (Z, Y, X).
+    n_frames : int
+        Frames of the image.
+    settings : Settings
+        Those of the run.
+
+    Returns
+    -------
+    float
+        Seconds, if labels settle as soon as those of most images.
+    """
+    kernel_size: int = 3 ** len(frame_shape)
+    n_filters, n_components = settings.filters, settings.components
+    n_channels = n_components * n_filters + settings.max_clusters
+    n_weights = kernel_size * n_filters**2 * (n_components - 1) + n_filters * settings.max_clusters
+    n_trained = 0.0  # pixels, each counted once an iteration
+    for stage in plan_stages(frame_shape, n_frames, settings):
+        # a stage that does not settle takes all of its iterations
+        n_iterations = min(stage.iterations, TYPICAL_ITERATIONS if stage.settle else math.inf)
+        n_trained += n_iterations * _sample_pixels(stage, frame_shape, n_frames)
+    seconds = SECONDS_PER_CHANNEL * n_channels + SECONDS_PER_WEIGHT * n_weights
+    return n_trained * seconds + math.prod(frame_shape) * n_frames * SECONDS_PER_PIXEL
+
+
+def _sample_pixels(stage: Stage, frame_shape: tuple[int, ...], n_frames: int) -> float:
+    """Return how many pixels a stage trains on; the borders of squares are left out of account."""
+    n_reduced = math.prod(frame_shape) * n_frames / float(stage.factor) ** len(frame_shape)
+    return min(stage.max_pixels, n_reduced)

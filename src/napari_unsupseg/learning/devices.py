@@ -24,7 +24,7 @@ __all__ = [
 
 
 def available_devices() -> list[str]:
-    """Return the names of the devices that are there, the fastest first.
+    """Return the names of the devices of this computer, the fastest first.
 
     Returns
     -------
@@ -44,18 +44,18 @@ def resolve_device(name: str = "auto") -> torch.device:
     Parameters
     ----------
     name : str
-        ``'auto'`` for the accelerator that is there (CUDA, MPS, XPU) or else the CPU, or one of
-        `available_devices`.
+        ``'auto'`` for the accelerator (CUDA, MPS, XPU) if there is one and the CPU if not, or one
+        of `available_devices`.
 
     Returns
     -------
     torch.device
-        A device that is there.
+        The device.
 
     Raises
     ------
     DeviceError
-        If there is no such device; the message names those there are.
+        If the computer has no such device; the message names those that it has.
 
     Examples
     --------
@@ -71,17 +71,17 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 
 def resolve_precision(name: Precision, device: torch.device, spatial_ndim: int = 2) -> torch.dtype:
-    """Return the data type to compute features in.
+    """Return the data type that features are computed in.
 
     Parameters
     ----------
     name : {'auto', 'float32', 'bfloat16'}
-        ``'auto'`` takes bfloat16 on GPUs with instructions for it, float32 on all else.
+        ``'auto'`` is bfloat16 on GPUs with instructions for it and float32 on all else.
     device : torch.device
         Where the network runs.
     spatial_ndim : int
-        Axes of a frame. Volumes on a CPU are computed in float32, with a warning if the other one
-        was asked for: torch 2.13 writes beyond its memory there.
+        Axes of a frame, 2 or 3. Volumes on a CPU are computed in float32, with a warning if
+        bfloat16 was asked for: torch 2.13 writes beyond its memory there.
 
     Returns
     -------
@@ -92,18 +92,19 @@ def resolve_precision(name: Precision, device: torch.device, spatial_ndim: int =
         warnings.warn("volumes are computed in float32 on a CPU, not in bfloat16", stacklevel=3)
         return torch.float32
     if name == "auto":
+        # an emulated bfloat16 is slower than float32
         is_fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if is_fast else torch.float32
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
 def processor_name(device: torch.device) -> str:
-    """Name what computes, and with it what labels may depend on.
+    """Name the processor, since the last digits of a result, and so labels, may depend on it.
 
     Parameters
     ----------
     device : torch.device
-        A device that is there.
+        A device of this computer.
 
     Returns
     -------
@@ -122,7 +123,7 @@ def free_bytes(device: torch.device) -> int:
     Parameters
     ----------
     device : torch.device
-        A device that is there.
+        A device of this computer.
 
     Returns
     -------
@@ -135,24 +136,24 @@ def free_bytes(device: torch.device) -> int:
 
 
 def empty_cache(device: torch.device) -> None:
-    """Give memory back that torch keeps for later.
+    """Give back the memory that torch keeps for later tensors.
 
     Parameters
     ----------
     device : torch.device
-        A device that is there.
+        A device of this computer; on a CPU torch keeps none.
     """
     if device.type != "cpu":
         torch.get_device_module(device).empty_cache()
 
 
 def check_memory(n_bytes: int, device: torch.device) -> None:
-    """Raise before a run that could not fit.
+    """Refuse a run that would not fit into the free memory, before it begins.
 
     Parameters
     ----------
     n_bytes : int
-        What the run is estimated to need.
+        Memory that the run needs, as `cost.training_bytes` estimates it.
     device : torch.device
         Where it is to run.
 
@@ -172,17 +173,18 @@ def check_memory(n_bytes: int, device: torch.device) -> None:
 
 @contextlib.contextmanager
 def translate_out_of_memory(device: torch.device) -> Iterator[None]:
-    """Turn torch's error that memory ran out into one that says what to do.
+    """Replace torch's error that memory ran out by one that says what to do.
 
     Parameters
     ----------
     device : torch.device
-        Where memory is asked for.
+        The device that the block inside allocates on.
 
     Raises
     ------
     OutOfMemoryError
-        In place of torch's `RuntimeError`, which on a CPU has no class of its own.
+        In place of torch's `RuntimeError`. On a CPU that has no class of its own and is known by
+        its message.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A network learns the clusters that a run has kept, so that it finds them in other images too."""
+"""The network learns the labels that a run has kept, so that it finds them in other images too."""
 
 import copy
 import dataclasses
@@ -15,59 +15,65 @@ from napari_unsupseg.settings import Settings
 
 __all__ = ["fit_to_labels"]
 
-PIXELS = 2**15  # to learn from, in tiles at full size from all over the image
+MAX_PIXELS = 2**15  # to learn from, in tiles at full size from all over the image
 ITERATIONS = 60
-BALANCE = 0.3  # the rarer a cluster the more its pixels count
+BALANCE = 0.3  # the rarer a label the more its pixels count, as `cluster_weights` has it
 
 
-@torch.inference_mode(False)  # in which a caller may be
+@torch.inference_mode(False)  # a caller may be in it, and nothing made in it can be trained
 def fit_to_labels(
     network: Network, image: NormalizedImage, labels: Labels, settings: Settings
 ) -> Network:
-    """Train a copy of a network on labels as they are, in place of the vote of its own.
+    """Train a copy of a network on labels that stay as they are, in place of its own vote.
 
     Parameters
     ----------
     network : Network
-        As self-training has left it.
+        As self-training has left it; it stays as it is.
     image : NormalizedImage
         The image.
     labels : ndarray of unsigned integers, shape (..., Y, X)
-        Its labels, at most q of them; 0 at pixels that take no part.
+        Labels of the image, 1 to q at the most; 0 at pixels that take no part.
     settings : Settings
         Those of the run.
 
     Returns
     -------
     Network
-        Its greatest response at a pixel is the label's, minus 1.
+        The copy. At each pixel the index of its greatest response, plus 1, is the label.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If the device runs out of memory.
     """
-    # as one more channel the labels go where the pixels go
-    both = np.concatenate([image.values, labels[np.newaxis].astype(np.float32)])
-    view = make_training_sample(
-        dataclasses.replace(image, values=both),
+    # labels are one more channel, so that they are cut into tiles as the image is
+    values = np.concatenate([image.values, labels[np.newaxis].astype(np.float32)])
+    sample = make_training_sample(
+        dataclasses.replace(image, values=values),
         factor=1,
-        max_pixels=PIXELS,
+        max_pixels=MAX_PIXELS,
         superpixels=0,
         compactness=settings.compactness,
         seed=settings.seed,
-        strokes=_one_pixel_of_each(labels, settings.seed),  # so that a tile has it
+        strokes=_one_pixel_of_each(labels, settings.seed),  # a tile has to hold it
     )
-    target = torch.from_numpy(view.values[:, -1].astype(np.int64)).sub_(1).clamp_(min=0)
-    seen = dataclasses.replace(view, values=np.ascontiguousarray(view.values[:, :-1]))
-    taught = copy.deepcopy(network)
-    learning = dataclasses.replace(settings, balance=BALANCE, continuity=0, min_clusters=0)
-    training = Trainer(taught, learning)
-    for _ in training.run(seen, ITERATIONS, target=target.to(network.device)):
+    target = torch.from_numpy(sample.values[:, -1].astype(np.int64)).sub_(1).clamp_(min=0)
+    sample = dataclasses.replace(sample, values=np.ascontiguousarray(sample.values[:, :-1]))
+    fitted = copy.deepcopy(network)
+    # the labels are given: nothing is to merge them, and no number of them ends the training
+    settings = dataclasses.replace(settings, balance=BALANCE, continuity=0, min_clusters=0)
+    trainer = Trainer(fitted, settings)
+    for _ in trainer.run(sample, ITERATIONS, target=target.to(network.device)):
         pass
-    training.update_statistics(seen)
-    return taught
+    trainer.update_statistics(sample)
+    return fitted
 
 
 def _one_pixel_of_each(labels: Labels, seed: int) -> Labels:
     """Return labels at one pixel of each, drawn at random, and 0 elsewhere."""
     random = np.random.default_rng(seed)
-    drawn = np.zeros_like(labels)
+    chosen = np.zeros_like(labels)
     for label in np.unique(labels[labels > 0]):
-        drawn.flat[random.choice(np.flatnonzero(labels == label))] = label
-    return drawn
+        chosen.flat[random.choice(np.flatnonzero(labels == label))] = label
+    return chosen

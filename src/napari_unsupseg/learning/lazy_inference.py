@@ -1,4 +1,4 @@
-"""Labels of an image larger than memory, found where they are asked for."""
+"""Labels of an image larger than memory, computed where they are asked for."""
 
 import dataclasses
 from typing import Any
@@ -19,133 +19,151 @@ __all__ = ["LazyLabels"]
 
 
 class LazyLabels:
-    """What a trained network finds in a dask array, any part of it at any time.
+    """Labels of a dask array by a trained network, any part of them at any time.
 
     Parameters
     ----------
     channels : ImageChannels
-        Its values a dask array.
-    model : Model
-        The network.
+        The image; its values are a dask array, shape (C, ..., Y, X).
+    checkpoint : Checkpoint
+        The trained network.
 
     Attributes
     ----------
     shape : tuple of int
-        Of the labels.
+        Shape of the labels, (..., Y, X).
     dtype : type
-        Of the labels.
+        Data type of the labels.
     spatial_ndim : int
         Axes of a frame, the last ones.
     prepared : NormalizedImage
-        Crops from all over the image, whose intensities are brought to 0…1 as all others are.
+        Crops from all over the image. The intensities that become 0 and 1 in them do so in every
+        part of the image.
     """
 
-    def __init__(self, channels: ImageChannels, model: Checkpoint) -> None:
+    def __init__(self, channels: ImageChannels, checkpoint: Checkpoint) -> None:
         self._channels = channels
-        self._model = model
-        settings = model.settings
+        self._checkpoint = checkpoint
+        settings = checkpoint.settings
         self.shape = channels.values.shape[1:]
         self.dtype = label_dtype(settings.max_clusters)
-        self.spatial_ndim = model.spatial_ndim
+        self.spatial_ndim = checkpoint.spatial_ndim
         self.prepared = normalize_crops(
-            channels, settings.intensity, model.spatial_ndim, settings.seed
+            channels, settings.intensity, checkpoint.spatial_ndim, settings.seed
         )
 
     def array(self) -> Any:
-        """Return all labels.
+        """Return the labels of all of the image.
 
         Returns
         -------
-        dask array, shape (..., Y, X)
-            Nothing of it is computed yet.
+        dask array of unsigned integers, shape (..., Y, X)
+            The labels, of which nothing is computed yet.
         """
         return map_chunks_with_halo(
             self._channels.values,
             self._label,
-            halo=self._model.halo,
+            halo=self._checkpoint.halo,
             spatial_ndim=self.spatial_ndim,
             dtype=self.dtype,
         )
 
-    def compute(self, place: Slices, step: int = 1) -> Labels:
-        """Find the labels of a part of the image.
+    def compute(self, part: Slices, step: int = 1) -> Labels:
+        """Compute the labels of a part of the image.
 
         Parameters
         ----------
-        place : tuple of slice
-            The part.
+        part : tuple of slice
+            The part, along each axis of the labels.
         step : int
-            Along y and x, from one pixel to label to the next. The labels are those of the whole;
-            far fewer pixels are looked at than it has where the network sees less than a step.
+            Distance along y and x, in pixels, from one pixel that is labelled to the next. The
+            labels are those that the pixels have in the whole image. Where a step is longer than
+            what the network sees of a pixel, all pixels between are left out of the computation.
 
         Returns
         -------
         ndarray of unsigned integers, shape (..., y, x)
-            Labels of ``[place][..., ::step, ::step]``.
+            Labels of ``[part][..., ::step, ::step]``.
         """
-        halo, values = self._model.halo, self._channels.values
-        # no further than the last pixel to label: a chunk less to read
-        ends = [along.start + (along.stop - along.start - 1) // step * step + 1 for along in place]
-        within = [slice(p.start, end) for p, end in zip(place[-2:], ends[-2:], strict=True)]
-        place = (*place[:-2], *within)
-        around = [0] * (len(place) - self.spatial_ndim) + [halo] * self.spatial_ndim
-        outer, inner = add_halo(place, around, self.shape)
-        part: Any = values[:, *outer]
-        part = part.compute(scheduler="sync")  # this thread is beside the window already
-        window = 2 * halo + 1
-        if self.spatial_ndim == 2 and step > window:
-            return self._sample(part, inner, step)
-        labels: Labels = self._label(part)[inner][..., ::step, ::step]
+        # nothing beyond the last pixel that is labelled: it may lie in a chunk less to read
+        *leading, rows, columns = part
+        part = (*leading, *(_up_to_last_step(along, step) for along in (rows, columns)))
+        halo = self._checkpoint.halo
+        halos = [0] * (len(part) - self.spatial_ndim) + [halo] * self.spatial_ndim
+        outer, inner = add_halo(part, halos, self.shape)
+        lazy: Any = self._channels.values[:, *outer]
+        # the caller has a thread of its own for this already
+        values = lazy.compute(scheduler="sync")  # (C, ..., y, x)
+        if self.spatial_ndim == 2 and step > 2 * halo + 1:
+            return self._label_every(values, inner, step)
+        labels: Labels = self._label(values)[inner][..., ::step, ::step]
         return labels
 
-    def _label(self, part: NDArray[np.generic]) -> Labels:
-        """Label a part of the image, channels first, as if it were all."""
-        if _is_empty(part):
-            return np.zeros(part.shape[1:], dtype=self.dtype)
-        return self._predict(self._prepare(part))
+    def _label(self, values: NDArray[np.generic]) -> Labels:
+        """Label a part of the image, (C, ..., y, x), as if it were all."""
+        if _is_empty(values):
+            return np.zeros(values.shape[1:], dtype=self.dtype)
+        return self._predict(self._normalize(values))
 
-    def _sample(self, part: NDArray[np.generic], inner: Slices, step: int) -> Labels:
-        """Label every so manyth pixel: a mosaic of what the network sees of each, side by side."""
-        halo = self._model.halo
+    def _label_every(self, values: NDArray[np.generic], inner: Slices, step: int) -> Labels:
+        """Label every `step`-th pixel of the part `inner` of some values (C, ..., y, x).
+
+        The network gets a mosaic: what it sees of each of these pixels, a window, side by side.
+        """
+        rows, columns = inner[-2:]
+        shape = [len(range(along.start, along.stop, step)) for along in (rows, columns)]
+        if _is_empty(values):
+            return np.zeros((*values.shape[1:-2], *shape), dtype=self.dtype)
+        normalized = self._normalize(values)
+        # at the image's borders the halo is cut off: it is filled up with pixels that take no part
+        halo = self._checkpoint.halo
         window = 2 * halo + 1
-        sampled = tuple(len(range(place.start, place.stop, step)) for place in inner[-2:])
-        if _is_empty(part):
-            return np.zeros((*part.shape[1:-2], *sampled), dtype=self.dtype)
-        prepared = self._prepare(part)
-        # what lies beyond the image is as invalid as a pixel without a value
-        missing = [
-            (halo - place.start, place.stop + halo - length)
-            for place, length in zip(inner[-2:], part.shape[-2:], strict=True)
+        padding = [
+            (halo - along.start, along.stop + halo - length)
+            for along, length in zip((rows, columns), values.shape[-2:], strict=True)
         ]
-        mosaics = [
-            _mosaic(np.pad(array, [*[(0, 0)] * (array.ndim - 2), *missing]), window, step)
-            for array in (prepared.values, prepared.valid)
-        ]
-        mosaic = dataclasses.replace(prepared, values=mosaics[0], valid=mosaics[1])
+        mosaic = dataclasses.replace(
+            normalized,
+            values=_mosaic(_pad_last(normalized.values, padding), window, step),
+            valid=_mosaic(_pad_last(normalized.valid, padding), window, step),
+        )
         labels = self._predict(mosaic)
-        return labels[..., halo::window, halo::window]
+        return labels[..., halo::window, halo::window]  # the centre of each window
 
     def _predict(self, image: NormalizedImage) -> Labels:
-        model = self._model
-        return predict(model.network, image, n_labels=model.n_labels)
+        """Label a prepared image by the clusters that the run has kept."""
+        return predict(self._checkpoint.network, image, n_labels=self._checkpoint.n_labels)
 
-    def _prepare(self, part: NDArray[np.generic]) -> NormalizedImage:
+    def _normalize(self, values: NDArray[np.generic]) -> NormalizedImage:
+        """Scale the intensities of a part as those of all others."""
         return normalize_image(
-            dataclasses.replace(self._channels, values=part),
+            dataclasses.replace(self._channels, values=values),
             None,
-            self._model.settings.intensity,
+            self._checkpoint.settings.intensity,
             self.spatial_ndim,
             self.prepared.limits,
         )
 
 
-def _is_empty(part: NDArray[np.generic]) -> bool:
-    """Tell whether no pixel of a part, channels first, takes part."""
-    return part.dtype.kind == "f" and bool(np.isnan(part).any(axis=0).all())
+def _up_to_last_step(along: slice, step: int) -> slice:
+    """Return a slice that ends with the last pixel a whole number of steps from its first."""
+    n_steps = (along.stop - along.start - 1) // step
+    return slice(along.start, along.start + n_steps * step + 1)
 
 
-def _mosaic(array: NDArray[np.generic], window: int, step: int) -> NDArray[Any]:
-    """Put the windows of an array, one each step along its last two axes, side by side."""
-    windows = sliding_window_view(array, (window, window), axis=(-2, -1))[..., ::step, ::step, :, :]
+def _is_empty(values: NDArray[np.generic]) -> bool:
+    """Tell whether no pixel of a part (C, ..., y, x) takes part: all are NaN in some channel."""
+    return values.dtype.kind == "f" and bool(np.isnan(values).any(axis=0).all())
+
+
+def _pad_last(array: NDArray[Any], padding: list[tuple[int, int]]) -> NDArray[Any]:
+    """Pad the last two axes of an array by zeros."""
+    return np.pad(array, [(0, 0)] * (array.ndim - 2) + padding)
+
+
+def _mosaic(array: NDArray[Any], window: int, step: int) -> NDArray[Any]:
+    """Lay the windows of an array, one each `step` along its last two axes, side by side."""
+    windows = sliding_window_view(array, (window, window), axis=(-2, -1))
+    windows = windows[..., ::step, ::step, :, :]  # (..., rows, columns, window, window)
     rows, columns = windows.shape[-4:-2]
     return windows.swapaxes(-3, -2).reshape(*array.shape[:-2], rows * window, columns * window)

@@ -12,51 +12,69 @@ from torch import nn
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.settings import Settings
 
-__all__ = ["Component", "Components", "Network", "PixelNorm", "activation_bytes", "build_network"]
+__all__ = ["Component", "Components", "Network", "PixelNorm", "build_network"]
 
-EPSILON = 1e-5  # keeps the scale of an axis that does not vary finite
+EPSILON = 1e-5  # added to variances: the scale of an axis that does not vary stays finite
 
 
 class PixelNorm(nn.Module):
-    """Batch normalisation over the pixels of one image, x ↦ x · scale + shift for each axis.
+    """Batch normalisation over the pixels of one image, for each channel of a map.
 
-    In training by the statistics of the pixels at hand, which it keeps; else by those it has kept.
-    A learned scale and shift are part of it, without which the responses stay too small for the
-    loss to merge clusters.
+    In training mode a map is normalised by the mean and variance of its own pixels, which are
+    stored; in evaluation mode by those stored last. A learned scale and shift follow: without them
+    the responses stay too small for the loss to merge clusters.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the maps, which the paper calls axes of the response.
+
+    Attributes
+    ----------
+    weight, bias : Parameter of float32, shape (n_channels,)
+        The learned scale and shift, 1 and 0 at first.
+    mean, variance : Tensor of float32, shape (n_channels,)
+        Statistics of the pixels seen last in training mode.
     """
 
     mean: torch.Tensor
     variance: torch.Tensor
 
-    def __init__(self, n_axes: int) -> None:
+    def __init__(self, n_channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(n_axes))
-        self.bias = nn.Parameter(torch.zeros(n_axes))
-        self.register_buffer("mean", torch.zeros(n_axes))
-        self.register_buffer("variance", torch.ones(n_axes))
+        self.weight = nn.Parameter(torch.ones(n_channels))
+        self.bias = nn.Parameter(torch.zeros(n_channels))
+        self.register_buffer("mean", torch.zeros(n_channels))
+        self.register_buffer("variance", torch.ones(n_channels))
 
     def forward(self, maps: torch.Tensor, inside: torch.Tensor | None = None) -> torch.Tensor:
-        """Normalise maps (N, axes, [Z,] Y, X); where `inside` is False they are 0."""
+        """Normalise maps (N, C, [Z,] Y, X); where `inside` (N, [Z,] Y, X) is False they are 0."""
         if not self.training:
-            scale = self.weight * (self.variance + EPSILON).rsqrt()
-            shift = self.bias - self.mean * scale
-            of_axes = (-1, *[1] * (maps.ndim - 2))
-            scale, shift = (values.to(maps.dtype).view(of_axes) for values in (scale, shift))
-            normalised = torch.addcmul(shift, maps, scale)
+            normalised = self._normalise_by_stored(maps)
             return normalised if inside is None else normalised * inside[:, None]
         if inside is None:
-            return self._by_own_statistics(maps)
-        rows = maps.movedim(1, -1)
-        laid = torch.zeros_like(rows)
-        laid[inside] = self._by_own_statistics(rows[inside])
-        return laid.movedim(-1, 1)
+            return self._normalise_by_own(maps)
+        # pixels that take no part must not count in the statistics: only the others are gathered
+        pixels = maps.movedim(1, -1)  # (N, [Z,] Y, X, C)
+        normalised = torch.zeros_like(pixels)
+        normalised[inside] = self._normalise_by_own(pixels[inside])  # (inside, C)
+        return normalised.movedim(-1, 1)
 
-    def _by_own_statistics(self, maps: torch.Tensor) -> torch.Tensor:
-        # unlike F.batch_norm it can do with a single pixel
-        normalised, mean, reciprocal = torch.native_batch_norm(
+    def _normalise_by_stored(self, maps: torch.Tensor) -> torch.Tensor:
+        """Normalise by the stored statistics, as x · scale + shift."""
+        scale = self.weight * (self.variance + EPSILON).rsqrt()
+        shift = self.bias - self.mean * scale
+        per_channel = (-1, *[1] * (maps.ndim - 2))  # broadcasts over pixels: (C, [1,] 1, 1)
+        scale, shift = (values.to(maps.dtype).view(per_channel) for values in (scale, shift))
+        return torch.addcmul(shift, maps, scale)
+
+    def _normalise_by_own(self, maps: torch.Tensor) -> torch.Tensor:
+        """Normalise by the maps' own statistics, and store these."""
+        # F.batch_norm refuses a single pixel, which is what a small mask may leave
+        normalised, mean, inverse_std = torch.native_batch_norm(
             maps, self.weight, self.bias, None, None, True, 0.0, EPSILON
         )
-        self.mean, self.variance = mean.detach(), reciprocal.detach() ** -2 - EPSILON
+        self.mean, self.variance = mean.detach(), inverse_std.detach() ** -2 - EPSILON
         return normalised
 
 
@@ -64,6 +82,13 @@ class Component(nn.Module):
     """One convolution component of the paper: convolution, ReLU, batch normalisation.
 
     The kernel is 3 pixels wide along each axis of a frame.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels before and after.
+    spatial_ndim : int
+        Axes of a frame, 2 or 3.
     """
 
     def __init__(self, n_in: int, n_out: int, spatial_ndim: int) -> None:
@@ -79,7 +104,17 @@ class Component(nn.Module):
 
 
 class Components(nn.Module):
-    """The paper's features: M components of p filters each."""
+    """The paper's features: M components of p filters each.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the image.
+    n_components, n_filters : int
+        M and p.
+    spatial_ndim : int
+        Axes of a frame, 2 or 3.
+    """
 
     def __init__(
         self, n_channels: int, n_components: int, n_filters: int, spatial_ndim: int
@@ -106,7 +141,10 @@ class Components(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Linear classifier of each pixel's features: convolution by 1 pixel, without bias."""
+    """Linear classifier of each pixel's features: a convolution by 1 pixel.
+
+    It has no bias: the normalisation that follows would subtract it again.
+    """
 
     def __init__(self, n_in: int, n_out: int, spatial_ndim: int) -> None:
         super().__init__()
@@ -118,7 +156,7 @@ class Classifier(nn.Module):
 
 
 class Network(nn.Module):
-    """An image's pixels to their normalised responses y'.
+    """The network of the paper: from an image's pixels to their normalised responses y'.
 
     Parameters
     ----------
@@ -134,7 +172,8 @@ class Network(nn.Module):
     Attributes
     ----------
     precision : torch.dtype
-        Of the features; responses have that of the parameters.
+        Data type that the paper's components compute in, float32 or bfloat16; responses have
+        that of the parameters, float32.
     """
 
     precision = torch.float32
@@ -144,10 +183,10 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
-        # no bias: the normalisation that follows would take it away again
         self.classifier = Classifier(n_features, n_clusters, spatial_ndim)
         self.normalisation = PixelNorm(n_clusters)
-        self._trained = [part for part in self.modules() if part.training]
+        # a caller may have set parts of the module to evaluation, such as pretrained batch norms
+        self._trainable = [module for module in self.modules() if module.training]
 
     def forward(self, image: torch.Tensor, inside: torch.Tensor | None = None) -> torch.Tensor:
         """Return the responses to frames or tiles.
@@ -162,8 +201,8 @@ class Network(nn.Module):
         Returns
         -------
         Tensor, shape (N, q, [Z,] Y, X)
-            In training each axis has mean 0 and variance 1 over the pixels that take part, but for
-            a learned scale and shift.
+            In training mode each of the q has mean 0 and variance 1 over the pixels that take
+            part, before its learned scale and shift.
         """
         if isinstance(self.features, Components):
             features = self.features(image.to(self.precision), inside)
@@ -172,48 +211,49 @@ class Network(nn.Module):
         return cast(torch.Tensor, self.normalisation(self.classifier(features), inside))
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of all parts but those of a caller's module that are not to be trained."""
-        for part in self._trained:
-            part.training = mode
+        """Set the mode of all modules but those that a caller gave in evaluation mode."""
+        for module in self._trainable:
+            module.training = mode
         return self
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Device of the parameters."""
         return self.classifier.weight.device
 
 
 def convolve(
     maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Convolve maps, zeros beyond the borders.
+    """Convolve maps, with zeros beyond the borders, so that they keep their size.
 
     Parameters
     ----------
     maps : Tensor, shape (N, n_in, [Z,] Y, X)
         Their data type is that of the result.
     weight : Tensor, shape (n_out, n_in, k, ..., k)
-        The kernel, its side k odd.
+        The kernel; its side k is odd.
     bias : Tensor, shape (n_out,), optional
         By default 0.
 
     Returns
     -------
     Tensor, shape (N, n_out, [Z,] Y, X)
-        Axes last in memory.
+        Channels last in memory.
     """
-    n_axes, padding = maps.ndim - 2, weight.shape[2] // 2
-    layout = torch.channels_last if n_axes == 2 else torch.channels_last_3d
+    spatial_ndim, padding = maps.ndim - 2, weight.shape[2] // 2
+    # with channels last a pixel's channels lie together: convolutions on a CPU are faster
+    layout = torch.channels_last if spatial_ndim == 2 else torch.channels_last_3d
     maps = maps.contiguous(memory_format=layout)
     weight = weight.to(maps.dtype).contiguous(memory_format=layout)
     bias = None if bias is None else bias.to(maps.dtype)
     is_double = maps.dtype == torch.float64
     if maps.device.type == "cpu" and torch.backends.mkldnn.is_available() and not is_double:
-        # conv2d changes its arithmetic with the size of a tile, and with it the last digits
-        once, edge = [1] * n_axes, [padding] * n_axes
-        return torch.mkldnn_convolution(maps, weight, bias, edge, once, once, 1)
-    along_all = F.conv2d if n_axes == 2 else F.conv3d
-    return along_all(maps, weight, bias, padding=padding)
+        # conv2d chooses another algorithm by the size of a tile, which changes the last digits
+        paddings, ones = [padding] * spatial_ndim, [1] * spatial_ndim
+        return torch.mkldnn_convolution(maps, weight, bias, paddings, ones, ones, 1)
+    convolution = F.conv2d if spatial_ndim == 2 else F.conv3d
+    return convolution(maps, weight, bias, padding=padding)
 
 
 def build_network(
@@ -226,7 +266,7 @@ def build_network(
     image : Tensor of float32, shape (1, C, [Z,] Y, X)
         A frame of the image it will train on; its device is the network's.
     settings : Settings
-        M, p, q and the seed.
+        M, p, q and the seed are read.
     features : Module, optional
         In place of the paper's components: any module that maps (N, C, [Z,] Y, X) to
         (N, p', [Z,] Y, X). A copy of it is trained, from the weights it has.
@@ -234,13 +274,18 @@ def build_network(
     Returns
     -------
     Network
-        Weights drawn by Xavier's uniform rule from a generator of its own, biases 0; the global
-        random state stays as it was.
+        Weights drawn by Xavier's uniform rule [1]_ from a generator of its own, biases 0. The
+        global random state stays as it was.
 
     Raises
     ------
     SettingError
-        If `features` cannot take the image or does not keep its size.
+        If `features` is no module, cannot take the image, or does not keep its size.
+
+    References
+    ----------
+    .. [1] X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+       networks", AISTATS 2010.
     """
     generator = torch.Generator().manual_seed(settings.seed)
     spatial_ndim, n_clusters = image.ndim - 2, settings.max_clusters
@@ -251,50 +296,31 @@ def build_network(
         components = Components(image.shape[1], settings.components, n_features, spatial_ndim)
         network = Network(components.float(), n_features, n_clusters, spatial_ndim)
     else:
-        replaced = copy.deepcopy(features).to(image.device)
-        network = Network(replaced, _count_features(features, image), n_clusters, spatial_ndim)
-    # whatever torch's default data type is
+        n_features = _count_features(features, image)
+        own = copy.deepcopy(features).to(image.device)
+        network = Network(own, n_features, n_clusters, spatial_ndim)
+    # a caller may have changed torch's default data type; the module keeps the one that it has
     network.classifier.float()
     network.normalisation.float()
-    _initialise(network, generator)
+    _initialise_weights(network, generator)
     return network.to(image.device)
 
 
-def activation_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
-    """Estimate the memory that training on some pixels takes.
-
-    Parameters
-    ----------
-    n_channels, n_pixels : int
-        Size of what is trained on.
-    settings : Settings
-        M, p, q and K.
-
-    Returns
-    -------
-    int
-        Bytes: autograd keeps two maps of each component and three of the classifier, and at the
-        most three more are at hand; each superpixel has a row of votes.
-    """
-    kept = 2 * settings.components * settings.filters + 3 * settings.max_clusters
-    per_pixel = n_channels + kept + 3 * max(settings.filters, settings.max_clusters)
-    votes = min(settings.superpixels, n_pixels) * settings.max_clusters
-    return 4 * (n_pixels * per_pixel + votes)
-
-
-def _initialise(network: Network, generator: torch.Generator) -> None:
-    for part in network.modules():
-        if isinstance(part, Component | Classifier):
-            nn.init.xavier_uniform_(part.weight, generator=generator)
+def _initialise_weights(network: Network, generator: torch.Generator) -> None:
+    """Draw the weights of all but a caller's module."""
+    for module in network.modules():
+        if isinstance(module, Component | Classifier):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
 
 
 def _count_features(features: nn.Module, image: torch.Tensor) -> int:
-    """Return how many features a caller's module gives a pixel, on a copy of it."""
+    """Return how many features a caller's module gives a pixel."""
+    # on a copy: a batch norm in it would store the statistics of this call
     probe = copy.deepcopy(features).to(image.device)
     try:
         with torch.no_grad():
             output = probe(image)
-    except Exception as error:  # of a caller's code, which can fail in any way
+    except Exception as error:  # a caller's code can fail in any way
         raise SettingError(
             f"features cannot take an image of shape {tuple(image.shape)}: {error}"
         ) from error

@@ -1,55 +1,92 @@
-"""What the network is trained to: weights of pixels, strokes, and the continuity of responses."""
+"""The loss: cross-entropy to the target, weighted by pixel, and continuity of the responses."""
 
-import dataclasses
-
-import numpy as np
 import torch
+from torch.nn.functional import cross_entropy
 
-from napari_unsupseg._typing import Labels
+from napari_unsupseg.learning.device_sample import DeviceSample
+from napari_unsupseg.settings import Settings
 
-__all__ = ["StrokeTargets", "cluster_weights", "continuity_loss"]
+__all__ = ["cluster_weights", "continuity_loss", "training_loss"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class StrokeTargets:
-    """Pixels under strokes: where, the cluster that each should have, their share of all."""
+def training_loss(
+    responses: torch.Tensor, target: torch.Tensor, sample: DeviceSample, settings: Settings
+) -> torch.Tensor:
+    """Return the loss of one iteration, over the pixels that take part.
 
-    drawn: torch.Tensor
-    clusters: torch.Tensor
-    share: float
+    Parameters
+    ----------
+    responses : Tensor, shape (N, q, [z,] y, x)
+        Normalised responses y'.
+    target : Tensor of int64, shape (N, [z,] y, x)
+        Cluster that each pixel is trained to, c', with strokes drawn over it.
+    sample : DeviceSample
+        What is trained on.
+    settings : Settings
+        `balance`, `continuity`, `stroke_weight` and q are read.
 
-    @classmethod
-    def of(cls, strokes: Labels | None, inside: torch.Tensor) -> "StrokeTargets | None":
-        """Return those that take part; None if there is none."""
-        if strokes is None:
-            return None
-        labels = torch.from_numpy(strokes.astype(np.int64)).to(inside.device)
-        drawn = (labels > 0) & inside
-        share = int(drawn.count_nonzero()) / int(inside.count_nonzero())
-        return cls(drawn, labels - 1, share) if share else None
+    Returns
+    -------
+    Tensor, shape ()
+        Mean cross-entropy between responses and target, in nats, plus `continuity` times the
+        continuity loss.
+    """
+    pixels = responses.movedim(1, -1).flatten(0, -2)  # (N · z · y · x, q)
+    weights = _pixel_weights(target, sample, settings)
+    if weights is None:
+        loss = cross_entropy(pixels, target.flatten())
+    else:
+        losses = cross_entropy(pixels, target.flatten(), reduction="none")
+        loss = (losses * weights.flatten()).sum() / sample.n_inside
+    if settings.continuity:
+        loss = loss + settings.continuity * continuity_loss(responses, sample.inside)
+    return loss
 
-    def over(self, target: torch.Tensor) -> torch.Tensor:
-        """Return a target with the strokes drawn over it."""
-        return torch.where(self.drawn, self.clusters, target)
 
-    def weighed(self, weights: torch.Tensor | None, of_strokes: float) -> torch.Tensor:
-        """Return weights of pixels by which the strokes' have a mean loss of their own."""
-        if weights is None:
-            weights = torch.ones(self.drawn.shape, device=self.drawn.device)
-        # all of the loss is divided by the pixels that take part
-        return weights.masked_fill(self.drawn, of_strokes / self.share)
+def _pixel_weights(
+    target: torch.Tensor, sample: DeviceSample, settings: Settings
+) -> torch.Tensor | None:
+    """Return the weight of each pixel, (N, [z,] y, x), 0 if it takes no part; None if all are 1."""
+    inside = sample.inside
+    weights = None if inside is None else inside.to(torch.float32)
+    if settings.balance:
+        if inside is None:
+            inside = torch.ones_like(target, dtype=torch.bool)
+        per_cluster = cluster_weights(target, inside, settings.max_clusters, settings.balance)
+        weights = per_cluster[target] * inside
+    if sample.strokes is not None:
+        return sample.strokes.weigh(weights, settings.stroke_weight)
+    return weights
 
 
 def continuity_loss(responses: torch.Tensor, inside: torch.Tensor | None) -> torch.Tensor:
-    """Return the mean difference of neighbours' responses along each axis, summed over the axes."""
+    """Return the mean absolute difference of neighbours' responses, summed over the axes.
+
+    The spatial continuity of Kim et al. (2020), :doi:`10.1109/TIP.2020.3011269`.
+
+    Parameters
+    ----------
+    responses : Tensor, shape (N, q, [z,] y, x)
+        Normalised responses y'.
+    inside : Tensor of bool, shape (N, [z,] y, x), or None
+        Pixels that take part, None for all; pairs of neighbours count in which both do.
+
+    Returns
+    -------
+    Tensor, shape ()
+        The loss; axes without a pair of neighbours add nothing.
+    """
     total = responses.new_zeros(())
     for axis in range(2, responses.ndim):
-        steps = responses.diff(dim=axis).abs()
+        differences = responses.diff(dim=axis).abs()
         if inside is not None:
-            near, far = (inside.narrow(axis - 1, at, steps.shape[axis]) for at in (0, 1))
-            steps = steps.movedim(1, -1)[near & far]
-        if steps.numel():
-            total = total + steps.mean()
+            n_pairs = differences.shape[axis]
+            # the axis is one earlier than in the responses, which have q before it
+            first, second = (inside.narrow(axis - 1, start, n_pairs) for start in (0, 1))
+            differences = differences.movedim(1, -1)[first & second]  # (pairs, q)
+        # the mean of no pair would be NaN
+        if differences.numel():
+            total = total + differences.mean()
     return total
 
 
@@ -60,20 +97,20 @@ def cluster_weights(
 
     Parameters
     ----------
-    target : Tensor of int64, shape (Y, X)
-        Cluster that each pixel should have.
-    inside : Tensor of bool, shape (Y, X)
+    target : Tensor of int64, shape (N, [z,] y, x)
+        Cluster that each pixel is trained to.
+    inside : Tensor of bool, shape (N, [z,] y, x)
         Pixels that take part.
     n_clusters : int
-        q.
+        q of the paper.
     balance : float
-        0 for pixels that all count alike, 1 for clusters that do.
+        From 0, by which all pixels count the same, to 1, by which all clusters do.
 
     Returns
     -------
     Tensor of float32, shape (q,)
-        The number of its pixels to the power of minus `balance`, times what makes the mean over
-        the pixels 1.
+        The number of a cluster's pixels to the power of minus `balance`, scaled so that the mean
+        over the pixels is 1.
 
     Examples
     --------
@@ -82,7 +119,7 @@ def cluster_weights(
     tensor([0.5556, 5.0000])
     """
     counts = torch.zeros(n_clusters, device=target.device)
-    # whole numbers, whose sum does not depend on the order on a GPU
+    # whole numbers, whose sum does not depend on the order that a GPU adds them in
     counts.scatter_add_(0, target.flatten(), inside.flatten().to(counts))
     weights = counts.clamp(min=1) ** -balance
     return weights * (counts.sum() / (counts * weights).sum())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.image.tiling import Slices, block_slices
 from napari_unsupseg.learning.resampling import downsample, downsample_strokes
@@ -15,9 +16,9 @@ from napari_unsupseg.learning.superpixels import compute_superpixels
 
 __all__ = ["TrainingSample", "make_training_sample"]
 
-TileLocation = tuple[int, Slices]  # a frame, and what part of it
-MIN_SUPERPIXEL = 16  # pixels; fewer of a small view's pixels cannot outvote each other
-TILE = {2: 32, 3: 16}  # pixels, side of tiles in 2D and 3D
+TileLocation = tuple[int, Slices]  # index of a frame and the part of it; no slices: all of it
+MIN_SUPERPIXEL = 16  # pixels of a reduced image; fewer are no majority that could outvote noise
+TILE = {2: 32, 3: 16}  # side of tiles in pixels, by the axes of a frame
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,17 +28,18 @@ class TrainingSample:
     Attributes
     ----------
     values : ndarray of float32, shape (N, C, [z,] y, x)
-        Their intensities.
+        Intensities in [0, 1], 0 at pixels that take no part.
     valid : ndarray of bool, shape (N, [z,] y, x)
         Pixels that take part.
     superpixels : ndarray of int64, shape (N, [z,] y, x), or None
-        Superpixel of each pixel, from 0; None if there are none.
+        Superpixel of each pixel, from 0; None to train without.
     factor : int
-        Pixels of the whole image along a side of one pixel of the view.
+        Pixels of the whole image along a side of one pixel of the sample.
     is_whole : bool
-        Whether the view has all of the image: the N are its frames.
-    places : tuple of (int, tuple of slice)
-        Frame of the image, and part of that at the view's size, that each of the N is.
+        Whether the sample has all of the image: the N are its frames.
+    locations : tuple of (int, tuple of slice)
+        Where each of the N lies in the downsampled image: index of its frame, and its slices there;
+        no slices if it is all of the frame.
     """
 
     values: NDArray[np.float32]
@@ -45,15 +47,26 @@ class TrainingSample:
     superpixels: NDArray[np.int64] | None
     factor: int = 1
     is_whole: bool = True
-    places: tuple[TileLocation, ...] = ((0, ()),)
+    locations: tuple[TileLocation, ...] = ((0, ()),)
 
-    def sample_strokes(
-        self, strokes: NDArray[np.unsignedinteger], image: NormalizedImage
-    ) -> NDArray[np.unsignedinteger]:
-        """Return strokes (..., Y, X) of the whole image as the view has them, (N, [z,] y, x)."""
-        smaller = downsample_strokes(strokes, image, self.factor)
-        frames = smaller.reshape(-1, *smaller.shape[-image.spatial_ndim :])
-        return np.stack([frames[frame][part] for frame, part in self.places])
+    def sample_strokes(self, strokes: Labels, image: NormalizedImage) -> Labels:
+        """Cut strokes as the sample was cut.
+
+        Parameters
+        ----------
+        strokes : ndarray of unsigned integers, shape (..., Y, X)
+            Label of each pixel of the whole image under a stroke, 0 where there is none.
+        image : NormalizedImage
+            The whole image.
+
+        Returns
+        -------
+        ndarray of unsigned integers, shape (N, [z,] y, x)
+            Label of each pixel of the sample, 0 where there is no stroke.
+        """
+        reduced = downsample_strokes(strokes, image, self.factor)
+        frames = reduced.reshape(-1, *reduced.shape[-image.spatial_ndim :])
+        return np.stack([frames[frame][slices] for frame, slices in self.locations])
 
 
 def make_training_sample(
@@ -64,107 +77,123 @@ def make_training_sample(
     superpixels: int,
     compactness: float,
     seed: int,
-    strokes: NDArray[np.unsignedinteger] | None = None,
+    strokes: Labels | None = None,
 ) -> TrainingSample:
-    """Make an image smaller, and take tiles of it if it still has too many pixels.
+    """Downsample an image, and take tiles of it if it still has too many pixels.
 
     Parameters
     ----------
     image : NormalizedImage
         The whole image.
     factor : int
-        Side of the squares to average over; 1 leaves the image as it is.
+        Side of the blocks to average over, in pixels; 1 leaves the image as it is.
     max_pixels : int
-        Pixels that the view may have.
+        Pixels that the sample may have.
     superpixels : int
-        K, superpixels of a whole frame; 0 for none.
+        K of the paper, superpixels of a whole frame; 0 for none.
     compactness : float
-        Of the superpixels.
+        Compactness of the superpixels, as `compute_superpixels` takes it.
     seed : int
         Decides which tiles are taken.
     strokes : ndarray of unsigned integers, shape (..., Y, X), optional
-        Not 0 where tiles have to be taken; up to half of all are for these.
+        Not 0 at pixels that tiles have to hold, for which up to half of all tiles are taken.
 
     Returns
     -------
-    View
+    TrainingSample
         What to train on.
     """
-    smaller = downsample(image, factor)
-    n_pixels = smaller.valid.size
-    of_frame = math.prod(smaller.frame_shape)
-    if factor > 1:
-        superpixels = min(superpixels, max(1, of_frame // MIN_SUPERPIXEL))
-    is_whole = n_pixels <= max_pixels
+    reduced = downsample(image, factor)
+    is_whole = reduced.valid.size <= max_pixels
     if is_whole:
-        places: list[TileLocation] = [(frame, ()) for frame in range(smaller.n_frames)]
+        locations: list[TileLocation] = [(frame, ()) for frame in range(reduced.n_frames)]
     else:
-        drawn = None if strokes is None else downsample_strokes(strokes, image, factor) > 0
-        places = _draw_places(smaller, max_pixels, seed, drawn)
-    frames = list(smaller.frames())
-    tiles = [_cut(frames[frame], part) for frame, part in places]
-    patches = None
-    if superpixels:
-        share = max(1, round(superpixels * tiles[0].valid.size / of_frame))
-        of_tiles = [compute_superpixels(tile, share, compactness) for tile in tiles]
-        firsts = itertools.accumulate((own.max() + 1 for own in of_tiles), initial=0)
-        patches = np.stack([own + first for own, first in zip(of_tiles, firsts, strict=False)])
+        is_stroke = None if strokes is None else downsample_strokes(strokes, image, factor) > 0
+        locations = _choose_tiles(reduced, max_pixels, seed, is_stroke)
+    frames = list(reduced.frames())
+    tiles = [_crop(frames[frame], slices) for frame, slices in locations]
+    frame_pixels = math.prod(reduced.frame_shape)
+    if factor > 1:
+        superpixels = min(superpixels, max(1, frame_pixels // MIN_SUPERPIXEL))
+    share = superpixels * tiles[0].valid.size / frame_pixels  # of a tile
     return TrainingSample(
-        np.stack([tile.values for tile in tiles]),
-        np.stack([tile.valid for tile in tiles]),
-        patches,
-        factor,
-        is_whole,
-        tuple(places),
+        values=np.stack([tile.values for tile in tiles]),
+        valid=np.stack([tile.valid for tile in tiles]),
+        superpixels=_superpixels_of_tiles(tiles, share, compactness),
+        factor=factor,
+        is_whole=is_whole,
+        locations=tuple(locations),
     )
 
 
-def _draw_places(
-    image: NormalizedImage, max_pixels: int, seed: int, strokes: NDArray[np.bool_] | None
+def _superpixels_of_tiles(
+    tiles: list[NormalizedImage], share: float, compactness: float
+) -> NDArray[np.int64] | None:
+    """Compute superpixels, `share` in each tile, numbered on from tile to tile; None if it is 0."""
+    if not share:
+        return None
+    n_superpixels = max(1, round(share))
+    of_each = [compute_superpixels(tile, n_superpixels, compactness) for tile in tiles]
+    # a superpixel votes for itself: its number must not come again in another tile
+    firsts = itertools.accumulate((own.max() + 1 for own in of_each), initial=0)
+    return np.stack([own + first for own, first in zip(of_each, firsts, strict=False)])
+
+
+def _choose_tiles(
+    image: NormalizedImage, max_pixels: int, seed: int, is_stroke: NDArray[np.bool_] | None
 ) -> list[TileLocation]:
-    """Draw as many tiles as `max_pixels` holds, among those in which a pixel takes part."""
+    """Draw as many tiles as `max_pixels` holds, among those in which a pixel takes part.
+
+    Up to half of them, rounded up, hold pixels where `is_stroke`, shape (..., Y, X), is True.
+    """
     side = TILE[image.spatial_ndim]
     lengths = [min(side, length) for length in image.frame_shape]
-    frames = list(image.frames())
-    tiles = block_slices(image.frame_shape, lengths, only_whole=True)
-    taking_part = [
-        (index, tile)
-        for index, frame in enumerate(frames)
-        for tile in tiles
-        if frame.valid[tile].any()
-    ]
-    if not taking_part:  # all that does lies beside the last whole tiles
-        valid = image.valid.reshape(-1, *image.frame_shape)
-        taking_part = [_tile(corner, lengths) for corner in _corners_over(valid, lengths).tolist()]
-    n_tiles = min(len(taking_part), max(1, max_pixels // math.prod(lengths)))
+    candidates = _tiles_that_take_part(image, lengths)
+    n_tiles = min(len(candidates), max(1, max_pixels // math.prod(lengths)))
     random = np.random.default_rng(seed)
-    drawn = random.choice(len(taking_part), n_tiles, replace=False)
-    if strokes is None:
-        return [taking_part[index] for index in sorted(drawn)]
-    under = _corners_over(strokes.reshape(-1, *image.frame_shape), lengths)
-    stroked = [_tile(corner, lengths) for corner in random.permutation(under).tolist()]
+    drawn = random.choice(len(candidates), n_tiles, replace=False)
+    if is_stroke is None:
+        return [candidates[index] for index in sorted(drawn)]
+    corners = _corners_over(is_stroke.reshape(-1, *image.frame_shape), lengths)
+    stroked = [_tile_at(corner, lengths) for corner in random.permutation(corners).tolist()]
     stroked = stroked[: (n_tiles + 1) // 2]
-    others = [taking_part[index] for index in drawn if taking_part[index] not in stroked]
+    others = [candidates[index] for index in drawn if candidates[index] not in stroked]
     return stroked + others[: n_tiles - len(stroked)]
 
 
+def _tiles_that_take_part(image: NormalizedImage, lengths: Sequence[int]) -> list[TileLocation]:
+    """Return the whole tiles of all frames in which a pixel takes part."""
+    tiles = block_slices(image.frame_shape, lengths, only_whole=True)
+    taking_part = [
+        (index, tile)
+        for index, frame in enumerate(image.frames())
+        for tile in tiles
+        if frame.valid[tile].any()
+    ]
+    if taking_part:
+        return taking_part
+    # all pixels that take part lie beside the last whole tiles
+    valid = image.valid.reshape(-1, *image.frame_shape)
+    return [_tile_at(corner, lengths) for corner in _corners_over(valid, lengths).tolist()]
+
+
 def _corners_over(pixels: NDArray[np.bool_], lengths: Sequence[int]) -> NDArray[np.int64]:
-    """Return frame and first pixel of the tiles that hold all of some pixels, (n, 1 + axes)."""
-    frame, *places = np.nonzero(pixels)
-    # what is left of an image beside its last whole tile is in one that reaches back
+    """Return frame and first pixel of the tiles that hold all pixels that are True, (n, 1 + d)."""
+    frame, *indices = np.nonzero(pixels)
+    # what an axis has left after its last whole tile is in one that reaches back
     corners = [
-        np.minimum(at // length * length, n - length)
-        for at, length, n in zip(places, lengths, pixels.shape[1:], strict=True)
+        np.minimum(index // length * length, n - length)
+        for index, length, n in zip(indices, lengths, pixels.shape[1:], strict=True)
     ]
     return np.unique(np.stack([frame, *corners], axis=1), axis=0)
 
 
-def _tile(corner: Sequence[int], lengths: Sequence[int]) -> TileLocation:
+def _tile_at(corner: Sequence[int], lengths: Sequence[int]) -> TileLocation:
+    """Return the tile that begins at a frame's pixel."""
     frame, *firsts = corner
-    return frame, tuple(slice(at, at + n) for at, n in zip(firsts, lengths, strict=True))
+    return frame, tuple(slice(first, first + n) for first, n in zip(firsts, lengths, strict=True))
 
 
-def _cut(image: NormalizedImage, place: tuple[slice, ...]) -> NormalizedImage:
-    if not place:
-        return image
-    return dataclasses.replace(image, values=image.values[:, *place], valid=image.valid[place])
+def _crop(image: NormalizedImage, slices: Slices) -> NormalizedImage:
+    """Cut a part out of a frame."""
+    return dataclasses.replace(image, values=image.values[:, *slices], valid=image.valid[slices])

@@ -7,28 +7,29 @@ from napari_unsupseg.settings import Settings
 
 __all__ = ["Stage", "plan_stages"]
 
-REDUCED_PIXELS = 12_000  # about what an image is reduced to, and tiles of it have
-MAX_REDUCED_PIXELS = 2**15  # beyond these tiles are trained on
-GREATEST_FACTOR = 4  # beyond it small things would be lost
-WHOLE_PIXELS = 400**2  # of tiles where all iterations are at full size, as in the paper
-MAX_WHOLE_PIXELS = 2**19  # beyond these tiles are trained on; the paper's network takes 2 GB
-FINISHING = 5  # iterations at full size
+REDUCED_PIXELS = 12_000  # about what a frame is reduced to, and what tiles have together
+MAX_REDUCED_PIXELS = 2**15  # a reduced image of more is trained on in tiles
+MAX_FACTOR = 4  # with a greater one small objects would be lost
+WHOLE_PIXELS = 400**2  # what tiles have together if all iterations are at full size
+MAX_WHOLE_PIXELS = 2**19  # an image of more is trained on in tiles; the paper's network takes 2 GB
+FINISHING_ITERATIONS = 5  # at full size, after those at reduced size
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Iterations at one size.
+    """Iterations at one size of the image.
 
     Attributes
     ----------
     factor : int
-        Side of the squares that the image is averaged over; 1 is full size.
+        Side of the blocks that the image is averaged over, in pixels; 1 is full size.
     max_pixels : int
-        Pixels to train on, in tiles if the image has more at that size.
+        Pixels to train on: all of the image, or tiles of it if it has more at that size.
     iterations : int
         The most that the stage may take.
     settle : float
-        As in `Settings`.
+        Fraction of pixels: the stage ends when fewer have changed cluster in ten iterations. 0 for
+        a stage that takes all its iterations.
     """
 
     factor: int
@@ -43,29 +44,33 @@ def plan_stages(frame_shape: tuple[int, ...], n_frames: int, settings: Settings)
     Parameters
     ----------
     frame_shape : tuple of int
-        Pixels along each axis of a frame.
+        Pixels along each axis of a frame, (Y, X) or (Z, Y, X).
     n_frames : int
         Frames of the image.
     settings : Settings
-        T and `settle`.
+        T (`iterations`) and `settle` are read.
 
     Returns
     -------
     list of Stage
-        First to last.
+        First to last: one at full size for a small image or where labels are not to settle, as in
+        the paper; else one at reduced size and a short one at full size.
     """
-    of_frame = math.prod(frame_shape)
-    n_pixels = of_frame * n_frames
-    factor = min(GREATEST_FACTOR, round((of_frame / REDUCED_PIXELS) ** (1 / len(frame_shape))))
+    n_dim = len(frame_shape)
+    frame_pixels = math.prod(frame_shape)
+    n_pixels = frame_pixels * n_frames
+    factor = min(MAX_FACTOR, round((frame_pixels / REDUCED_PIXELS) ** (1 / n_dim)))
+    # a series of small frames has too many pixels together: it is "reduced" to tiles
     is_small = factor <= 1 and (n_frames == 1 or n_pixels <= MAX_REDUCED_PIXELS)
     if is_small or not settings.settle or settings.iterations == 1:
-        most = MAX_WHOLE_PIXELS if n_pixels <= MAX_WHOLE_PIXELS else WHOLE_PIXELS
-        return [Stage(1, most, settings.iterations, settings.settle)]
+        max_pixels = MAX_WHOLE_PIXELS if n_pixels <= MAX_WHOLE_PIXELS else WHOLE_PIXELS
+        return [Stage(1, max_pixels, settings.iterations, settings.settle)]
     factor = max(1, factor)
-    n_reduced = n_pixels / factor ** len(frame_shape)
-    finishing = min(FINISHING, max(1, settings.iterations // 4))
-    most = MAX_REDUCED_PIXELS if n_reduced <= MAX_REDUCED_PIXELS else REDUCED_PIXELS
+    n_reduced = n_pixels / factor**n_dim
+    max_pixels = MAX_REDUCED_PIXELS if n_reduced <= MAX_REDUCED_PIXELS else REDUCED_PIXELS
+    # a short run keeps most of its iterations for the reduced size, which is where it learns
+    n_finishing = min(FINISHING_ITERATIONS, max(1, settings.iterations // 4))
     return [
-        Stage(factor, most, settings.iterations - finishing, settings.settle),
-        Stage(1, REDUCED_PIXELS, finishing, 0),
+        Stage(factor, max_pixels, settings.iterations - n_finishing, settings.settle),
+        Stage(1, REDUCED_PIXELS, n_finishing, 0),
     ]

@@ -1,6 +1,5 @@
-"""A run, stage by stage: it can be left, gone on with, and steered by strokes."""
+"""A run, stage by stage: it can be left, resumed, and steered by strokes."""
 
-import copy
 import dataclasses
 import functools
 import math
@@ -10,88 +9,105 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.learning.convergence import ConvergenceMonitor
-from napari_unsupseg.learning.inference import predict
 from napari_unsupseg.learning.network import Components, Network
-from napari_unsupseg.learning.resampling import downsample, upsample_labels
+from napari_unsupseg.learning.resampling import downsample
 from napari_unsupseg.learning.sampling import TrainingSample, make_training_sample
 from napari_unsupseg.learning.schedule import Stage, plan_stages
-from napari_unsupseg.learning.step import LabelUpsampler, Step
+from napari_unsupseg.learning.step import Step
 from napari_unsupseg.learning.trainer import Trainer
+from napari_unsupseg.learning.upsampler import LabelUpsampler
 from napari_unsupseg.settings import Settings
 
 __all__ = ["TrainingState", "train"]
 
-PREVIEW_PIXELS = 2**17  # of the image that labels are previewed on while it trains on tiles
+PREVIEW_PIXELS = 2**17  # of the image that is labelled while the network trains on tiles
+
+StagePlan = Callable[[int], list[Stage]]  # stages for a number of iterations
 
 
 @dataclasses.dataclass(eq=False)
 class TrainingState:
-    """Where a run stands, so that it can be left and gone on with.
+    """Where a run stands, so that it can be left and resumed.
 
     Attributes
     ----------
-    training : Trainer or None
-        The training, with its momentum and number of iterations; None before the first.
+    trainer : Trainer or None
+        Has the momentum and the number of iterations; None before the first iteration.
     stages : list of Stage
-        Those that are left.
-    settling : ConvergenceMonitor
-        How far the first of them is.
-    end : int
-        The last iteration at most.
+        Stages that are left, the current one first.
+    monitor : ConvergenceMonitor
+        Iterations of the current stage so far, and whether its labels have settled.
+    last_iteration : int
+        Number of the iteration that the run ends with at the latest.
     strokes : ndarray of unsigned integers, shape (..., Y, X), or None
-        The strokes that it follows.
+        The strokes that the run follows.
     """
 
-    training: Trainer | None = None
+    trainer: Trainer | None = None
     stages: list[Stage] = dataclasses.field(default_factory=list)
-    settling: ConvergenceMonitor = dataclasses.field(default_factory=ConvergenceMonitor)
-    end: int = 0
+    monitor: ConvergenceMonitor = dataclasses.field(default_factory=ConvergenceMonitor)
+    last_iteration: int = 0
     strokes: Labels | None = None
 
-    def follow(
-        self, strokes: Labels | None, iterations: int, stages_of: Callable[[int], list[Stage]]
-    ) -> None:
-        """Take up what is left; all stages if nothing is; with other strokes they begin again.
+    def resume(self, strokes: Labels | None, iterations: int, plan: StagePlan) -> None:
+        """Decide which stages come next: those left, or all of them if none is.
+
+        Other strokes than before have the stages begin again, for the iterations that are left.
 
         Parameters
         ----------
         strokes : ndarray of unsigned integers, shape (..., Y, X), or None
             The strokes to follow.
         iterations : int
-            Of a whole run at most.
-        stages_of : callable
+            Iterations of a whole run at most.
+        plan : callable
             Returns the stages for a number of iterations.
         """
-        assert self.training is not None
-        done = self.training.iteration
+        iteration = self.trainer.iteration if self.trainer else 0
         if not self.iterations_left:
-            self.end = done + iterations
-            self.begin(stages_of(iterations))
+            self.last_iteration = iteration + iterations
+            self.start_stages(plan(iterations))
         elif strokes is not self.strokes:
-            self.begin(stages_of(max(1, self.end - done)))
+            # at least one iteration: the new strokes are to count
+            self.start_stages(plan(max(1, self.last_iteration - iteration)))
         self.strokes = strokes
 
-    def begin(self, stages: list[Stage]) -> None:
-        """Begin with the first of some stages."""
+    def start_stages(self, stages: list[Stage]) -> None:
+        """Take these stages as those that are left, the first of them at its beginning."""
         self.stages = stages
-        self.settling = ConvergenceMonitor(stages[0].settle if stages else 0)
+        self.monitor = ConvergenceMonitor(stages[0].settle if stages else 0)
 
     @property
-    def iterations_of_stages(self) -> list[int]:
-        """Iterations left at most of each stage."""
-        counts = [stage.iterations for stage in self.stages]
-        return [counts[0] - self.settling.done, *counts[1:]] if counts else []
+    def iterations_per_stage(self) -> list[int]:
+        """Iterations that each stage has left at most."""
+        if not self.stages:
+            return []
+        current, *later = [stage.iterations for stage in self.stages]
+        return [current - self.monitor.n_iterations, *later]
 
     @property
     def iterations_left(self) -> int:
-        """Iterations left at most."""
-        return sum(self.iterations_of_stages)
+        """Iterations that the run has left at most."""
+        return sum(self.iterations_per_stage)
 
     def seconds_left(self, seconds: float, image: NormalizedImage) -> float:
-        """Estimate how long the rest of a run may take, if an iteration takes so long now."""
-        n_pixels, axes = image.valid.size, image.spatial_ndim
-        sizes = [min(stage.max_pixels, n_pixels / stage.factor**axes) for stage in self.stages]
-        work = sum(n * left for n, left in zip(sizes, self.iterations_of_stages, strict=True))
+        """Estimate how long the rest of the run takes at most.
+
+        Parameters
+        ----------
+        seconds : float
+            How long an iteration of the current stage takes.
+        image : NormalizedImage
+            The image trained on.
+
+        Returns
+        -------
+        float
+            Seconds, if an iteration's time is proportional to its pixels.
+        """
+        n_pixels, n_dim = image.valid.size, image.spatial_ndim
+        sizes = [min(stage.max_pixels, n_pixels / stage.factor**n_dim) for stage in self.stages]
+        work = sum(n * left for n, left in zip(sizes, self.iterations_per_stage, strict=True))
         return seconds * work / sizes[0] if sizes else 0.0
 
 
@@ -99,7 +115,7 @@ def train(
     network: Network,
     image: NormalizedImage,
     settings: Settings,
-    standing: TrainingState | None = None,
+    state: TrainingState | None = None,
     strokes: Callable[[], Labels | None] = lambda: None,
 ) -> Iterator[Step]:
     """Train a network on an image, stage by stage.
@@ -107,140 +123,118 @@ def train(
     Parameters
     ----------
     network : Network
-        Trained in place. If a caller's module takes the place of the components it sees the image
-        whole and at its own size.
+        Trained in place. A caller's module in place of the components sees the image whole and at
+        its own size.
     image : NormalizedImage
         The image.
     settings : Settings
-        The settings.
-    standing : TrainingState, optional
-        Where the run stands, kept up to date. Stages that are left in it are done, or else all.
+        Those of the run.
+    state : TrainingState, optional
+        Where the run stands, kept up to date. Stages that are left in it are run, or else all.
     strokes : callable
-        Returns the strokes (..., Y, X) to follow, or None. After each iteration it is asked for
-        others: with these the stages begin again, for the iterations that are left.
+        Returns the strokes (..., Y, X) to follow, or None. It is asked after each iteration: when
+        it returns another array the stages begin again, for the iterations that are left.
 
     Yields
     ------
     Step
         After each iteration.
     """
-    standing = standing or TrainingState()
-    stages_of = functools.partial(_plan, network, image, settings)
-    if standing.training is None:
-        standing.training = Trainer(network, settings)
+    state = state or TrainingState()
+    state.trainer = state.trainer or Trainer(network, settings)
+    plan = functools.partial(_plan_stages, network, image, settings)
     with ThreadPoolExecutor(max_workers=1) as background:
-        views = _SampleCache(image, settings, background)
+        samples = _SampleCache(image, settings, background)
         try:
-            is_steered = True
-            while is_steered:
-                drawn = strokes()
-                standing.follow(drawn, settings.iterations, stages_of)
-                is_steered = False
-                for step in _run(standing, views):
+            while True:
+                current = strokes()
+                state.resume(current, settings.iterations, plan)
+                for step in _run_stages(state, state.trainer, samples):
                     yield step
-                    is_steered = strokes() is not drawn and step.iteration < standing.end
-                    if is_steered:
+                    if strokes() is not current and step.iteration < state.last_iteration:
                         break
+                else:  # all stages are done
+                    return
         finally:
             background.shutdown(cancel_futures=True)
 
 
-def _plan(
+def _plan_stages(
     network: Network, image: NormalizedImage, settings: Settings, iterations: int
 ) -> list[Stage]:
     """Return the stages of a run of so many iterations."""
     if isinstance(network.features, Components):
         settings = dataclasses.replace(settings, iterations=iterations)
         return plan_stages(image.frame_shape, image.n_frames, settings)
+    # nobody knows how far a caller's module sees, and so how small tiles may be
     return [Stage(1, image.valid.size, iterations, settings.settle)]
 
 
-def _run(standing: TrainingState, views: "_SampleCache") -> Iterator[Step]:
+def _run_stages(state: TrainingState, trainer: Trainer, samples: "_SampleCache") -> Iterator[Step]:
     """Train through all stages that are left."""
-    assert standing.training is not None
-    strokes = standing.strokes
-    # the superpixels of one stage are made while the stage before it trains
-    for stage in standing.stages:
-        views.begin(stage, strokes)
-    while standing.stages:
-        stage = standing.stages[0]
-        view = views.take(stage, strokes)
-        yield from standing.training.run(
-            view,
-            standing.iterations_of_stages[0],
-            settling=standing.settling,
-            spread=_UpsamplerFactory(views.image, view).by,
-            strokes=None if strokes is None else view.sample_strokes(strokes, views.image),
+    image, strokes = samples.image, state.strokes
+    # superpixels take long: those of one stage are computed while the stage before it trains
+    for stage in state.stages:
+        samples.prefetch(stage, strokes)
+    while state.stages:
+        sample = samples.get(state.stages[0], strokes)
+        yield from trainer.run(
+            sample,
+            state.iterations_per_stage[0],
+            monitor=state.monitor,
+            upsampler=_make_upsampler(image, sample),
+            strokes=None if strokes is None else sample.sample_strokes(strokes, image),
         )
-        standing.begin(standing.stages[1:])
+        state.start_stages(state.stages[1:])
+
+
+def _make_upsampler(image: NormalizedImage, sample: TrainingSample) -> LabelUpsampler:
+    """Return what makes labels of the whole image while the network trains on a sample."""
+    if sample.is_whole:
+        return LabelUpsampler(image, sample.factor)
+    ratio: float = image.valid.size / PREVIEW_PIXELS
+    factor = math.ceil(math.pow(ratio, 1 / image.spatial_ndim))
+    return LabelUpsampler(image, factor, preview=downsample(image, factor))
 
 
 class _SampleCache:
-    """The views of a run's stages, made in the background, each kept while it will do."""
+    """The training samples of a run's stages, made in the background.
+
+    A sample depends on its stage's size; one of tiles depends on the strokes too, for which it has
+    tiles of its own.
+    """
 
     def __init__(
         self, image: NormalizedImage, settings: Settings, background: ThreadPoolExecutor
     ) -> None:
         self.image = image
-        self.settings = settings
+        self._settings = settings
         self._background = background
-        self._made: dict[tuple[int, int], tuple[Future[TrainingSample], Labels | None]] = {}
+        # by factor and number of pixels: the sample, and the strokes that it was made for
+        self._samples: dict[tuple[int, int], tuple[Future[TrainingSample], Labels | None]] = {}
 
-    def begin(self, stage: Stage, strokes: Labels | None) -> None:
-        """Have the view of a stage made, unless it is."""
+    def prefetch(self, stage: Stage, strokes: Labels | None) -> None:
+        """Begin to make the sample of a stage, unless there is one."""
         key = stage.factor, stage.max_pixels
-        if key not in self._made:
-            self._made[key] = self._background.submit(self._make, stage, strokes), strokes
+        if key not in self._samples:
+            self._samples[key] = self._background.submit(self._make, stage, strokes), strokes
 
-    def take(self, stage: Stage, strokes: Labels | None) -> TrainingSample:
-        """Return the view of a stage; made anew if it has tiles, and those of other strokes."""
+    def get(self, stage: Stage, strokes: Labels | None) -> TrainingSample:
+        """Return the sample of a stage that was prefetched, with tiles for these strokes."""
         key = stage.factor, stage.max_pixels
-        promise, drawn = self._made[key]
-        if drawn is not strokes and not promise.result().is_whole:
-            del self._made[key]
-            self.begin(stage, strokes)
-        return self._made[key][0].result()
+        future, known_strokes = self._samples[key]
+        if known_strokes is not strokes and not future.result().is_whole:
+            del self._samples[key]
+            self.prefetch(stage, strokes)
+        return self._samples[key][0].result()
 
     def _make(self, stage: Stage, strokes: Labels | None) -> TrainingSample:
         return make_training_sample(
             self.image,
             factor=stage.factor,
             max_pixels=stage.max_pixels,
-            superpixels=self.settings.superpixels,
-            compactness=self.settings.compactness,
-            seed=self.settings.seed,
+            superpixels=self._settings.superpixels,
+            compactness=self._settings.compactness,
+            seed=self._settings.seed,
             strokes=strokes,
         )
-
-
-class _UpsamplerFactory:
-    """Says how labels of a whole image are made from those of a view of it."""
-
-    def __init__(self, image: NormalizedImage, view: TrainingSample) -> None:
-        self._image = image
-        self._view = view
-
-    @functools.cached_property
-    def _preview(self) -> NormalizedImage:
-        return downsample(self._image, self._preview_factor)
-
-    @property
-    def _preview_factor(self) -> int:
-        ratio: float = self._image.valid.size / PREVIEW_PIXELS
-        return math.ceil(math.pow(ratio, 1 / self._image.spatial_ndim))
-
-    def by(self, network: Network) -> LabelUpsampler:
-        """Return it for the labels of an iteration at which the network is as it is now."""
-        if self._view.is_whole:
-            return LabelUpsampler(lambda labels: self._enlarge(labels, self._view.factor))
-        as_it_is = copy.deepcopy(network)  # the other one moves on
-
-        def label(_: Labels) -> Labels:
-            return self._enlarge(predict(as_it_is, self._preview), self._preview_factor)
-
-        return LabelUpsampler(label, as_it_is)
-
-    def _enlarge(self, labels: Labels, factor: int) -> Labels:
-        if labels.size == self._image.valid.size:
-            return labels.reshape(self._image.valid.shape)
-        return upsample_labels(labels, factor, self._image)

@@ -13,28 +13,28 @@ Arguments = ParamSpec("Arguments")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-
-# while threads start, torch's number for threads yet to come is 1, which nobody else is to read
-_starting = threading.Lock()
+# while threads start, torch's number of threads for threads yet to come is 1: nobody else is to
+# read that number meanwhile and to take it for the user's
+_start_lock = threading.Lock()
 
 
 class CoreThreads:
-    """Threads of a CPU, with one core each, so that results do not depend on how many there are.
+    """A pool of threads that compute on one core each: results do not depend on their number.
 
-    A context, at whose end they end. Another device has its own, which the caller's thread sets to
-    work.
+    Used as a context; the threads end with it. On any other device than a CPU there are none: the
+    caller's thread gives that device its work.
 
     Parameters
     ----------
     device : torch.device
-        What computes.
+        The device that computes.
     n_threads : int, optional
-        How many on a CPU; by default as many as torch uses.
+        Threads on a CPU; by default as many as torch uses.
 
     Attributes
     ----------
     n_threads : int
-        Works that can go beside each other.
+        Calls that run at the same time.
     """
 
     def __init__(self, device: torch.device, n_threads: int | None = None) -> None:
@@ -53,40 +53,45 @@ class CoreThreads:
             self._pool.shutdown()
 
     def run(
-        self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+        self,
+        function: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
     ) -> Result:
-        """Have one of the threads do a work; return what came of it."""
+        """Call a function in one of the threads and return its result."""
         if self._pool is None:
-            return work(*args, **kwargs)
-        return self._pool.submit(work, *args, **kwargs).result()
+            return function(*args, **kwargs)
+        return self._pool.submit(function, *args, **kwargs).result()
 
-    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Do a work on each item; return what came of it, in their order.
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Call a function on each item and return the results, in the order of the items.
 
-        When one fails its error is raised after the others have ended: they may write into what
-        the caller still holds.
+        When a call fails its error is raised after the other calls have ended: they may still
+        write into an array that the caller is about to use.
         """
         if self._pool is None:
-            return [work(item) for item in items]
-        futures = [self._pool.submit(work, item) for item in items]
+            return [function(item) for item in items]
+        futures = [self._pool.submit(function, item) for item in items]
         wait(futures)
         return [future.result() for future in futures]
 
 
 def _start(n_threads: int | None) -> tuple[ThreadPoolExecutor, int]:
-    """Start threads for which torch uses one core each, and as many as before for all others."""
-    with _starting:
-        of_others = torch.get_num_threads()
-        n_threads = n_threads or of_others
+    """Start threads for which torch uses one core each; for others it uses as many as before."""
+    with _start_lock:
+        n_torch_threads = torch.get_num_threads()
+        n_threads = n_threads or n_torch_threads
         pool = ThreadPoolExecutor(n_threads, "unsupseg", _keep_to_one_core)
-        # a start that fails is an error, not an endless wait
+        # only a call that waits for all the others has the pool start every thread now; with a
+        # limit in time, so that a start that fails is an error and not an endless wait
         all_started = threading.Barrier(n_threads, timeout=60)
         wait([pool.submit(all_started.wait) for _ in range(n_threads)])
-        # each has set its own number, yet also what new threads begin with
-        torch.set_num_threads(of_others)
+        # each thread has set its own number, and with it the one that new threads begin with
+        torch.set_num_threads(n_torch_threads)
     return pool, n_threads
 
 
 def _keep_to_one_core() -> None:
-    torch.get_num_threads()  # at its first use in a thread, torch sets what the next line sets
+    """Have torch use one core for the calling thread."""
+    torch.get_num_threads()  # at its first use in a thread torch sets the number that we set next
     torch.set_num_threads(1)

@@ -1,47 +1,45 @@
 """Self-training: the network learns the vote of its own labels, one iteration at a time."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch.backends import cudnn
-from torch.nn.functional import cross_entropy
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.learning.convergence import ConvergenceMonitor
+from napari_unsupseg.learning.device_sample import DeviceSample, StrokeTargets
 from napari_unsupseg.learning.devices import translate_out_of_memory
 from napari_unsupseg.learning.network import Network
-from napari_unsupseg.learning.objective import StrokeTargets, cluster_weights, continuity_loss
+from napari_unsupseg.learning.objective import training_loss
 from napari_unsupseg.learning.sampling import TrainingSample
-from napari_unsupseg.learning.step import LabelUpsampler, Step
-from napari_unsupseg.learning.superpixels import majority_vote
+from napari_unsupseg.learning.step import Step
 from napari_unsupseg.learning.threads import CoreThreads
+from napari_unsupseg.learning.upsampler import LabelUpsampler
 from napari_unsupseg.settings import Settings
 
 __all__ = ["Trainer"]
 
 
 class Trainer:
-    """The training of one network, on one view of an image after another.
+    """Trains one network, on one sample of an image after another.
 
     Parameters
     ----------
     network : Network
         Trained in place, on the device it is on.
     settings : Settings
-        Learning rate, momentum, q, and when to stop.
+        Learning rate, momentum, q, the terms of the loss and `min_clusters` are read.
 
     Attributes
     ----------
     iteration : int
-        How many iterations have been done.
+        Iterations so far, over all samples.
 
     Notes
     -----
-    On a CPU all is computed by one thread, however many cores there are: sums over pixels that
+    On a CPU one thread computes everything, however many cores there are. Sums over pixels that
     threads share out are rounded otherwise by two threads than by one, and a difference in the
-    last digit grows from iteration to iteration until other labels come of it.
+    last digit grows from iteration to iteration until it changes labels.
 
     References
     ----------
@@ -51,40 +49,41 @@ class Trainer:
        differentiable feature clustering", IEEE TIP 29 (2020). :doi:`10.1109/TIP.2020.3011269`
     """
 
-    @torch.inference_mode(False)  # in which a caller may be, and nothing can be trained
+    @torch.inference_mode(False)  # a caller may be in it, and nothing made in it can be trained
     def __init__(self, network: Network, settings: Settings) -> None:
         self._network = network
         self._settings = settings
+        # those of a caller's module may be frozen
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         self._velocities = [torch.zeros_like(p) for p in self._parameters]
         self.iteration = 0
-        self._stroked: set[int] = set()  # clusters that a stroke has had
+        self._stroked: set[int] = set()  # clusters that have been given to a stroke
 
     def run(
         self,
-        view: TrainingSample,
+        sample: TrainingSample,
         iterations: int,
         *,
-        settling: "ConvergenceMonitor | None" = None,
+        monitor: ConvergenceMonitor | None = None,
         target: torch.Tensor | None = None,
-        spread: Callable[[Network], LabelUpsampler] = lambda _: LabelUpsampler(),
+        upsampler: LabelUpsampler | None = None,
         strokes: Labels | None = None,
     ) -> Iterator[Step]:
-        """Train on a view.
+        """Train on a sample.
 
         Parameters
         ----------
-        view : View
+        sample : TrainingSample
             What to train on.
         iterations : int
             The most that this may take.
-        settling : ConvergenceMonitor, optional
-            Kept up to date; ends the training when labels have settled. By default none do.
+        monitor : ConvergenceMonitor, optional
+            Kept up to date; training ends when labels have settled. By default they never do.
         target : Tensor of int64, shape (N, [z,] y, x), optional
             Cluster that each pixel should have; by default the vote of its superpixel.
-        spread : callable
-            Given the network as it is at an iteration, says how labels of the whole image are made
-            from those of the view; by default the view's are the image's.
+        upsampler : LabelUpsampler, optional
+            Makes labels of the whole image from those of the sample; by default these are the
+            image's.
         strokes : ndarray of unsigned integers, shape (N, [z,] y, x), optional
             Label that a stroke gives each pixel, 0 where there is none.
 
@@ -99,114 +98,66 @@ class Trainer:
         OutOfMemoryError
             If the device runs out of memory.
         """
-        max_clusters, min_clusters = self._settings.max_clusters, self._settings.min_clusters
-        device = self._network.device
-        settling = settling or ConvergenceMonitor()
+        device, min_clusters = self._network.device, self._settings.min_clusters
+        monitor = monitor or ConvergenceMonitor()
         _keep_freed_memory()
         with CoreThreads(device, 1) as core:
             with translate_out_of_memory(device):
-                pixels = DeviceSample.of(view, strokes, device)
-                vote = self._vote(view) if target is None else lambda _: target
-                if pixels.marks:
-                    self._number_clusters(core.run(self._label, pixels), pixels.marks)
+                on_device = DeviceSample.from_sample(sample, device, target=target, strokes=strokes)
+                if on_device.strokes is not None:
+                    clusters = core.run(self._predict_clusters, on_device)
+                    self._give_clusters_to_strokes(clusters, on_device.strokes)
             for _ in range(iterations):
-                if settling.has_converged:
+                if monitor.has_converged:
                     return
                 with translate_out_of_memory(device):
-                    clusters, loss, show = core.run(self._iterate, pixels, vote, spread, settling)
-                step = Step(
-                    self.iteration, clusters, loss, view.valid, max_clusters, view.factor, show
-                )
+                    step = core.run(self._iterate, on_device, monitor, upsampler)
                 yield step
+                # `n_clusters` makes a GPU wait: not to be asked for unless it decides something
                 if min_clusters and step.n_clusters <= min_clusters:
                     return
+
+    def update_statistics(self, sample: TrainingSample) -> None:
+        """Have the normalisations store the statistics of a sample under the weights as they are.
+
+        Those that training leaves are of the weights before its last step.
+        """
+        device = self._network.device
+        with translate_out_of_memory(device), CoreThreads(device, 1) as core:
+            core.run(self._predict_clusters, DeviceSample.from_sample(sample, device))
 
     @torch.inference_mode(False)
     @torch.enable_grad()
     def _iterate(
-        self,
-        pixels: "DeviceSample",
-        vote: Callable[[torch.Tensor], torch.Tensor],
-        spread: Callable[[Network], LabelUpsampler],
-        settling: "ConvergenceMonitor",
-    ) -> tuple[torch.Tensor, torch.Tensor, LabelUpsampler]:
-        """Take one iteration of Algorithm 1; return c, the loss, and how labels are made of c."""
+        self, sample: DeviceSample, monitor: ConvergenceMonitor, upsampler: LabelUpsampler | None
+    ) -> Step:
+        """Take one iteration of Algorithm 1."""
+        n_clusters = self._settings.max_clusters
         # the same bytes every time on CUDA too
         with cudnn.flags(enabled=True, deterministic=True):
             self._network.train()
-            responses = self._network(pixels.image, pixels.inside)  # y', (N, q, [z,] y, x)
-            clusters = responses.detach().max(1).indices  # c; argmax takes twice as long on a CPU
-            show = spread(self._network)  # before the network moves on
-            target = vote(clusters)  # c'
-            if pixels.marks:
-                target = pixels.marks.over(target)
-            loss = self._loss(responses, target, pixels)
+            responses = self._network(sample.image, sample.inside)  # y', (N, q, [z,] y, x)
+            # argmax takes twice as long as max on a CPU
+            clusters = responses.detach().max(1).indices  # c, (N, [z,] y, x)
+            if upsampler is not None:  # labels are asked for after the weights have changed
+                upsampler = upsampler.snapshot(self._network)
+            target = sample.vote(clusters, n_clusters)  # c', (N, [z,] y, x)
+            if sample.strokes is not None:
+                target = sample.strokes.draw_over(target)
+            loss = training_loss(responses, target, sample, self._settings)  # ()
+            # a caller's module may have parameters that its features do not depend on
             gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
-            self._descend(gradients, self._settings.learning_rate * settling.learning_rate_factor)
-        # here, where nobody who interrupts the run comes in between
+            self._descend(gradients, self._settings.learning_rate * monitor.learning_rate_factor)
+        # counted in the same call as the step is taken: an interrupt cannot come between the two
         self.iteration += 1
-        settling.count(clusters, pixels.inside, pixels.n_inside)
-        return clusters, loss.detach(), show
-
-    def _loss(
-        self, responses: torch.Tensor, target: torch.Tensor, pixels: "DeviceSample"
-    ) -> torch.Tensor:
-        """Return the mean cross-entropy between responses and target, and the continuity term."""
-        rows = responses.movedim(1, -1).flatten(0, -2)  # a pixel each
-        weights = self._weights(target, pixels)
-        if weights is None:
-            loss = cross_entropy(rows, target.flatten())
-        else:
-            losses = cross_entropy(rows, target.flatten(), reduction="none")
-            loss = (losses * weights.flatten()).sum() / pixels.n_inside
-        if self._settings.continuity:
-            loss = loss + self._settings.continuity * continuity_loss(responses, pixels.inside)
-        return loss
-
-    def _weights(self, target: torch.Tensor, pixels: "DeviceSample") -> torch.Tensor | None:
-        """Return how much each pixel counts, or None if all count alike."""
-        weights = None if pixels.inside is None else pixels.inside.to(torch.float32)
-        if self._settings.balance:
-            every = torch.ones_like(target, dtype=torch.bool)
-            inside = every if pixels.inside is None else pixels.inside
-            n_clusters, balance = self._settings.max_clusters, self._settings.balance
-            weights = cluster_weights(target, inside, n_clusters, balance)[target] * inside
-        if pixels.marks:
-            return pixels.marks.weighed(weights, self._settings.stroke_weight)
-        return weights
-
-    @torch.no_grad()
-    def _number_clusters(self, clusters: torch.Tensor, marks: "StrokeTargets") -> None:
-        """Give the number of each new stroke to the cluster that most of it was drawn on.
-
-        So a stroke steers the cluster that is there rather than fights it. One that another
-        stroke has already is left to that one.
-        """
-        wanted, under = marks.clusters[marks.drawn].cpu(), clusters[marks.drawn].cpu()
-        for number in wanted.unique().tolist():
-            if number in self._stroked:
-                continue
-            counts = torch.bincount(under[wanted == number], minlength=self._settings.max_clusters)
-            counts[list(self._stroked)] = 0
-            if counts.any():
-                order = torch.arange(len(counts))
-                order[[number, int(counts.argmax())]] = order[[int(counts.argmax()), number]]
-                self._reorder(order)
-                under = order[under]
-            self._stroked.add(number)
-
-    def _reorder(self, order: torch.Tensor) -> None:
-        """Take the clusters in another order."""
-        head = [self._network.classifier.weight, *self._network.normalisation.parameters()]
-        for parameter, velocity in zip(self._parameters, self._velocities, strict=True):
-            if any(parameter is one for one in head):
-                for values in (parameter, velocity):
-                    values.copy_(values[order.to(values.device)])
+        monitor.update(clusters, sample.inside, sample.n_inside)
+        valid, factor = sample.sample.valid, sample.sample.factor
+        return Step(self.iteration, clusters, loss.detach(), valid, n_clusters, factor, upsampler)
 
     @torch.no_grad()
     def _descend(self, gradients: Sequence[torch.Tensor | None], learning_rate: float) -> None:
         """Take one step of stochastic gradient descent with momentum."""
-        # torch.optim would do the same, and load two seconds' worth of compiler first
+        # torch.optim would do the same, but loading it takes two seconds: it loads torch's compiler
         for parameter, velocity, gradient in zip(
             self._parameters, self._velocities, gradients, strict=True
         ):
@@ -214,75 +165,49 @@ class Trainer:
                 velocity.mul_(self._settings.momentum).add_(gradient)
                 parameter.sub_(velocity, alpha=learning_rate)
 
-    def update_statistics(self, view: TrainingSample) -> None:
-        """Have the normalisations take those of a view, with the weights as they are now."""
-        device = self._network.device
-        with translate_out_of_memory(device), CoreThreads(device, 1) as core:
-            core.run(self._label, DeviceSample.of(view, None, device))
-
     @torch.no_grad()
-    def _label(self, pixels: "DeviceSample") -> torch.Tensor:
-        """Return the cluster of each pixel by the network as it is."""
+    def _predict_clusters(self, sample: DeviceSample) -> torch.Tensor:
+        """Return the cluster of each pixel, (N, [z,] y, x), by the network as it is."""
         self._network.train()
-        responses: torch.Tensor = self._network(pixels.image, pixels.inside)
+        responses: torch.Tensor = self._network(sample.image, sample.inside)
         return responses.max(1).indices
 
-    def _vote(self, view: TrainingSample) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return what gives pixels the cluster of their superpixel; their own if there is none."""
-        if view.superpixels is None:
-            return lambda clusters: clusters
-        n_patches = int(view.superpixels.max()) + 1
-        # pixels that take no part vote too, in a superpixel of their own
-        own = np.where(view.valid, view.superpixels, n_patches)
-        patches = torch.from_numpy(own.ravel()).to(self._network.device)
+    @torch.no_grad()
+    def _give_clusters_to_strokes(self, clusters: torch.Tensor, strokes: StrokeTargets) -> None:
+        """Swap numbers so that each new stroke has the cluster that most of it was drawn on.
 
-        def vote(clusters: torch.Tensor) -> torch.Tensor:
-            n_clusters = self._settings.max_clusters
-            voted = majority_vote(clusters.flatten(), patches, n_patches + 1, n_clusters)
-            return voted.view_as(clusters)
+        A stroke then steers the cluster that is there, where otherwise it would have to build up
+        another one against it. A cluster that another stroke has been given stays with that one.
+        """
+        wanted = strokes.clusters[strokes.is_stroke].cpu()  # (pixels under strokes,)
+        under = clusters[strokes.is_stroke].cpu()
+        for number in wanted.unique().tolist():
+            if number in self._stroked:
+                continue
+            counts = torch.bincount(under[wanted == number], minlength=self._settings.max_clusters)
+            counts[list(self._stroked)] = 0
+            if counts.any():
+                most_frequent = int(counts.argmax())
+                order = torch.arange(len(counts))
+                order[number], order[most_frequent] = most_frequent, number
+                self._reorder_clusters(order)
+                under = order[under]
+            self._stroked.add(number)
 
-        return vote
+    def _reorder_clusters(self, order: torch.Tensor) -> None:
+        """Give the classifier's outputs another order, and their momentum with them."""
+        outputs = [self._network.classifier.weight, *self._network.normalisation.parameters()]
+        for parameter, velocity in zip(self._parameters, self._velocities, strict=True):
+            if any(parameter is output for output in outputs):
+                for values in (parameter, velocity):  # (q, ...)
+                    values.copy_(values[order.to(values.device)])
 
 
 def _keep_freed_memory() -> None:
-    """Have the C library keep the blocks of memory that maps come and go in.
+    """Have the C library keep the blocks of memory that an iteration frees for the next one.
 
-    It spares a fifth of an iteration's time.
-
-    glibc hands a block back to the kernel when it is freed, to be cleared and mapped anew at the
-    next iteration, unless it is smaller than one of up to 32 MB that was freed before.
+    It spares a fifth of an iteration's time. glibc gives a large block back to the kernel when it
+    is freed, to be cleared and mapped anew at the next iteration. "Large" is what exceeds the
+    greatest block of up to 32 MB that was freed before: here one of 31 MB is made and freed.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class DeviceSample:
-    """A view on the network's device.
-
-    Attributes
-    ----------
-    image : Tensor of float32, shape (N, C, [z,] y, x)
-        Intensities.
-    inside : Tensor of bool, shape (N, [z,] y, x), or None
-        Pixels that take part; None if all do.
-    n_inside : int
-        How many these are.
-    marks : StrokeTargets or None
-        The strokes, if there are any.
-    """
-
-    image: torch.Tensor
-    inside: torch.Tensor | None
-    n_inside: int
-    marks: "StrokeTargets | None"
-
-    @classmethod
-    @torch.inference_mode(False)
-    def of(
-        cls, view: TrainingSample, strokes: Labels | None, device: torch.device
-    ) -> "DeviceSample":
-        """Bring a view to a device."""
-        image = torch.from_numpy(view.values).to(device)
-        valid = torch.from_numpy(view.valid).to(device)
-        inside = None if view.valid.all() else valid
-        return cls(image, inside, int(view.valid.sum()), StrokeTargets.of(strokes, valid))

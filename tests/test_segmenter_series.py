@@ -1,27 +1,19 @@
-"""Stacks, movies and volumes through the public doors."""
+"""Stacks, movies and volumes from end to end."""
 
 import itertools
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import ImageError
 from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.image.normalize import normalize_image
-from napari_unsupseg.learning.inference import predict
-from napari_unsupseg.learning.network import build_network
-from napari_unsupseg.learning.resampling import downsample, upsample_labels
-from napari_unsupseg.learning.sampling import make_training_sample
-from napari_unsupseg.learning.superpixels import compute_superpixels
 from napari_unsupseg.regions.boundary_refinement import refine_boundaries
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.labels import connected_components
 
-from ..conftest import SMALL
+from .conftest import SMALL
 
 QUICK = {
     "filters": 16, "max_clusters": 20, "superpixels": 500, "iterations": 30, "precision": "float32",
@@ -90,57 +82,6 @@ def test_the_same_seed_gives_the_same_labels():
     np.testing.assert_array_equal(first, again)
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    shape=st.tuples(st.integers(1, 9), st.integers(2, 20), st.integers(2, 20)),
-    tile=st.integers(1, 12),
-    spatial_ndim=st.sampled_from([2, 3]),
-    components=st.integers(1, 3),
-    masked=st.booleans(),
-)
-def test_tiles_are_the_whole(shape, tile, spatial_ndim, components, masked):
-    random = np.random.default_rng(0)
-    mask = random.random(shape) < 0.8 if masked else np.ones(shape, bool)
-    mask[0, 0, 0] = True
-    image = normalize_image(
-        split_channels(random.random(shape), "zyx"), mask, spatial_ndim=spatial_ndim
-    )
-    network = a_network(image, components)
-    whole = predict(network, image, tile=1000)
-    np.testing.assert_array_equal(predict(network, image, tile=tile), whole)
-    np.testing.assert_array_equal(whole > 0, mask)
-
-
-def a_network(image, components):
-    frame = torch.from_numpy(next(image.frames()).values.copy())[None]
-    network = build_network(
-        frame, Settings(components=components, filters=12, max_clusters=15, precision="float32")
-    )
-    network(frame)
-    return network
-
-
-def test_frames_are_predicted_one_by_one():
-    movie, _ = squares(3)
-    image = normalize_image(split_channels(movie, "tyx"))
-    network = a_network(image, 2)
-    labels = predict(network, image)
-    for frame, alone in zip(labels, image.frames(), strict=True):
-        np.testing.assert_array_equal(frame, predict(network, alone))
-
-
-def test_all_of_a_short_series_is_trained_on():
-    movie, _ = squares(3)
-    image = normalize_image(split_channels(movie, "tyx"))
-    view = make_training_sample(
-        image, factor=2, max_pixels=10**5, superpixels=50, compactness=10, seed=0
-    )
-    assert view.is_whole
-    assert view.superpixels.shape == (3, 30, 35)
-    patches = [set(np.unique(frame)) for frame in view.superpixels]
-    assert not patches[0] & patches[1]
-
-
 def test_a_hierarchy_of_frames_is_theirs_alone():
     frames = [squares(1, noise=0)[0][0], squares(1, noise=0)[0][0][::-1]]
     series = normalize_image(split_channels(np.stack(frames), "tyx"))
@@ -159,38 +100,6 @@ def test_outlines_do_not_reach_from_frame_to_frame():
     together = refine_boundaries(segments, colours, means)
     for one, *of_frame in zip(together, segments, colours, strict=True):
         np.testing.assert_array_equal(one, refine_boundaries(*of_frame, means))
-
-
-@pytest.mark.parametrize(
-    ("spacing", "factor", "expected"),
-    [
-        pytest.param(None, 3, (3, 3, 3), id="alike"),
-        pytest.param((3, 1, 1), 3, (1, 3, 3), id="slices far apart"),
-        pytest.param((0.5, 0.25, 0.25), 2, (1, 2, 2), id="in a unit"),
-        pytest.param((9, 1, 1), 2, (1, 2, 2), id="never less than one"),
-    ],
-)
-def test_axes_on_which_voxels_lie_apart_are_reduced_less(spacing, factor, expected):
-    volume = np.random.default_rng(0).random((7, 20, 22))
-    image = normalize_image(split_channels(volume, "zyx"), spatial_ndim=3, spacing=spacing)
-    smaller = downsample(image, factor)
-    assert smaller.frame_shape == tuple(
-        -(-n // by) for n, by in zip(volume.shape, expected, strict=True)
-    )
-    labels = np.arange(1, smaller.valid.size + 1).reshape(smaller.valid.shape)
-    assert upsample_labels(labels, factor, image).shape == volume.shape
-
-
-def test_superpixels_keep_to_a_slice_where_slices_lie_apart():
-    bright = np.zeros((12, 24, 24), bool)
-    bright[:, 12:] = bright[6:] = True  # an edge along z and one across it
-    image = np.where(bright, 0.6, 0.4) + np.random.default_rng(0).normal(0, 0.1, bright.shape)
-    depths = []
-    for spacing in ((1, 1, 1), (8, 1, 1)):
-        prepared = normalize_image(split_channels(image, "zyx"), spatial_ndim=3, spacing=spacing)
-        patches = compute_superpixels(prepared, 60, 1.0)
-        depths.append(np.mean([np.ptp(np.nonzero(patches == k)[0]) for k in np.unique(patches)]))
-    assert depths[1] < depths[0]
 
 
 @pytest.mark.parametrize("spacing", [(1, 1), (0, 1, 1), (np.inf, 1, 1), (-1, 1, 1)])

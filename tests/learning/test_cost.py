@@ -1,0 +1,97 @@
+import dataclasses
+import math
+
+import pytest
+
+from napari_unsupseg import Settings
+from napari_unsupseg.learning import schedule
+from napari_unsupseg.learning.cost import (
+    activation_bytes,
+    expected_seconds,
+    inference_bytes_per_pixel,
+    training_bytes,
+)
+
+from ..conftest import run_python
+
+SETTINGS = Settings(components=2, filters=10, max_clusters=7, superpixels=50, settle=0)
+
+
+def test_maps_and_votes_are_counted():
+    # of each pixel: 3 channels, 2 · 2 · 10 + 3 · 7 values for autograd, 3 · 10 at a time;
+    # 7 votes of each superpixel
+    assert activation_bytes(3, 1000, SETTINGS) == 4 * (1000 * (3 + 61 + 30) + 50 * 7)
+
+
+def test_there_are_no_more_superpixels_than_pixels():
+    assert activation_bytes(1, 20, SETTINGS) == 4 * (20 * (1 + 61 + 30) + 20 * 7)
+
+
+@pytest.mark.parametrize(
+    ("frame_shape", "n_frames", "settle", "is_whole", "n_trained"),
+    [
+        pytest.param((90, 110), 1, 0.02, False, 9900, id="small"),
+        pytest.param((240, 480), 1, 0.02, False, 12_800, id="at a third of its size"),
+        pytest.param((20, 60, 100), 1, 0.02, False, 15_000, id="volume at half its size"),
+        pytest.param((100, 100), 20, 0.02, False, 12_000, id="tiles of a movie"),
+        pytest.param((1000, 1000), 1, 0, False, 160_000, id="tiles at full size"),
+        pytest.param((1000, 1000), 1, 0.02, True, 10**6, id="a caller's module"),
+    ],
+)
+def test_a_run_takes_the_image_thrice_and_its_greatest_sample(
+    frame_shape, n_frames, settle, is_whole, n_trained
+):
+    settings = dataclasses.replace(SETTINGS, settle=settle)
+    n_bytes = training_bytes(2, frame_shape, n_frames, settings, is_whole=is_whole)
+    n_pixels = math.prod(frame_shape) * n_frames
+    assert n_bytes == 3 * 4 * 2 * n_pixels + activation_bytes(2, n_trained, settings)
+
+
+def test_a_tile_has_three_maps_of_features_and_two_of_responses():
+    assert inference_bytes_per_pixel(100, 50, 2, 4) == 3 * 100 * 2 + 2 * 50 * 4
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_frames", "settle", "expected"),
+    [
+        # 2 · 10 + 7 channels; 9 · 10² + 10 · 7 weights, or 27 · 10² + 10 · 7; 150 iterations
+        pytest.param(
+            (100, 100), 1, 0, 150 * 10**4 * (27 * 8.5e-9 + 970 * 3.9e-11) + 0.025, id="as the paper"
+        ),
+        pytest.param(
+            (100, 100), 1, 0.02, 60 * 10**4 * (27 * 8.5e-9 + 970 * 3.9e-11) + 0.025, id="settles"
+        ),
+        pytest.param(
+            (10, 20, 20), 2, 0, 150 * 8000 * (27 * 8.5e-9 + 2770 * 3.9e-11) + 0.02, id="volumes"
+        ),
+        pytest.param(
+            (240, 480),
+            1,
+            0.02,
+            (60 * 12_800 + 5 * 12_000) * (27 * 8.5e-9 + 970 * 3.9e-11) + 115_200 * 2.5e-6,
+            id="reduced, then tiles at full size",
+        ),
+    ],
+)
+def test_the_time_follows_pixels_iterations_channels_and_weights(shape, n_frames, settle, expected):
+    settings = dataclasses.replace(SETTINGS, settle=settle)
+    assert expected_seconds(shape, n_frames, settings) == pytest.approx(expected)
+
+
+def test_few_iterations_are_not_taken_for_sixty():
+    quick, quicker = (dataclasses.replace(SETTINGS, settle=0.02, iterations=n) for n in (30, 15))
+    assert expected_seconds((100, 100), 1, quick) - 0.025 == pytest.approx(
+        2 * (expected_seconds((100, 100), 1, quicker) - 0.025)
+    )
+
+
+def test_a_large_image_needs_no_more_memory_to_train_on(monkeypatch):
+    for name in ("MAX_REDUCED_PIXELS", "REDUCED_PIXELS"):
+        monkeypatch.setattr(schedule, name, 10_000)
+    small, large = (training_bytes(1, (side, side), 1, Settings()) for side in (200, 2000))
+    assert large - small == pytest.approx(12 * (2000**2 - 200**2), rel=0.1)
+
+
+def test_costs_are_estimated_without_loading_torch():
+    script = "import sys, napari_unsupseg.learning.cost; print('torch' in sys.modules)"
+    assert run_python(script) == "False"
