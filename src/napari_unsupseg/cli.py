@@ -394,7 +394,7 @@ def demo(
     """Segment a stained tissue section that comes with scikit-image."""
     from napari_unsupseg.batch.jobs import Job, JobOptions
     from napari_unsupseg.io.paths import check_writable
-    from napari_unsupseg.io.writers import write_picture
+    from napari_unsupseg.io.writers import write_png
     from napari_unsupseg.sample_images import tissue
 
     job = Job(output / "tissue.png", output / "labels.tif", output / "preview.png")
@@ -402,7 +402,7 @@ def demo(
     options = JobOptions(settings=settings, device=_checked_device(device), overwrite=True)
     with _failing():
         check_writable(job.image, overwrite=True)
-        write_picture(job.image, tissue())
+        write_png(job.image, tissue())
     reports = _run_jobs([job], options, Console(highlight=False, soft_wrap=True))
     if not reports or "error" in reports[0]:
         raise typer.Exit(FAILED)

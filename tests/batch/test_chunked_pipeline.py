@@ -1,17 +1,12 @@
-"""Files that are not loaded whole, and OME-Zarr."""
-
 import csv
 import json
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
 import pytest
 import tifffile
 import yaozarrs
 import zarr
-from yaozarrs import DimSpec, v05
-from yaozarrs.write.v05 import write_image
 
 from napari_unsupseg import Segmenter
 from napari_unsupseg.image.tiling import CROP
@@ -20,6 +15,7 @@ from napari_unsupseg.io.readers import open_image
 from napari_unsupseg.regions.labels import label_regions
 from napari_unsupseg.regions.measure import measure_regions
 
+from ..io.test_ome_zarr import RGB, write_ome_zarr
 from ..learning.test_lazy_inference import wide
 from ..regions.test_stitching import same_partition
 from ..test_cli import QUICK, call
@@ -37,21 +33,9 @@ def small_limits(monkeypatch):
     monkeypatch.setattr("napari_unsupseg.io.label_store.TOP_LEVEL", 100)
 
 
-def write_ome(path: Path, image: np.ndarray, axes: str = "yx", **colours: object) -> Path:
-    """Write an image as OME-Zarr with pixels of 0.5 µm and two levels."""
-    dims = [
-        DimSpec(name=axis, scale=0.5, unit="micrometer") if axis in "zyx" else DimSpec(name=axis)
-        for axis in axes
-    ]
-    multiscale = v05.Multiscale.from_dims(dims, n_levels=2)
-    half = image[..., ::2, ::2] if "z" not in axes else image[..., ::2, ::2, ::2]
-    write_image(path, v05.Image(multiscales=[multiscale], **colours), [image, half])
-    return path
-
-
 @pytest.fixture
 def slide(tmp_path):
-    return write_ome(tmp_path / "slide.ome.zarr", wide()[0].astype(np.float32))
+    return write_ome_zarr(tmp_path / "slide.ome.zarr", wide()[0].astype(np.float32))
 
 
 def labels_of(path: Path) -> np.ndarray:
@@ -76,24 +60,10 @@ def test_a_slide_is_labelled_chunk_by_chunk(tmp_path, slide, small_limits, kind)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_the_store_has_a_pyramid_and_the_pixel_size(tmp_path, slide, small_limits):
-    out = tmp_path / "out.ome.zarr"
-    assert call("segment", slide, "-o", out, *TWO).exit_code == 0
-    image = yaozarrs.open_group(str(out)).ome_metadata()
-    (multiscale,) = image.multiscales
-    assert [axis.unit for axis in multiscale.axes] == ["micrometer"] * 2
-    scales = [dataset.scale_transform.scale for dataset in multiscale.datasets]
-    group = zarr.open_group(out)
-    shapes = [group[dataset.path].shape for dataset in multiscale.datasets]
-    assert shapes == [(70, 540), (35, 270), (18, 135), (9, 68)]
-    assert scales == [[0.5 * 2**k] * 2 for k in range(4)]
-    np.testing.assert_array_equal(group["2"][:], labels_of(out)[::4, ::4])
-
-
 def test_a_stopped_call_goes_on(tmp_path, slide, small_limits, monkeypatch):
     whole, out = tmp_path / "whole.ome.zarr", tmp_path / "out.ome.zarr"
     assert call("segment", slide, "-o", whole, *TWO).exit_code == 0
-    fill = LabelStore.fill
+    write = LabelStore.write_missing_chunks
     with monkeypatch.context() as patch:
 
         def stopped(self, target, labels, _track):
@@ -101,9 +71,9 @@ def test_a_stopped_call_goes_on(tmp_path, slide, small_limits, monkeypatch):
                 yield from chunks[:5]
                 raise KeyboardInterrupt
 
-            fill(self, target, labels, some)
+            write(self, target, labels, some)
 
-        patch.setattr(LabelStore, "fill", stopped)
+        patch.setattr(LabelStore, "write_missing_chunks", stopped)
         result = call("segment", slide, "-o", out, *TWO)
         assert result.exit_code == 1
         assert "the same command goes on from here" in result.stderr
@@ -170,7 +140,7 @@ def test_a_table_is_measured_chunk_by_chunk(tmp_path, slide, small_limits):
 def test_a_folder_may_hold_both_kinds(tmp_path, small_limits):
     folder, out = tmp_path / "images", tmp_path / "out"
     folder.mkdir()
-    write_ome(folder / "a.ome.zarr", wide(2)[0].astype(np.float32))
+    write_ome_zarr(folder / "a.ome.zarr", wide(2)[0].astype(np.float32))
     tifffile.imwrite(folder / "b.tif", wide(2)[0].astype(np.float32), tile=(32, 32))
     tifffile.imwrite(folder / "c.tif", wide(1)[0][:20, :40].astype(np.float32))
     result = call("segment", folder, "-o", out, *TWO)
@@ -181,7 +151,7 @@ def test_a_folder_may_hold_both_kinds(tmp_path, small_limits):
 
 def test_a_small_image_goes_to_a_store_too(tmp_path, grey):
     path, out, tiff = (tmp_path / name for name in ("a.ome.zarr", "o.ome.zarr", "o.tif"))
-    write_ome(path, grey)
+    write_ome_zarr(path, grey)
     assert call("segment", path, "-o", out, *QUICK, "--segments").exit_code == 0
     assert call("segment", path, "-o", tiff, *QUICK, "--segments").exit_code == 0
     np.testing.assert_array_equal(labels_of(out), tifffile.imread(tiff))
@@ -189,29 +159,6 @@ def test_a_small_image_goes_to_a_store_too(tmp_path, grey):
     again = call("segment", path, "-o", out, *QUICK, "--overwrite")
     assert again.exit_code == 0, again.stderr
     yaozarrs.validate_zarr_store(str(out))
-
-
-WINDOW = {"min": 0, "max": 255, "start": 0, "end": 255}
-COLOURS = [{"color": colour, "window": WINDOW} for colour in ("FF0000", "00FF00", "0000FF")]
-RGB = {"omero": {"channels": COLOURS}}
-
-
-@pytest.mark.parametrize(
-    ("shape", "axes", "keywords", "expected"),
-    [
-        pytest.param((1, 1, 1, 20, 30), "tczyx", {}, ("yx", (20, 30)), id="axes of length 1"),
-        pytest.param((2, 6, 20, 30), "czyx", {}, ("czyx", (2, 6, 20, 30)), id="channels, stack"),
-        pytest.param((5, 20, 30), "tyx", {}, ("tyx", (5, 20, 30)), id="movie"),
-        pytest.param((3, 20, 30), "cyx", {}, ("cyx", (3, 20, 30)), id="three channels"),
-        pytest.param((3, 20, 30), "cyx", RGB, ("syx", (3, 20, 30)), id="colours"),
-    ],
-)
-def test_axes_come_from_the_store(tmp_path, shape, axes, keywords, expected):
-    image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
-    with open_image(write_ome(tmp_path / "i.zarr", image, axes, **keywords)) as source:
-        assert (source.axes, source.values.shape) == expected
-        np.testing.assert_array_equal(source.values, image.reshape(expected[1]))
-        assert source.pixel_size[:3] == (0.5, 0.5, "um")
 
 
 def test_a_plain_array_needs_its_axes_said(tmp_path):
@@ -225,7 +172,7 @@ def test_a_plain_array_needs_its_axes_said(tmp_path):
 
 
 def test_colours_of_a_store_are_those_of_a_picture(tmp_path, rgb):
-    path = write_ome(tmp_path / "i.zarr", np.moveaxis(rgb, -1, 0), "cyx", **RGB)
+    path = write_ome_zarr(tmp_path / "i.zarr", np.moveaxis(rgb, -1, 0), "cyx", **RGB)
     out, png = tmp_path / "o.tif", tmp_path / "i.tif"
     tifffile.imwrite(png, rgb)
     assert call("segment", path, "-o", out, *QUICK).exit_code == 0
@@ -253,40 +200,11 @@ def test_what_needs_the_whole_is_refused_before_it_is_trained(
     assert not (tmp_path / out).exists()
 
 
-def test_what_is_no_image_is_named(tmp_path, grey):
-    empty = tmp_path / "group.zarr"
-    zarr.open_group(empty).create_group("A")
-    write_ome(tmp_path / "nested.zarr" / "0", grey)
-    cases = {
-        tmp_path / "none.zarr": "no such file",
-        empty: "holds no image itself",
-        tmp_path / "nested.zarr": "is no zarr store",
-    }
-    folder = tmp_path / "folder.zarr"
-    folder.mkdir()
-    cases[folder] = "is no zarr store"
-    for path, problem in cases.items():
-        result = call("segment", path, "-o", tmp_path / "o.tif", *QUICK)
-        assert result.exit_code == 1, path
-        assert result.stderr.startswith(f"error: {path}: "), result.stderr
-        assert problem in result.stderr
-        assert result.stderr.count("\n") == 1
-    nested = call("segment", tmp_path / "nested.zarr" / "0", "-o", tmp_path / "o.tif", *QUICK)
-    assert nested.exit_code == 0, nested.stderr
-
-
 def test_other_stores_are_not_replaced(tmp_path, slide, grey):
-    other = write_ome(tmp_path / "other.zarr", grey)
+    other = write_ome_zarr(tmp_path / "other.zarr", grey)
     result = call("segment", slide, "-o", other, *QUICK)
     assert "exists already; choose another place, or overwrite it (--overwrite)" in result.stderr
     with open_image(other) as source:
         assert source.values.shape == grey.shape
     result = call("segment", slide, "-o", slide, *QUICK, "--overwrite")
     assert "is one of the images and would be overwritten" in result.stderr
-
-
-def test_chunks_of_a_large_image_are_computed_when_asked_for(slide, small_limits):
-    with open_image(slide) as source:
-        assert isinstance(source.values, da.Array)
-        part = source.values[:5, :7].compute()
-    np.testing.assert_array_equal(part, wide()[0][:5, :7].astype("f4"))

@@ -15,9 +15,9 @@ from napari_unsupseg.image.channels import ImageChannels, split_channels
 from napari_unsupseg.image.normalize import normalize_crops, normalize_image
 from napari_unsupseg.image.tiling import Slices, block_slices
 from napari_unsupseg.io.label_store import CHUNK, LabelStore
-from napari_unsupseg.io.overlay import overlay
+from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import is_zarr
-from napari_unsupseg.io.writers import write_picture, write_table
+from napari_unsupseg.io.writers import write_png, write_table
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.labels import label_dtype
 from napari_unsupseg.regions.measure import combine_measurements, measure_regions
@@ -88,8 +88,8 @@ def run_job_in_chunks(
     record = store.record
     labels = segmenter.predict(lazy, axes="c" + channels.axes)
     finest = store.level(0)
-    clusters = store.scratch(labels.dtype.type) if options.is_numbered else finest
-    store.fill(clusters, labels, track)
+    clusters = store.temporary_array(labels.dtype.type) if options.is_numbered else finest
+    store.write_missing_chunks(clusters, labels, track)
     record |= {"clusters": len(_present(clusters))}
     if options.connected:
         n_regions = label_regions_by_chunks(clusters, finest, spatial_ndim, track)
@@ -98,12 +98,12 @@ def run_job_in_chunks(
         cut = _cut(channels, clusters, segmenter, options)
         n_segments = stitch_segments(cut, finest, spatial_ndim, track)
         record |= {"segments": n_segments}
-    store.fill_pyramid()
+    store.write_pyramid()
     if job.table:
         write_table(job.table, _measure(channels, finest, image, track))
     if job.preview:
-        write_picture(job.preview, _preview(channels, store, segmenter))
-    store.finish(record)
+        write_png(job.preview, _preview(channels, store, segmenter))
+    store.mark_complete(record)
     if network not in (job.model, options.known):
         network.unlink(missing_ok=True)
     return record
@@ -193,8 +193,8 @@ def _network_file(job: Job, options: JobOptions) -> Path:
 
 def _begun(job: Job, options: JobOptions) -> tuple[LabelStore, Segmenter] | None:
     """Return the labels that a call with the same options has begun, and their network."""
-    store, network = LabelStore.of(job.labels), _network_file(job, options)
-    if store is None or not store.is_unfinished or not network.is_file():
+    store, network = LabelStore.from_path(job.labels), _network_file(job, options)
+    if store is None or store.is_complete or not network.is_file():
         return None
     same = {"image": job.image.name, "options": options.to_dict(), "sha256": _digest(network)}
     record = store.record
@@ -227,4 +227,4 @@ def _preview(channels: ImageChannels, store: LabelStore, segmenter: Segmenter) -
     plane = values[:, *middle, ::step, ::step].compute(scheduler="sync")
     found = ImageChannels(plane, channels.is_rgb, "yx")
     image = normalize_image(found, None, segmenter.settings.intensity)
-    return overlay(image, np.asarray(labels[middle]))
+    return draw_label_overlay(image, np.asarray(labels[middle]))

@@ -24,12 +24,12 @@ from napari_unsupseg.image.channels import split_channels, split_frames
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.image.tiling import Slices, is_large
 from napari_unsupseg.io.label_store import read_zarr_record, write_label_store
-from napari_unsupseg.io.overlay import overlay
+from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import check_writable, is_zarr
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import ImageSource, open_image, read_image
 from napari_unsupseg.io.tiff import read_tiff_record, write_labels
-from napari_unsupseg.io.writers import write_picture, write_table
+from napari_unsupseg.io.writers import write_png, write_table
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.labels import connected_components, stack_frames
@@ -251,7 +251,7 @@ def _write(job: Job, image: JobImage, options: JobOptions, labels: Labels, recor
         write_table(job.table, table)
     if job.preview:
         prepared = normalize_image(channels, None, options.settings.intensity)
-        write_picture(job.preview, overlay(prepared, labels))
+        write_png(job.preview, draw_label_overlay(prepared, labels))
     # last: they say that all is done
     if is_zarr(job.labels):
         write_label_store(
