@@ -189,8 +189,8 @@ def test_an_area_needs_a_pixel_size(image_file, tmp_path):
         (["--granularity", 0.2, "--n-segments", 3], "both say where to cut"),
         (["--table", "regions.txt"], "must end in .csv"),
         (["--min-size", 9, "--min-area", 4], "both give a smallest segment"),
-        (["--pixel-size", 0], "--pixel-size 0.0: must be above 0"),
-        (["--min-area", -1], "--min-area -1.0: must be above 0"),
+        (["--pixel-size", 0], "0.0 must be above 0"),
+        (["--min-area", -1], "-1.0 must be above 0"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
 )

@@ -185,17 +185,26 @@ def test_colours_of_a_store_are_those_of_a_picture(tmp_path, rgb):
     ("out", "options", "problem"),
     [
         pytest.param("o.tif", [], "name an --output that ends in .ome.zarr", id="TIFF"),
-        pytest.param("o.zarr", ["--n-segments", 5], "which --n-segments needs", id="segments"),
-        pytest.param("o.zarr", ["--min-size", 5], "which --min-size or", id="smallest"),
+        pytest.param("o.zarr", ["--n-segments", 5], "--n-segments needs all of it", id="number"),
+        pytest.param("o.zarr", ["--separate"], "--separate needs all of it", id="separate"),
+        pytest.param("o.zarr", ["--min-size", 2], "--min-size needs all of it", id="pixels"),
+        pytest.param(
+            "o.zarr", ["--min-area", 0.01, "--granularity", 0.3], "--min-area needs", id="area"
+        ),
+        pytest.param("o.zarr", ["--strokes", "drawn.tif"], "--strokes needs", id="strokes"),
     ],
 )
 def test_what_needs_the_whole_is_refused_before_it_is_trained(
     tmp_path, slide, small_limits, monkeypatch, out, options, problem
 ):
-    monkeypatch.chdir(tmp_path)
+    def untrained(*_arguments, **_keywords):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(Segmenter, "steps", untrained)
     result = call("segment", slide, "-o", tmp_path / out, *TWO, *options)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: {slide}: is too large to be loaded")
+    assert result.stderr.startswith(f"error: {slide}")
+    assert "is too large to be loaded, and " in result.stderr
     assert problem in result.stderr
     assert not (tmp_path / out).exists()
 
