@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from imageio.v3 import imwrite
+from imageio.v3 import imread, imwrite
 
-from napari_unsupseg import Settings, segment
+from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.batch.jobs import Job, JobOptions
 from napari_unsupseg.batch.pipeline import is_done, run_job, try_run_job
 from napari_unsupseg.io.tiff import read_tiff_record
@@ -75,6 +75,33 @@ def test_labels_of_an_interrupted_run_are_not_taken_for_done(tmp_path, grey, sma
     assert is_done(job, options)
 
 
+def test_an_interrupted_run_keeps_final_clusters(tmp_path, grey):
+    """The labels to keep are made of the iterations so far, though the user has ended the run."""
+    imwrite(tmp_path / "a.png", grey)
+    settings = Settings.from_dict({**SMALL, "settle": 0.1, "final_clusters": 2})
+    job, calls = Job(tmp_path / "a.png", tmp_path / "o.tif"), []
+
+    def watch(steps, name):
+        calls.append(name)
+        return end_at_once(steps, name) if len(calls) == 1 else (list(steps)[-1], False)
+
+    report = run_job(job, JobOptions(settings=settings, device="cpu"), watch)
+    assert report["iterations"] == 1
+    assert report["clusters"] == tifffile.imread(job.labels).max() == 2
+
+
+def test_of_an_unfinished_hierarchy_there_are_no_labels(tmp_path, grey, small):
+    imwrite(tmp_path / "a.png", grey)
+    job = Job(tmp_path / "a.png", tmp_path / "o.tif")
+
+    def watch(steps, _name):
+        return next(step for step in steps if step.hierarchy_share is not None), True
+
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, JobOptions(settings=small, device="cpu", segments=True), watch)
+    assert not job.labels.exists()
+
+
 @pytest.mark.parametrize(
     ("changed", "done"),
     [
@@ -136,9 +163,24 @@ def test_a_network_is_applied_to_a_folder(folder, tmp_path):
     assert record["options"]["applied"]
     result = call("apply", network, folder, "-o", out, "--table", out)
     assert result.stdout.count("done already") == 5
-    cut = call("apply", network, image, "-o", tmp_path / "cut.tif", "--n-segments", 6)
-    assert cut.exit_code == 0
-    assert tifffile.imread(tmp_path / "cut.tif").max() == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "cut"),
+    [
+        pytest.param(["--segments"], {"granularity": 0.5}, id="segments"),
+        pytest.param(["--granularity", 0.2], {"granularity": 0.2}, id="granularity"),
+        pytest.param(["--n-segments", 6], {"n_segments": 6}, id="number"),
+        pytest.param([], {}, id="clusters"),
+    ],
+)
+def test_an_applied_network_cuts_as_in_the_library(folder, tmp_path, options, cut):
+    network, image, out = tmp_path / "net.unsupseg", folder / "0.png", tmp_path / "o.tif"
+    segmenter = Segmenter(Settings.from_dict(SMALL)).fit(imread(image))
+    segmenter.save(network)
+    assert call("apply", network, image, "-o", out, *options).exit_code == 0
+    expected = Segmenter.load(network).predict(imread(image), **cut)
+    np.testing.assert_array_equal(tifffile.imread(out), expected)
 
 
 def test_training_goes_on_from_a_file(folder, tmp_path):
@@ -205,22 +247,24 @@ def test_the_command_line_and_the_library_agree_on_a_stack(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "spacing"),
+    ("options", "spatial_ndim", "spacing"),
     [
-        pytest.param([], (2.5, 0.5, 0.5), id="as the file says"),
-        pytest.param(["--z-spacing", 4], (4, 1, 1), id="as the user says"),
+        pytest.param([], 3, (2.5, 0.5, 0.5), id="as the file says"),
+        pytest.param(["--z-spacing", 4], 3, (4, 1, 1), id="as the user says"),
+        pytest.param(["--z-spacing", 4], 2, None, id="planes have none"),
     ],
 )
-def test_volumes_follow_their_spacing(tmp_path, options, spacing):
+def test_volumes_follow_their_spacing(tmp_path, options, spatial_ndim, spacing):
     volume = np.random.default_rng(0).integers(0, 4000, (6, 30, 40), np.uint16)
     tifffile.imwrite(
         tmp_path / "v.tif", volume, imagej=True, resolution=(2, 2),
         metadata={"axes": "ZYX", "unit": "um", "spacing": 2.5},
     )  # fmt: skip
     out = tmp_path / "o.tif"
-    result = call("segment", tmp_path / "v.tif", "-o", out, *QUICK, "--spatial-ndim", 3, *options)
+    options = ["--spatial-ndim", spatial_ndim, *options]
+    result = call("segment", tmp_path / "v.tif", "-o", out, *QUICK, *options)
     assert result.exit_code == 0, result.stderr
-    expected = segment(volume, axes="zyx", spatial_ndim=3, spacing=spacing, **SMALL)
+    expected = segment(volume, axes="zyx", spatial_ndim=spatial_ndim, spacing=spacing, **SMALL)
     np.testing.assert_array_equal(tifffile.imread(out), expected)
 
 

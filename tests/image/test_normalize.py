@@ -13,6 +13,7 @@ from napari_unsupseg.image.normalize import normalize_crops, normalize_image
 from napari_unsupseg.image.tiling import CROP
 
 RAMP = np.arange(100).reshape(10, 10)
+RGB_16_BIT = np.stack([RAMP, RAMP, RAMP], axis=-1).astype(np.uint16)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ def test_every_dtype_comes_to_zero_and_one(dtype):
         pytest.param(np.full((4, 4, 3), 51, np.uint8), "auto", 0.2, 0.2, id="8-bit RGB: range"),
         pytest.param(np.full((4, 4), 51, np.uint8), "range", 0.2, 0.2, id="8-bit grey, range"),
         pytest.param(RAMP.astype(np.uint8), "auto", 0, 1, id="8-bit grey: percentiles"),
+        pytest.param(RGB_16_BIT, "auto", 0, 1, id="16-bit RGB: percentiles"),
         pytest.param(np.full((4, 4), 0, np.int16), "range", 0.5, 0.5, id="signed range"),
         pytest.param(RAMP / 200, "range", 0, 0.495, id="floats as they are"),
         pytest.param(RAMP / 200, "auto", 0, 1, id="floats: percentiles"),
@@ -83,6 +85,19 @@ def test_nan_and_masked_pixels_take_no_part():
     np.testing.assert_array_equal(np.flatnonzero(~prepared.valid), [0, 5, 7])
     assert (prepared.values[0, ~prepared.valid] == 0).all()
     assert np.isfinite(prepared.values).all()
+
+
+@pytest.mark.parametrize("kind", ["nan", "masked"])
+def test_a_pixel_without_one_of_its_channels_takes_no_part(kind):
+    image = np.stack([RAMP, RAMP * 2.0])
+    if kind == "nan":
+        image[1, 3, 4] = np.nan
+    else:
+        image = np.ma.MaskedArray(image)
+        image[1, 3, 4] = np.ma.masked
+    prepared = normalize_image(split_channels(image, "cyx"))
+    np.testing.assert_array_equal(np.argwhere(~prepared.valid), [[3, 4]])
+    assert not prepared.values[:, 3, 4].any()
 
 
 def test_excluded_pixels_do_not_set_the_range():

@@ -113,6 +113,15 @@ def test_what_others_have_made_is_no_label_store(tmp_path, kind):
     assert read_zarr_record(path) is None
 
 
+def test_a_store_is_replaced(tmp_path):
+    path = tmp_path / "o.zarr"
+    write_label_store(path, LABELS, record=RECORD, **PLANE)
+    write_label_store(path, LABELS[:5], record=RECORD | {"clusters": 3}, **PLANE)
+    np.testing.assert_array_equal(zarr.open_group(path)["0"], LABELS[:5])
+    assert read_zarr_record(path) == RECORD | {"clusters": 3}
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_failed_write_leaves_the_old_store_and_no_crumbs(tmp_path):
     path = tmp_path / "o.zarr"
     write_label_store(path, LABELS, record=RECORD, **PLANE)

@@ -73,6 +73,23 @@ def test_what_the_axes_are(tmp_path, shape, options, expected):
             None,
             id="OME, two units",
         ),
+        pytest.param(
+            {
+                "ome": True,
+                "metadata": {
+                    "PhysicalSizeX": 2, "PhysicalSizeXUnit": "nm",
+                    "PhysicalSizeY": 2, "PhysicalSizeYUnit": "nm",
+                    "PhysicalSizeZ": 1, "PhysicalSizeZUnit": "µm",
+                },
+            },
+            None,
+            id="OME, slices in another unit",
+        ),
+        pytest.param(
+            {"imagej": True, "resolution": ((0, 1), (2, 1)), "metadata": {"unit": "micron"}},
+            None,
+            id="ImageJ, no pixel in a unit",
+        ),
     ],
 )  # fmt: skip
 def test_how_large_a_pixel_is(tmp_path, options, expected):
