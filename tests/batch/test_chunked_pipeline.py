@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import json
 from pathlib import Path
@@ -60,23 +61,34 @@ def test_a_slide_is_labelled_chunk_by_chunk(tmp_path, slide, small_limits, kind)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_a_stopped_call_goes_on(tmp_path, slide, small_limits, monkeypatch):
-    whole, out = tmp_path / "whole.ome.zarr", tmp_path / "out.ome.zarr"
-    assert call("segment", slide, "-o", whole, *TWO).exit_code == 0
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Have the user press Ctrl-C after some chunks, within ``with stop_after(5):``."""
     write = LabelStore.write_missing_chunks
-    with monkeypatch.context() as patch:
 
+    @contextlib.contextmanager
+    def stop(n_chunks):
         def stopped(self, target, labels, _track):
             def some(chunks, _name):
-                yield from chunks[:5]
+                yield from chunks[:n_chunks]
                 raise KeyboardInterrupt
 
             write(self, target, labels, some)
 
-        patch.setattr(LabelStore, "write_missing_chunks", stopped)
+        with monkeypatch.context() as patch:
+            patch.setattr(LabelStore, "write_missing_chunks", stopped)
+            yield
+
+    return stop
+
+
+def test_a_stopped_call_goes_on(tmp_path, slide, small_limits, monkeypatch, stop_after):
+    whole, out = tmp_path / "whole.ome.zarr", tmp_path / "out.ome.zarr"
+    assert call("segment", slide, "-o", whole, *TWO).exit_code == 0
+    with stop_after(5):
         result = call("segment", slide, "-o", out, *TWO)
-        assert result.exit_code == 1
-        assert "the same command goes on from here" in result.stderr
+    assert result.exit_code == 1
+    assert "the same command goes on from here" in result.stderr
     done = {
         path: path.stat().st_mtime_ns for path in (out / "0" / "c").rglob("*") if path.is_file()
     }
@@ -95,6 +107,22 @@ def test_a_stopped_call_goes_on(tmp_path, slide, small_limits, monkeypatch):
     assert "done already" in call("segment", slide, "-o", out, *TWO).stdout
 
 
+def test_a_stopped_call_does_not_go_on_with_another_network(
+    tmp_path, slide, small_limits, stop_after
+):
+    network, out = tmp_path / "n.unsupseg", tmp_path / "out.ome.zarr"
+    save = ["segment", slide, "-o", tmp_path / "first.ome.zarr", *TWO, "--save", network]
+    assert call(*save).exit_code == 0
+    apply = ["apply", network, slide, "-o", out]
+    with stop_after(2):
+        assert call(*apply).exit_code == 1
+    before = network.read_bytes()
+    assert call(*save, "--seed", 1, "--overwrite").exit_code == 0
+    assert "exists already" in call(*apply).stderr
+    network.write_bytes(before)
+    assert call(*apply).exit_code == 0
+
+
 def test_regions_go_across_chunks(tmp_path, slide, small_limits):
     clusters, regions = tmp_path / "clusters.ome.zarr", tmp_path / "regions.ome.zarr"
     network = tmp_path / "n.unsupseg"
@@ -103,6 +131,7 @@ def test_regions_go_across_chunks(tmp_path, slide, small_limits):
     assert result.exit_code == 0, result.stderr
     expected = label_regions(labels_of(clusters))
     assert same_partition(labels_of(regions), expected)
+    assert labels_of(regions).dtype == np.uint32  # however few there are: nobody knows before
     (report,) = json.loads(result.stdout)["images"]
     assert report["segments"] == expected.max()
     assert "scratch" not in zarr.open_group(regions)

@@ -15,6 +15,7 @@ from napari_unsupseg.image.axes import describe_axes, resolve_axes
         pytest.param((5, 6, 3), None, -1, "yxs", id="three channels last"),
         pytest.param((5, 6, 2), None, 2, "yxc", id="two channels last"),
         pytest.param((2, 5, 6), None, 0, "cyx", id="channels first"),
+        pytest.param((2, 5, 3), None, 0, "cyx", id="channels first, three pixels wide"),
         pytest.param((4, 2, 5, 6), None, 1, "zcyx", id="stack of channels"),
         pytest.param((7, 4, 5, 6, 3), None, -1, "tzyxs", id="movie of RGB stacks"),
         pytest.param((4, 5, 6), "ZYX", None, "zyx", id="capitals"),
