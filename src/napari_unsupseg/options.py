@@ -26,9 +26,9 @@ class Option:
     kind : str
         Its type, as numpydoc writes it.
     text : str
-        What it means.
+        What it means, in reStructuredText.
     default : object
-        What is taken where it is left out.
+        Its value where it is left out.
     """
 
     kind: str
@@ -158,8 +158,10 @@ def documented(*kinds: type) -> Callable[[Function], Function]:
         ]
         if function.__doc__:  # python -OO has none
             before, _, after = function.__doc__.partition("{options}")
+            # Python 3.13 takes the indent of docstrings away, and older versions leave it
             indent = " " * (len(before) - len(before.rstrip(" ")))
             function.__doc__ = before + f"\n{indent}".join(lines) + after
+        # help(), editors and Sphinx show this signature in place of **options
         signature = inspect.signature(function)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         passed_on = [
