@@ -14,7 +14,7 @@ from imageio.v3 import imwrite
 from napari_unsupseg import Segmenter, Settings
 
 from .conftest import SMALL
-from .io.test_ome_zarr import write_ome_zarr
+from .io.test_ome_zarr import write_ome
 from .test_cli import QUICK, call
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,7 @@ def _written(tmp_path_factory, rgb) -> Path:
         imwrite(folder / f"{name}.png", picture)
     (folder / "FOLDER").mkdir()
     imwrite(folder / "FOLDER" / "three.png", picture)
-    write_ome_zarr(folder / "slide.ome.zarr", np.moveaxis(rgb, -1, 0), "cyx")
+    write_ome(folder / "slide.ome.zarr", np.moveaxis(rgb, -1, 0), "cyx")
     zarr.save_array(folder / "slide.zarr", rgb)
     Segmenter(Settings.from_dict(SMALL)).fit(picture).save(folder / "cells.unsupseg")
     return folder

@@ -79,13 +79,14 @@ def with_settings(command: Command) -> Command:
         for name in setting_specs():
             source = context.get_parameter_source(name)
             if source is not None and source.name == "DEFAULT":
-                del values[name]  # it is the preset's to say
+                # nobody has said it, so that the preset's value holds
+                del values[name]
         command(settings=check_settings(preset, values), **arguments)
 
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
-    of_settings = [_setting_parameter(name, spec) for name, spec in setting_specs().items()]
+    flags = [_setting_parameter(name, spec) for name, spec in setting_specs().items()]
     context = _keyword("context", typer.Context)
-    return _with_signature(wrapper, command, [context, *own, _preset_parameter(), *of_settings])
+    return _with_signature(wrapper, command, [context, *own, _preset_parameter(), *flags])
 
 
 def with_image_options(command: Command) -> Command:
@@ -105,9 +106,9 @@ def with_image_options(command: Command) -> Command:
     members: dict[str, list[str]] = {}  # names of the options that each dictionary has
     for parameter in inspect.signature(command).parameters.values():
         if is_typeddict(parameter.annotation):
-            of_kind = _image_parameters(parameter.annotation)
-            members[parameter.name] = [p.name for p in of_kind]
-            parameters += of_kind
+            flags = _image_parameters(parameter.annotation)
+            members[parameter.name] = [p.name for p in flags]
+            parameters += flags
         else:
             parameters.append(parameter)
 

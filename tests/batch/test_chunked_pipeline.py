@@ -16,7 +16,7 @@ from napari_unsupseg.io.readers import open_image
 from napari_unsupseg.regions.labels import label_regions
 from napari_unsupseg.regions.measure import measure_regions
 
-from ..io.test_ome_zarr import RGB, write_ome_zarr
+from ..io.test_ome_zarr import RGB, write_ome
 from ..learning.test_lazy_inference import wide
 from ..regions.test_stitching import same_partition
 from ..test_cli import QUICK, call
@@ -36,7 +36,7 @@ def small_limits(monkeypatch):
 
 @pytest.fixture
 def slide(tmp_path):
-    return write_ome_zarr(tmp_path / "slide.ome.zarr", wide()[0].astype(np.float32))
+    return write_ome(tmp_path / "slide.ome.zarr", wide()[0].astype(np.float32))
 
 
 def labels_of(path: Path) -> np.ndarray:
@@ -169,7 +169,7 @@ def test_a_table_is_measured_chunk_by_chunk(tmp_path, slide, small_limits):
 def test_a_folder_may_hold_both_kinds(tmp_path, small_limits):
     folder, out = tmp_path / "images", tmp_path / "out"
     folder.mkdir()
-    write_ome_zarr(folder / "a.ome.zarr", wide(2)[0].astype(np.float32))
+    write_ome(folder / "a.ome.zarr", wide(2)[0].astype(np.float32))
     tifffile.imwrite(folder / "b.tif", wide(2)[0].astype(np.float32), tile=(32, 32))
     tifffile.imwrite(folder / "c.tif", wide(1)[0][:20, :40].astype(np.float32))
     result = call("segment", folder, "-o", out, *TWO)
@@ -180,7 +180,7 @@ def test_a_folder_may_hold_both_kinds(tmp_path, small_limits):
 
 def test_a_small_image_goes_to_a_store_too(tmp_path, grey):
     path, out, tiff = (tmp_path / name for name in ("a.ome.zarr", "o.ome.zarr", "o.tif"))
-    write_ome_zarr(path, grey)
+    write_ome(path, grey)
     assert call("segment", path, "-o", out, *QUICK, "--segments").exit_code == 0
     assert call("segment", path, "-o", tiff, *QUICK, "--segments").exit_code == 0
     np.testing.assert_array_equal(labels_of(out), tifffile.imread(tiff))
@@ -201,7 +201,7 @@ def test_a_plain_array_needs_its_axes_said(tmp_path):
 
 
 def test_colours_of_a_store_are_those_of_a_picture(tmp_path, rgb):
-    path = write_ome_zarr(tmp_path / "i.zarr", np.moveaxis(rgb, -1, 0), "cyx", **RGB)
+    path = write_ome(tmp_path / "i.zarr", np.moveaxis(rgb, -1, 0), "cyx", **RGB)
     out, png = tmp_path / "o.tif", tmp_path / "i.tif"
     tifffile.imwrite(png, rgb)
     assert call("segment", path, "-o", out, *QUICK).exit_code == 0
@@ -239,7 +239,7 @@ def test_what_needs_the_whole_is_refused_before_it_is_trained(
 
 
 def test_other_stores_are_not_replaced(tmp_path, slide, grey):
-    other = write_ome_zarr(tmp_path / "other.zarr", grey)
+    other = write_ome(tmp_path / "other.zarr", grey)
     result = call("segment", slide, "-o", other, *QUICK)
     assert "exists already; choose another place, or overwrite it (--overwrite)" in result.stderr
     with open_image(other) as source:

@@ -13,7 +13,7 @@ from napari_unsupseg.io.label_store import (
 )
 from napari_unsupseg.io.pixel_size import PixelSize
 
-from .test_ome_zarr import write_ome_zarr
+from .test_ome_zarr import write_ome
 
 LABELS = np.random.default_rng(0).integers(1, 200, (9, 22), np.uint8)
 PLANE = {"axes": "yx", "pixel_size": PixelSize(0.5, 0.25, "nm"), "spatial_ndim": 2}
@@ -108,7 +108,7 @@ def test_what_others_have_made_is_no_label_store(tmp_path, kind):
     if kind == "folder":
         path.mkdir()
     elif kind == "another image":
-        write_ome_zarr(path, LABELS)
+        write_ome(path, LABELS)
     assert LabelStore.from_path(path) is None
     assert read_zarr_record(path) is None
 

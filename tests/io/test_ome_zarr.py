@@ -15,7 +15,7 @@ CHANNELS = [{"color": colour, "window": WINDOW} for colour in ("FF0000", "00FF00
 RGB = {"omero": {"channels": CHANNELS}}
 
 
-def write_ome_zarr(
+def write_ome(
     path: Path, image: np.ndarray, axes: str = "yx", unit: str = "micrometer", **metadata: object
 ) -> Path:
     """Write an image as OME-Zarr with pixels of 0.5 × 0.5 and two levels."""
@@ -41,7 +41,7 @@ def write_ome_zarr(
 )
 def test_the_finest_level_and_its_axes(tmp_path, shape, axes, metadata, expected):
     image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
-    path = write_ome_zarr(tmp_path / "i.zarr", image, axes, **metadata)
+    path = write_ome(tmp_path / "i.zarr", image, axes, **metadata)
     values, letters, pixel_size = open_zarr(path)
     assert (letters, values.shape) == expected
     np.testing.assert_array_equal(values, image.reshape(expected[1]))
@@ -57,7 +57,7 @@ def test_the_finest_level_and_its_axes(tmp_path, shape, axes, metadata, expected
     ],
 )
 def test_how_large_a_pixel_is(tmp_path, unit, expected):
-    path = write_ome_zarr(tmp_path / "i.zarr", np.zeros((20, 30), np.uint8), unit=unit)
+    path = write_ome(tmp_path / "i.zarr", np.zeros((20, 30), np.uint8), unit=unit)
     assert open_zarr(path)[2] == expected
 
 
@@ -80,7 +80,7 @@ def test_a_plain_array_has_the_axes_that_it_names(tmp_path, names, expected):
 def test_what_is_no_image_is_named(tmp_path):
     plate, folder = tmp_path / "plate.zarr", tmp_path / "folder.zarr"
     zarr.open_group(plate).create_group("A")
-    nested = write_ome_zarr(tmp_path / "nested.zarr" / "0", np.zeros((20, 30), np.uint8))
+    nested = write_ome(tmp_path / "nested.zarr" / "0", np.zeros((20, 30), np.uint8))
     folder.mkdir()
     cases = {
         tmp_path / "none.zarr": "no such file",

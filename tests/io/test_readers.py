@@ -9,7 +9,7 @@ from imageio.v3 import imwrite
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.io.readers import is_chunked, open_image, read_image
 
-from .test_ome_zarr import write_ome_zarr
+from .test_ome_zarr import write_ome
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_large_images_are_opened_lazily(tmp_path, monkeypatch, name, limit, arra
     image = np.random.default_rng(0).integers(0, 255, (21, 30), np.uint8)
     path = tmp_path / name
     if path.suffix == ".zarr":
-        write_ome_zarr(path, image)
+        write_ome(path, image)
     else:
         tifffile.imwrite(path, image, tile=(16, 16))
     with open_image(path) as source:
