@@ -13,8 +13,8 @@ from imageio.v3 import imwrite
 
 from napari_unsupseg import Segmenter, Settings
 
-from .batch.test_chunked_pipeline import write_ome
 from .conftest import SMALL
+from .io.test_ome_zarr import write_ome
 from .test_cli import QUICK, call
 
 ROOT = Path(__file__).parents[1]

@@ -39,9 +39,9 @@ class Option:
     kind : str
         Its type, as numpydoc writes it.
     text : str
-        What it means.
+        What it means, in reStructuredText.
     default : object
-        What is taken where it is left out.
+        Its value where it is left out.
     """
 
     kind: str
@@ -207,6 +207,7 @@ def documented(*kinds: type) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         if function.__doc__:  # python -OO has none
             function.__doc__ = _fill_in(function.__doc__, options)
+        # help(), editors and Sphinx show this signature in place of **options
         signature = inspect.signature(function)
         passed_on = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default)
@@ -215,8 +216,8 @@ def documented(*kinds: type) -> Callable[[Function], Function]:
         ]
         own = list(signature.parameters.values())
         rest = [own.pop()] if own[-1].annotation is Any else []  # more than options is passed on
-        parameters = [p for p in own if p.kind is not p.VAR_KEYWORD] + passed_on
-        parameters.sort(key=lambda parameter: parameter.kind)
+        parameters = passed_on + [p for p in own if p.kind is not p.VAR_KEYWORD]
+        parameters.sort(key=lambda parameter: parameter.kind)  # positional ones first
         signature = signature.replace(parameters=parameters + rest)
         function.__signature__ = signature  # type: ignore[attr-defined]
         return function

@@ -68,8 +68,9 @@ class SettingSpec:
 
     def check(self, name: str, value: Any) -> Any:
         """Return `value` as this setting's type, or raise a `SettingError` that names the range."""
-        number = {int: numbers.Integral, float: numbers.Real, str: str}[self.kind]
-        if isinstance(value, number) and not isinstance(value, bool):
+        # numbers of NumPy count too; True is an integer to Python, and a mistake here
+        accepted = {int: numbers.Integral, float: numbers.Real, str: str}[self.kind]
+        if isinstance(value, accepted) and not isinstance(value, bool):
             value = self.kind(value)
             if value in self.choices if self.choices else self.minimum <= value <= self.maximum:
                 return value
@@ -80,6 +81,7 @@ class SettingSpec:
 def _setting(
     group: Group, default: Any, symbol: str, sentence: str, *bounds: float, **extra: Any
 ) -> Any:
+    """Return a field of `Settings` with its `SettingSpec`; its type is that of its default."""
     kind = type(default)
     minimum, maximum = bounds or (None, None)
     spec = SettingSpec(group, kind, default, symbol, sentence, minimum, maximum, **extra)
@@ -262,6 +264,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check every value against its range, wherever it came from."""
+        # object.__setattr__, since the class is frozen
         if self.settle is None:  # as good a word for never as 0
             object.__setattr__(self, "settle", 0)
         for name, spec in setting_specs().items():
@@ -294,7 +297,7 @@ class Settings:
         """
         for name in values:
             if name not in setting_specs():
-                raise SettingError(f"unknown setting {name!r}; {_suggestion(name)}")
+                raise SettingError(f"unknown setting {name!r}; {_suggest_name(name)}")
         return cls(**values)
 
     @classmethod
@@ -336,7 +339,7 @@ class Settings:
         return dataclasses.asdict(self)
 
 
-def _document(settings: type[Settings]) -> None:
+def _fill_in_parameters(settings: type[Settings]) -> None:
     """Fill in the parameters of the class's docstring, so that no setting is described twice."""
     lines = []
     for name, spec in setting_specs().items():
@@ -360,7 +363,8 @@ def setting_specs() -> dict[str, SettingSpec]:
     return {field.name: field.metadata["spec"] for field in dataclasses.fields(Settings)}
 
 
-def _suggestion(name: str) -> str:
+def _suggest_name(name: str) -> str:
+    """Say which setting an unknown name may stand for, or which there are."""
     nearest = difflib.get_close_matches(name, setting_specs(), n=1)
     return f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(setting_specs())}"
 
@@ -381,30 +385,24 @@ class Preset:
     values: Mapping[str, Any]
 
 
+# what both papers have otherwise than the defaults
+_OF_BOTH_PAPERS = {
+    "iterations": 500,
+    "filters": 100,
+    "max_clusters": 100,
+    "settle": 0.0,
+    "final_clusters": 0,
+}
+
 PRESETS = {
     "standard": Preset("Suits most images.", {}),
     "paper-2018": Preset(
         "The algorithm of Kanezaki (ICASSP 2018) as it was published; slow.",
-        {
-            "iterations": 500,
-            "filters": 100,
-            "max_clusters": 100,
-            "settle": 0.0,
-            "final_clusters": 0,
-        },
+        _OF_BOTH_PAPERS,
     ),
     "paper-2020": Preset(
         "Continuity in place of superpixels, as in Kim et al. (IEEE TIP 2020); slow.",
-        {
-            "iterations": 500,
-            "filters": 100,
-            "max_clusters": 100,
-            "settle": 0.0,
-            "final_clusters": 0,
-            "superpixels": 0,
-            "continuity": 5.0,
-            "min_clusters": 3,
-        },
+        {**_OF_BOTH_PAPERS, "superpixels": 0, "continuity": 5.0, "min_clusters": 3},
     ),
 }
 
@@ -437,4 +435,4 @@ def preset_values(name: str) -> dict[str, Any]:
     return dict(PRESETS[name].values)
 
 
-_document(Settings)
+_fill_in_parameters(Settings)

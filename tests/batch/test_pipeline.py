@@ -1,37 +1,19 @@
-"""Many images: the command line with folders, workers and networks."""
-
+import dataclasses
 import json
-import os
-import signal
-import time
 from pathlib import Path
 
-import distributed
 import numpy as np
 import pytest
 import tifffile
-from imageio.v3 import imwrite
-from skimage.filters import gaussian
+from imageio.v3 import imread, imwrite
 
-from napari_unsupseg import Settings, segment
-from napari_unsupseg.batch.distributed import run_distributed
+from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.batch.jobs import Job, JobOptions
+from napari_unsupseg.batch.pipeline import is_done, run_job, try_run_job
 from napari_unsupseg.io.tiff import read_tiff_record
 
 from ..conftest import SMALL
 from ..test_cli import QUICK, call
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    """Return a folder of five images, and other files beside them."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for seed in range(5):
-        image = np.random.default_rng(seed).integers(0, 255, (40, 50), np.uint8)
-        imwrite(folder / f"{seed}.png", image)
-    (folder / "notes.txt").write_text("not an image")
-    return folder
 
 
 def times(folder: Path) -> dict[str, int]:
@@ -75,6 +57,97 @@ def test_labels_made_otherwise_are_not_taken_for_done(folder, tmp_path):
     assert call("segment", folder, "-o", out, *QUICK, "--seed", 5, "--overwrite").exit_code == 0
 
 
+def end_at_once(steps, _name):
+    """Take one step, as if the user ended the run then."""
+    return next(steps), True
+
+
+@pytest.mark.parametrize("name", ["labels.tif", "labels.ome.zarr"])
+def test_labels_of_an_interrupted_run_are_not_taken_for_done(tmp_path, grey, small, name):
+    imwrite(tmp_path / "a.png", grey)
+    job = Job(tmp_path / "a.png", tmp_path / name)
+    options = JobOptions(settings=small, device="cpu")
+    assert not is_done(job, options)
+    report = run_job(job, options, end_at_once)
+    assert (report["iterations"], report["interrupted"]) == (1, True)
+    assert not is_done(job, options)
+    run_job(job, dataclasses.replace(options, overwrite=True))
+    assert is_done(job, options)
+
+
+def test_an_interrupted_run_keeps_final_clusters(tmp_path, grey):
+    """The labels to keep are made of the iterations so far, though the user has ended the run."""
+    imwrite(tmp_path / "a.png", grey)
+    settings = Settings.from_dict({**SMALL, "settle": 0.1, "final_clusters": 2})
+    job, calls = Job(tmp_path / "a.png", tmp_path / "o.tif"), []
+
+    def watch(steps, name):
+        calls.append(name)
+        return end_at_once(steps, name) if len(calls) == 1 else (list(steps)[-1], False)
+
+    report = run_job(job, JobOptions(settings=settings, device="cpu"), watch)
+    assert report["iterations"] == 1
+    assert report["clusters"] == tifffile.imread(job.labels).max() == 2
+
+
+def test_of_an_unfinished_hierarchy_there_are_no_labels(tmp_path, grey, small):
+    imwrite(tmp_path / "a.png", grey)
+    job = Job(tmp_path / "a.png", tmp_path / "o.tif")
+
+    def watch(steps, _name):
+        return next(step for step in steps if step.hierarchy_share is not None), True
+
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, JobOptions(settings=small, device="cpu", segments=True), watch)
+    assert not job.labels.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "done"),
+    [
+        pytest.param({}, True, id="nothing"),
+        pytest.param({"image": {"axes": None, "spatial_ndim": 2}}, True, id="defaults said"),
+        pytest.param({"image": {"axes": "yx"}}, False, id="axes"),
+        pytest.param({"cut": {"n_segments": 5}}, False, id="cut"),
+        pytest.param({"joint": False}, False, id="joint"),
+        pytest.param({"network": Path("net.unsupseg")}, False, id="network"),
+        pytest.param({"overwrite": True}, False, id="overwrite"),
+        pytest.param({"settings": Settings.from_dict(SMALL | {"seed": 1})}, False, id="settings"),
+    ],
+)
+def test_labels_are_done_where_all_that_decides_them_is_the_same(
+    tmp_path, grey, small, changed, done
+):
+    imwrite(tmp_path / "a.png", grey)
+    job = Job(tmp_path / "a.png", tmp_path / "o.tif")
+    options = JobOptions(settings=small, device="cpu")
+    run_job(job, options)
+    assert is_done(job, dataclasses.replace(options, **changed)) is done
+
+
+@pytest.mark.parametrize(
+    ("min_area", "min_size"),
+    [
+        pytest.param(2.1, 34, id="33.6 pixels are rounded up"),
+        pytest.param(2.0, 32, id="exact"),
+    ],
+)
+def test_a_smallest_area_is_no_smaller_in_pixels(tmp_path, grey, small, min_area, min_size):
+    imwrite(tmp_path / "a.png", grey)
+    job = Job(tmp_path / "a.png", tmp_path / "o.tif")
+    options = JobOptions(settings=small, device="cpu", pixel_size=0.25, min_area=min_area)
+    run_job(job, options)
+    assert read_tiff_record(job.labels)["settings"]["min_size"] == min_size
+    assert is_done(job, options)
+    assert not is_done(job, dataclasses.replace(options, min_area=min_area + 0.01))
+
+
+def test_what_is_wrong_with_an_image_is_in_its_report(tmp_path, small):
+    job = Job(tmp_path / "none.png", tmp_path / "o.tif")
+    report = try_run_job(job, JobOptions(settings=small, device="cpu"))
+    assert report == {"image": str(job.image), "error": f"{job.image}: no such file"}
+
+
 def test_a_network_is_applied_to_a_folder(folder, tmp_path):
     network = tmp_path / "net.unsupseg"
     image = folder / "0.png"
@@ -90,20 +163,42 @@ def test_a_network_is_applied_to_a_folder(folder, tmp_path):
     assert record["options"]["applied"]
     result = call("apply", network, folder, "-o", out, "--table", out)
     assert result.stdout.count("done already") == 5
-    cut = call("apply", network, image, "-o", tmp_path / "cut.tif", "--n-segments", 6)
-    assert cut.exit_code == 0
-    assert tifffile.imread(tmp_path / "cut.tif").max() == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "cut"),
+    [
+        pytest.param(["--segments"], {"granularity": 0.5}, id="segments"),
+        pytest.param(["--granularity", 0.2], {"granularity": 0.2}, id="granularity"),
+        pytest.param(["--n-segments", 6], {"n_segments": 6}, id="number"),
+        pytest.param([], {}, id="clusters"),
+    ],
+)
+def test_an_applied_network_cuts_as_in_the_library(folder, tmp_path, options, cut):
+    network, image, out = tmp_path / "net.unsupseg", folder / "0.png", tmp_path / "o.tif"
+    segmenter = Segmenter(Settings.from_dict(SMALL)).fit(imread(image))
+    segmenter.save(network)
+    assert call("apply", network, image, "-o", out, *options).exit_code == 0
+    expected = Segmenter.load(network).predict(imread(image), **cut)
+    np.testing.assert_array_equal(tifffile.imread(out), expected)
 
 
 def test_training_goes_on_from_a_file(folder, tmp_path):
+    """With the size of its network, whatever the defaults are."""
     network, out = tmp_path / "net.unsupseg", tmp_path / "o.tif"
-    assert call("segment", folder / "0.png", "-o", out, *QUICK, "--save", network).exit_code == 0
-    options = ["--start-from", network, "--iterations", 2, "--settle", 0, "--overwrite"]
-    result = call("segment", folder / "1.png", "-o", out, *options)
+    size = {"filters": 8, "components": 1, "max_clusters": 9}
+    flags = [word for name, n in size.items() for word in (f"--{name.replace('_', '-')}", n)]
+    arguments = ["segment", folder / "0.png", "-o", tmp_path / "0.tif", *QUICK, *flags]
+    assert call(*arguments, "--save", network).exit_code == 0
+    arguments = ["segment", folder / "1.png", "-o", out, "--start-from", network]
+    arguments += ["--iterations", 2, "--settle", 0]
+    result = call(*arguments, "--json", "-")
     assert result.exit_code == 0, result.stderr
     record = read_tiff_record(out)
-    assert record["settings"]["filters"] == SMALL["filters"]
     assert record["iterations"] == 2
+    assert size.items() <= record["settings"].items()
+    assert size.items() <= json.loads(result.stdout)["settings"].items()
+    assert "done already" in call(*arguments).stdout
 
 
 @pytest.mark.parametrize("command", ["apply", "segment"])
@@ -142,55 +237,6 @@ def test_axes_come_from_the_file(tmp_path, axes, options, shape, words):
     assert ("centroid_z" in header) == (len(shape) == 3 and axes != "TYX")
 
 
-def test_several_workers_give_the_same_labels(folder, tmp_path):
-    outs = tmp_path / "one", tmp_path / "two"
-    (folder / "4.png").write_text("not an image")
-    large = np.random.default_rng(0).integers(0, 255, (260, 280), np.uint8)  # begins reduced
-    imwrite(folder / "3.png", gaussian(large, 4, preserve_range=True).astype(np.uint8))
-    settled = [*QUICK, "--settle", 0.02, "--iterations", 20]
-    for workers, out in zip((1, 2), outs, strict=True):
-        result = call("segment", folder, "-o", out, *settled, "--workers", workers, "--json", "-")
-        assert result.exit_code == 1
-        assert "1 of 5 images failed" in result.stderr
-        reports = json.loads(result.stdout)["images"]
-        assert [Path(report["image"]).name for report in reports] == [f"{k}.png" for k in range(5)]
-        assert "error" in reports[4]
-    for seed in range(4):
-        one, two = (tifffile.imread(out / f"{seed}_labels.tif") for out in outs)
-        np.testing.assert_array_equal(one, two)
-
-
-def test_the_images_of_a_dead_worker_are_done_by_another(folder, tmp_path):
-    settings = Settings.from_dict({**SMALL, "iterations": 60})
-    options = JobOptions(settings=settings, device="cpu")
-    jobs = [
-        Job(path, tmp_path / "out" / f"{path.stem}.tif") for path in sorted(folder.glob("*.png"))
-    ]
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0"
-    ) as cluster:
-        done = run_distributed(jobs, options, scheduler=cluster.scheduler_address)
-        reports = [next(done)]
-        victim = next(iter(cluster.workers.values()))
-        os.kill(victim.pid, signal.SIGKILL)
-        reports += done
-    assert {report["image"] for report in reports} == {str(job.image) for job in jobs}
-    assert not [report for report in reports if "error" in report]
-    image = tifffile.imread(jobs[2].labels)
-    assert image.shape == (40, 50)
-    assert not [path for path in (tmp_path / "out").iterdir() if "partial" in path.name]
-
-
-def test_a_scheduler_that_does_not_answer_is_named(folder, tmp_path):
-    started = time.monotonic()
-    result = call(
-        "segment", folder, "-o", tmp_path / "out", *QUICK, "--scheduler", "tcp://127.0.0.1:9"
-    )
-    assert result.exit_code == 1
-    assert "tcp://127.0.0.1:9: no dask scheduler answers there" in result.stderr
-    assert time.monotonic() - started < 60
-
-
 def test_the_command_line_and_the_library_agree_on_a_stack(tmp_path):
     stack = np.random.default_rng(0).integers(0, 255, (3, 30, 40), np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")
@@ -201,22 +247,24 @@ def test_the_command_line_and_the_library_agree_on_a_stack(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "spacing"),
+    ("options", "spatial_ndim", "spacing"),
     [
-        pytest.param([], (2.5, 0.5, 0.5), id="as the file says"),
-        pytest.param(["--z-spacing", 4], (4, 1, 1), id="as the user says"),
+        pytest.param([], 3, (2.5, 0.5, 0.5), id="as the file says"),
+        pytest.param(["--z-spacing", 4], 3, (4, 1, 1), id="as the user says"),
+        pytest.param(["--z-spacing", 4], 2, None, id="planes have none"),
     ],
 )
-def test_volumes_follow_their_spacing(tmp_path, options, spacing):
+def test_volumes_follow_their_spacing(tmp_path, options, spatial_ndim, spacing):
     volume = np.random.default_rng(0).integers(0, 4000, (6, 30, 40), np.uint16)
     tifffile.imwrite(
         tmp_path / "v.tif", volume, imagej=True, resolution=(2, 2),
         metadata={"axes": "ZYX", "unit": "um", "spacing": 2.5},
     )  # fmt: skip
     out = tmp_path / "o.tif"
-    result = call("segment", tmp_path / "v.tif", "-o", out, *QUICK, "--spatial-ndim", 3, *options)
+    options = ["--spatial-ndim", spatial_ndim, *options]
+    result = call("segment", tmp_path / "v.tif", "-o", out, *QUICK, *options)
     assert result.exit_code == 0, result.stderr
-    expected = segment(volume, axes="zyx", spatial_ndim=3, spacing=spacing, **SMALL)
+    expected = segment(volume, axes="zyx", spatial_ndim=spatial_ndim, spacing=spacing, **SMALL)
     np.testing.assert_array_equal(tifffile.imread(out), expected)
 
 
@@ -228,8 +276,8 @@ def test_a_network_of_volumes_is_applied_to_volumes(tmp_path):
     assert call("segment", *arguments).exit_code == 0
     result = call("apply", network, path, "-o", out, "--connected", "--overwrite")
     assert result.exit_code == 0, result.stderr
-    of_volume = tifffile.imread(out)
-    assert any(set(np.unique(of_volume[0])) & set(np.unique(of_volume[1])) - {0})
+    labels = tifffile.imread(out)
+    assert any(set(np.unique(labels[0])) & set(np.unique(labels[1])) - {0})
 
 
 @pytest.mark.parametrize("options", [[], ["--connected"]], ids=["clusters", "connected"])

@@ -1,72 +1,19 @@
+import dataclasses
+
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_unsupseg.errors import ImageDtypeError, ImageError
+from napari_unsupseg.errors import ImageError
 from napari_unsupseg.image.channels import split_channels
-from napari_unsupseg.image.normalize import normalize_image
+from napari_unsupseg.image.normalize import normalize_crops, normalize_image
+from napari_unsupseg.image.tiling import CROP
 
 RAMP = np.arange(100).reshape(10, 10)
-
-
-@pytest.mark.parametrize(
-    ("shape", "channel_axis", "channels_first", "is_rgb"),
-    [
-        pytest.param((5, 6), None, (1, 5, 6), False, id="grey"),
-        pytest.param((5, 6, 3), None, (3, 5, 6), True, id="RGB"),
-        pytest.param((5, 6, 3), -1, (3, 5, 6), True, id="RGB named"),
-        pytest.param((5, 6, 3), 2, (3, 5, 6), True, id="RGB numbered"),
-        pytest.param((3, 5, 6), 0, (3, 5, 6), False, id="three channels first"),
-        pytest.param((5, 7, 6), 1, (7, 5, 6), False, id="channels between"),
-        pytest.param((5, 6, 4), -1, (4, 5, 6), False, id="four channels, not RGBA"),
-        pytest.param((5, 3), None, (1, 5, 3), False, id="three pixels wide"),
-        pytest.param((5, 6, 1), -1, (1, 5, 6), False, id="one channel"),
-    ],
-)
-def test_channels_are_found(shape, channel_axis, channels_first, is_rgb):
-    image = np.arange(np.prod(shape)).reshape(shape)
-    found = split_channels(image, channel_axis=channel_axis)
-    assert found.values.shape == channels_first
-    assert found.is_rgb == is_rgb
-    assert np.shares_memory(found.values, image)
-
-
-def test_rgba_drops_alpha_and_says_so():
-    with pytest.warns(UserWarning, match="alpha is left out"):
-        found = split_channels(np.zeros((5, 6, 4), np.uint8))
-    assert found.values.shape == (3, 5, 6)
-    assert found.is_rgb
-
-
-@pytest.mark.parametrize(
-    ("image", "channel_axis", "sentence"),
-    [
-        pytest.param(np.zeros((0, 5)), None, "empty", id="empty"),
-        pytest.param(np.zeros((0,)), None, "1 axes", id="no axes"),
-        pytest.param(np.zeros((1, 5)), None, "at least 2 × 2", id="one pixel high"),
-        pytest.param(np.zeros((5, 1)), None, "at least 2 × 2", id="one pixel wide"),
-        pytest.param(np.zeros((5, 0)), None, "empty", id="no pixel wide"),
-        pytest.param(np.zeros((5, 6, 7)), None, "3 axes .5 × 6 × 7.: say what", id="3 axes"),
-        pytest.param(np.zeros((2, 5, 6, 7)), None, "4 axes .*: say what", id="4 axes"),
-        pytest.param(np.zeros((2, 2, 2, 2, 5, 6)), 0, "beside its channels", id="many axes"),
-        pytest.param(np.zeros((5, 6)), 0, "beside its channels", id="no axis left"),
-        pytest.param(np.zeros((5, 6)), 2, "not an axis", id="axis too high"),
-        pytest.param(np.zeros((5, 6)), -3, "not an axis", id="axis too low"),
-        pytest.param(np.zeros((5, 6)), "c", "whole number", id="axis a word"),
-        pytest.param([[1, 2], [3]], None, "one shape", id="ragged"),
-    ],
-)
-def test_wrong_axes(image, channel_axis, sentence):
-    with pytest.raises(ImageError, match=sentence):
-        split_channels(image, channel_axis=channel_axis)
-
-
-@pytest.mark.parametrize("dtype", ["complex64", "object", "U3", "datetime64[s]"])
-def test_wrong_dtype(dtype):
-    with pytest.raises(ImageDtypeError, match="expected bool, integers or floats"):
-        split_channels(np.zeros((5, 5), dtype))
+RGB_16_BIT = np.stack([RAMP, RAMP, RAMP], axis=-1).astype(np.uint16)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +35,7 @@ def test_every_dtype_comes_to_zero_and_one(dtype):
         pytest.param(np.full((4, 4, 3), 51, np.uint8), "auto", 0.2, 0.2, id="8-bit RGB: range"),
         pytest.param(np.full((4, 4), 51, np.uint8), "range", 0.2, 0.2, id="8-bit grey, range"),
         pytest.param(RAMP.astype(np.uint8), "auto", 0, 1, id="8-bit grey: percentiles"),
+        pytest.param(RGB_16_BIT, "auto", 0, 1, id="16-bit RGB: percentiles"),
         pytest.param(np.full((4, 4), 0, np.int16), "range", 0.5, 0.5, id="signed range"),
         pytest.param(RAMP / 200, "range", 0, 0.495, id="floats as they are"),
         pytest.param(RAMP / 200, "auto", 0, 1, id="floats: percentiles"),
@@ -159,6 +107,19 @@ def test_nan_and_masked_pixels_take_no_part():
     assert np.isfinite(prepared.values).all()
 
 
+@pytest.mark.parametrize("kind", ["nan", "masked"])
+def test_a_pixel_without_one_of_its_channels_takes_no_part(kind):
+    image = np.stack([RAMP, RAMP * 2.0])
+    if kind == "nan":
+        image[1, 3, 4] = np.nan
+    else:
+        image = np.ma.MaskedArray(image)
+        image[1, 3, 4] = np.ma.masked
+    prepared = normalize_image(split_channels(image, "cyx"))
+    np.testing.assert_array_equal(np.argwhere(~prepared.valid), [[3, 4]])
+    assert not prepared.values[:, 3, 4].any()
+
+
 def test_excluded_pixels_do_not_set_the_range():
     image = RAMP.astype(float)
     image[0, 0] = np.inf
@@ -193,3 +154,75 @@ def test_what_cannot_be_prepared(image, keywords, sentence):
 def test_constant_images_are_known(image, constant):
     channel_axis = 0 if image.shape[0] == 2 else None
     assert normalize_image(split_channels(image, channel_axis=channel_axis)).is_constant == constant
+
+
+def test_frames_have_their_intensities_in_common():
+    movie = np.stack([np.full((4, 5), value, float) for value in (1, 2, 5)])
+    prepared = normalize_image(split_channels(movie, "tyx"))
+    levels = [frame.values.max() for frame in prepared.frames()]
+    np.testing.assert_allclose(levels, [0, 0.25, 1], atol=0.01)
+    assert prepared.n_frames == 3
+    assert prepared.frame_shape == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("axes", "spatial_ndim", "sentence"),
+    [
+        pytest.param("tyx", 3, "no axis z before y and x: beside channels it has 'tyx'", id="t"),
+        pytest.param("ztyx", 3, "no axis z before y", id="z elsewhere"),
+        pytest.param("zyx", 4, "must be 2 or 3, got 4", id="4D"),
+    ],
+)
+def test_volumes_need_z(axes, spatial_ndim, sentence):
+    image = split_channels(np.zeros([3] * len(axes)), axes)
+    with pytest.raises(ImageError, match=sentence):
+        normalize_image(image, spatial_ndim=spatial_ndim)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "factor", "expected"),
+    [
+        pytest.param(None, 4, (4, 4, 4), id="alike"),
+        pytest.param((3, 1, 1), 4, (1, 4, 4), id="slices far apart"),
+        pytest.param((2, 1, 1), 6, (3, 6, 6), id="slices twice as far apart"),
+        pytest.param((9, 1, 1), 4, (1, 4, 4), id="never below one pixel"),
+    ],
+)
+def test_reduced_pixels_are_as_cubic_as_can_be(spacing, factor, expected):
+    volume = split_channels(np.arange(60).reshape(3, 4, 5), "zyx")
+    assert normalize_image(volume, spatial_ndim=3, spacing=spacing).factors(factor) == expected
+
+
+@pytest.mark.parametrize(
+    ("spacing", "ndim"),
+    [
+        pytest.param((1, 1), 3, id="too few"),
+        pytest.param((0, 1, 1), 3, id="zero"),
+        pytest.param((np.inf, 1), 2, id="infinite"),
+        pytest.param((np.nan, 1), 2, id="nan"),
+    ],
+)
+def test_spacing_that_cannot_be(spacing, ndim):
+    volume = split_channels(np.arange(60).reshape(3, 4, 5), "zyx")
+    with pytest.raises(ImageError, match=f"spacing must be {ndim} numbers above 0"):
+        normalize_image(volume, spatial_ndim=ndim, spacing=spacing)
+
+
+def test_crops_say_how_any_other_part_is_normalised(monkeypatch):
+    monkeypatch.setitem(CROP, 2, (20, 20))
+    image = split_channels(da.from_array(np.arange(2400.0).reshape(1, 40, 60)), "cyx")
+    crops = normalize_crops(image, "percentile", 2, seed=0)
+    assert crops.values.shape == (1, 6, 20, 20)
+    expected = np.percentile(np.arange(2400), [0.1, 99.9])
+    np.testing.assert_allclose(crops.limits, [expected])
+    part = dataclasses.replace(image, values=image.values[:, :2, :3].compute())
+    values = normalize_image(part, limits=crops.limits).values
+    low, high = expected
+    np.testing.assert_allclose(values, ((part.values - low) / (high - low)).clip(0, 1), atol=1e-6)
+
+
+def test_limits_keep_their_precision_far_from_zero():
+    """Values that single precision takes for one are told apart."""
+    image = 2.0**30 + np.array([[0, 1], [2, 3]])
+    values = normalize_image(split_channels(image), limits=np.array([[2**30, 2**30 + 3]])).values
+    np.testing.assert_allclose(values[0], [[0, 1 / 3], [2 / 3, 1]], atol=1e-6)

@@ -2,22 +2,24 @@
 
 import dataclasses
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unsupseg._typing import Labels, Track
-from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, TrainedSegmenter
+from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image.channels import ImageChannels, split_channels
 from napari_unsupseg.image.normalize import normalize_crops, normalize_image
-from napari_unsupseg.image.tiling import Slices, block_slices
+from napari_unsupseg.image.tiling import Slices, block_slices, check_large_image
 from napari_unsupseg.io.label_store import CHUNK, LabelStore
-from napari_unsupseg.io.overlay import overlay
+from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import is_zarr
-from napari_unsupseg.io.writers import write_picture, write_table
+from napari_unsupseg.io.writers import write_png, write_table
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.labels import label_dtype
 from napari_unsupseg.regions.measure import combine_measurements, measure_regions
@@ -25,8 +27,6 @@ from napari_unsupseg.regions.stitching import label_regions_by_chunks, stitch_se
 from napari_unsupseg.segmenter import Segmenter
 
 __all__ = ["is_resumable", "run_job_in_chunks"]
-
-Record = dict[str, Any]
 
 
 def run_job_in_chunks(
@@ -41,13 +41,14 @@ def run_job_in_chunks(
     Parameters
     ----------
     job : Job
-        The image.
+        The image and its results.
     image : JobImage
-        Its values a dask array.
-    options : Options
+        The image; its values are a dask array.
+    options : JobOptions
         How to segment it.
     train : callable
-        Returns a network for it.
+        Returns a segmenter for it. It is not called where an earlier call was stopped while it
+        wrote labels.
     track : callable
         Goes through the chunks, and shows how far.
 
@@ -59,52 +60,22 @@ def run_job_in_chunks(
     Raises
     ------
     FileError
-        If more is asked for than can be had of such an image, or a file cannot be written.
+        If the labels are to go to something else than OME-Zarr, or a file cannot be written.
+    ImageError
+        If something is asked for that needs the whole image.
     """
-    _refuse_what_needs_the_whole(job, options)
+    _check_large_job(job, options)
     channels = split_channels(image.values, image.axes)
-    values: Any = channels.values
-    spatial_ndim = options.spatial_ndim
-    leading = [1] * (values.ndim - 1 - spatial_ndim)
-    lazy = values.rechunk((len(values), *leading, *CHUNK[spatial_ndim]))
-    network = _network_file(job, options)
-    begun = _begun(job, options)
-    if begun:
-        store, segmenter = begun
-    else:
-        segmenter, _, record = train()
-        if not options.is_applied:
-            segmenter.save(network)
-        n_labels = 2**16 if options.is_numbered else segmenter.settings.max_clusters
-        store = LabelStore.create(
-            job.labels,
-            lazy.shape[1:],
-            label_dtype(n_labels),
-            axes=channels.axes,
-            pixel_size=image.pixel_size,
-            spatial_ndim=spatial_ndim,
-            record=record | {"sha256": _digest(network)},
-        )
-    record = store.record
-    labels = segmenter.predict(lazy, axes="c" + channels.axes)
-    finest = store.level(0)
-    clusters = store.scratch(labels.dtype.type) if options.is_numbered else finest
-    store.fill(clusters, labels, track)
-    record |= {"clusters": len(_present(clusters))}
-    if options.connected:
-        n_regions = label_regions_by_chunks(clusters, finest, spatial_ndim, track)
-        record |= {"segments": n_regions}
-    elif options.is_cut:
-        cut = _cut(channels, clusters, segmenter, options)
-        n_segments = stitch_segments(cut, finest, spatial_ndim, track)
-        record |= {"segments": n_segments}
-    store.fill_pyramid()
+    store, segmenter = _open_resumable(job, options) or _begin(job, image, channels, options, train)
+    record = store.record | _write_labels(channels, store, segmenter, options, track)
+    store.write_pyramid()
     if job.table:
-        write_table(job.table, _measure(channels, finest, image, track))
+        write_table(job.table, _measure_by_chunks(channels, store.level(0), image, track))
     if job.preview:
-        write_picture(job.preview, _preview(channels, store, segmenter))
-    store.finish(record)
-    if network not in (job.model, options.known):
+        write_png(job.preview, _draw_preview(channels, store, segmenter))
+    store.mark_complete(record)
+    network = _network_file(job, options)
+    if network not in (job.model, options.network):  # nobody asked for it
         network.unlink(missing_ok=True)
     return record
 
@@ -115,8 +86,8 @@ def is_resumable(job: Job, options: JobOptions) -> bool:
     Parameters
     ----------
     job : Job
-        The image.
-    options : Options
+        The image and its results.
+    options : JobOptions
         How to segment it.
 
     Returns
@@ -124,107 +95,173 @@ def is_resumable(job: Job, options: JobOptions) -> bool:
     bool
         Whether `run_job_in_chunks` would go on from there.
     """
-    return is_zarr(job.labels) and _begun(job, options) is not None
+    return is_zarr(job.labels) and _open_resumable(job, options) is not None
 
 
-def _refuse_what_needs_the_whole(job: Job, options: JobOptions) -> None:
+def _check_large_job(job: Job, options: JobOptions) -> None:
+    """Refuse, before any work, what cannot be had of an image that is never loaded whole."""
     if not is_zarr(job.labels):
         raise FileError(
             f"{job.image}: is too large to be loaded, and its labels go chunk by chunk to "
             "OME-Zarr: name an --output that ends in .ome.zarr"
         )
-    wants = {
-        "--n-segments": options.n_segments,
-        "--separate": not options.joint,
-        "--min-size or --min-area": options.settings.min_size > 1 or options.min_area,
+    flags = {
+        "strokes": "--strokes",
+        "joint": "--separate",
+        "n_segments": "--n-segments",
+        "min_size": "--min-size" if options.min_area is None else "--min-area",
     }
-    for option, is_wanted in wants.items():
-        if is_wanted:
-            raise FileError(
-                f"{job.image}: is too large to be loaded, which {option} needs; "
-                "--segments, --granularity and --connected do not, and a cropped image can have all"
-            )
-
-
-def _cut(
-    channels: ImageChannels, clusters: Any, segmenter: Segmenter, options: JobOptions
-) -> Callable[[Slices], Labels]:
-    """Return what finds the segments of a part of an image, by the clusters of all of it."""
-    intensity, spatial_ndim = segmenter.settings.intensity, options.spatial_ndim
-    limits = normalize_crops(channels, intensity, spatial_ndim, segmenter.settings.seed).limits
-
-    def cut(place: Slices) -> Labels:
-        labels = np.asarray(clusters[place])
-        if not labels.any():
-            return labels
-        values: Any = channels.values
-        part = dataclasses.replace(channels, values=values[:, *place].compute(scheduler="sync"))
-        prepared = normalize_image(part, None, intensity, spatial_ndim, limits)
-        return build_hierarchy(prepared, [labels]).cut(granularity=options.granularity)
-
-    return cut
-
-
-def _measure(
-    channels: ImageChannels, labels: Any, image: JobImage, track: Track[Slices]
-) -> dict[str, Any]:
-    """Measure every label's region, chunk by chunk."""
-    values: Any = channels.values
-
-    def table(place: Slices) -> dict[str, Any]:
-        part = values[:, *place].compute(scheduler="sync")
-        corner = [along.start for along in place]
-        return measure_regions(
-            np.asarray(labels[place]), part, axes=channels.axes, corner=corner, **image.units
-        )
-
-    return combine_measurements(
-        map(table, track(block_slices(labels.shape, labels.chunks), "measuring"))
+    check_large_image(
+        str(job.image),
+        strokes=options.strokes,
+        joint=options.joint,
+        # how many pixels an area has does not matter: a segment of any size may cross chunks
+        min_size=options.settings.min_size if options.min_area is None else sys.maxsize,
+        is_stitched=True,
+        spelling=flags.__getitem__,
+        **options.cut,
     )
 
 
 def _network_file(job: Job, options: JobOptions) -> Path:
     """Return where the network is that an interrupted call would go on with."""
-    if options.is_applied:
-        assert options.known is not None
-        return options.known
+    if options.apply_only:
+        assert options.network is not None
+        return options.network
     return job.model or job.labels.with_name(f".{job.labels.name}.unsupseg")
 
 
-def _begun(job: Job, options: JobOptions) -> tuple[LabelStore, Segmenter] | None:
+def _open_resumable(job: Job, options: JobOptions) -> tuple[LabelStore, Segmenter] | None:
     """Return the labels that a call with the same options has begun, and their network."""
-    store, network = LabelStore.of(job.labels), _network_file(job, options)
-    if store is None or not store.is_unfinished or not network.is_file():
+    store, network = LabelStore.from_path(job.labels), _network_file(job, options)
+    if store is None or store.is_complete or not network.is_file():
         return None
+    # the network by its content: another may have been written to the same file since
     same = {"image": job.image.name, "options": options.to_dict(), "sha256": _digest(network)}
     record = store.record
     if any(record.get(name) != value for name, value in same.items()):
         return None
     segmenter = Segmenter.load(network, device=options.device)
-    if not options.is_applied and segmenter.settings != options.settings:
+    # a network that is applied has the settings of its own run
+    if not options.apply_only and segmenter.settings != options.settings:
         return None
     return store, segmenter
 
 
+def _begin(
+    job: Job,
+    image: JobImage,
+    channels: ImageChannels,
+    options: JobOptions,
+    train: Callable[[], TrainedSegmenter],
+) -> tuple[LabelStore, Segmenter]:
+    """Train, keep the network for a call that goes on, and return it with an empty store."""
+    segmenter, _, record = train()
+    network = _network_file(job, options)
+    if not options.apply_only:
+        segmenter.save(network)
+    # how many regions there will be nobody knows yet: more than uint16 holds
+    n_labels = 2**16 if options.wants_regions else segmenter.settings.max_clusters
+    store = LabelStore.create(
+        job.labels,
+        channels.values.shape[1:],
+        label_dtype(n_labels),
+        axes=channels.axes,
+        pixel_size=image.pixel_size,
+        spatial_ndim=options.spatial_ndim,
+        record=record | {"sha256": _digest(network)},
+    )
+    return store, segmenter
+
+
+def _write_labels(
+    channels: ImageChannels,
+    store: LabelStore,
+    segmenter: Segmenter,
+    options: JobOptions,
+    track: Track[Slices],
+) -> Record:
+    """Write the finest level of the labels; return how many clusters and segments there are."""
+    spatial_ndim = options.spatial_ndim
+    values: Any = channels.values
+    n_leading = values.ndim - 1 - spatial_ndim
+    # all channels in one chunk, frame by frame, and along its axes as the labels are stored
+    lazy = values.rechunk((len(values), *[1] * n_leading, *CHUNK[spatial_ndim]))
+    labels = segmenter.predict(lazy, axes="c" + channels.axes)
+    finest = store.level(0)
+    # regions replace clusters chunk by chunk, and have to look at the clusters beyond a chunk
+    clusters = store.temporary_array(labels.dtype.type) if options.wants_regions else finest
+    store.write_missing_chunks(clusters, labels, track)
+    counts = {"clusters": len(_unique_labels(clusters))}
+    if options.connected:
+        counts["segments"] = label_regions_by_chunks(clusters, finest, spatial_ndim, track)
+    elif options.wants_segments:
+        cut = _cut_by_parts(channels, clusters, segmenter, options)
+        counts["segments"] = stitch_segments(cut, finest, spatial_ndim, track)
+    return counts
+
+
+def _cut_by_parts(
+    channels: ImageChannels, clusters: Any, segmenter: Segmenter, options: JobOptions
+) -> Callable[[Slices], Labels]:
+    """Return a function that finds the segments of a part of an image, from its clusters."""
+    intensity, spatial_ndim = segmenter.settings.intensity, options.spatial_ndim
+    # the same for all parts: by limits of its own a dark part would have edges of noise
+    limits = normalize_crops(channels, intensity, spatial_ndim, segmenter.settings.seed).limits
+
+    def cut(part: Slices) -> Labels:
+        labels = np.asarray(clusters[part])
+        if not labels.any():  # NaN alone cannot be normalised
+            return labels
+        values: Any = channels.values
+        crop = dataclasses.replace(channels, values=values[:, *part].compute(scheduler="sync"))
+        normalized = normalize_image(crop, None, intensity, spatial_ndim, limits)
+        return build_hierarchy(normalized, [labels]).cut(**options.cut)
+
+    return cut
+
+
+def _measure_by_chunks(
+    channels: ImageChannels, labels: Any, image: JobImage, track: Track[Slices]
+) -> dict[str, Any]:
+    """Measure every label's region, which may reach over many chunks."""
+    values: Any = channels.values
+
+    def measure(chunk: Slices) -> dict[str, Any]:
+        return measure_regions(
+            np.asarray(labels[chunk]),
+            values[:, *chunk].compute(scheduler="sync"),
+            axes=channels.axes,
+            corner=[along.start for along in chunk],
+            **image.units,
+        )
+
+    chunks = block_slices(labels.shape, labels.chunks)
+    return combine_measurements(map(measure, track(chunks, "measuring")))
+
+
 def _digest(file: Path) -> str:
+    """Return what tells the content of a file from that of any other."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _present(labels: Any) -> set[int]:
-    """Return the labels there are, but 0."""
-    found: set[int] = set()
-    for place in block_slices(labels.shape, labels.chunks):
-        found.update(np.unique(np.asarray(labels[place])).tolist())
-    return found - {0}
+def _unique_labels(labels: Any) -> set[int]:
+    """Return the labels that are there, without 0."""
+    unique: set[int] = set()
+    for chunk in block_slices(labels.shape, labels.chunks):
+        unique.update(np.unique(np.asarray(labels[chunk])).tolist())
+    return unique - {0}
 
 
-def _preview(channels: ImageChannels, store: LabelStore, segmenter: Segmenter) -> Any:
+def _draw_preview(
+    channels: ImageChannels, store: LabelStore, segmenter: Segmenter
+) -> NDArray[np.uint8]:
     """Draw the coarsest labels over the middle plane."""
     labels = store.level(store.n_levels - 1)
     step = 2 ** (store.n_levels - 1)
     middle = tuple(length // 2 for length in labels.shape[:-2])
     values: Any = channels.values
     plane = values[:, *middle, ::step, ::step].compute(scheduler="sync")
-    found = ImageChannels(plane, channels.is_rgb, "yx")
-    image = normalize_image(found, None, segmenter.settings.intensity)
-    return overlay(image, np.asarray(labels[middle]))
+    image = ImageChannels(plane, channels.is_rgb, "yx")
+    normalized = normalize_image(image, None, segmenter.settings.intensity)
+    return draw_label_overlay(normalized, np.asarray(labels[middle]))

@@ -13,7 +13,7 @@ from napari_unsupseg.errors import DeviceError
 __all__ = ["run_distributed"]
 
 # dask has its processes give memory back so eagerly that each iteration takes all of it anew
-_TRIM = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
+MALLOC_TRIM_KEY = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
 
 
 def run_distributed(
@@ -24,8 +24,8 @@ def run_distributed(
     Parameters
     ----------
     jobs : sequence of Job
-        The images.
-    options : Options
+        The images and their results.
+    options : JobOptions
         How to segment them.
     workers : int
         Processes to start on this machine, which share its cores.
@@ -36,8 +36,8 @@ def run_distributed(
     Yields
     ------
     dict
-        What became of each image, as of `try_run_job`, as soon as it is done. Those of a process
-        that dies are done by another.
+        What became of each image, a report of `napari_unsupseg.batch.pipeline.try_run_job`, as
+        soon as it is done. The images of a process that dies are done by another.
 
     Raises
     ------
@@ -51,22 +51,27 @@ def run_distributed(
         raise DeviceError(
             "several workers need dask.distributed: pip install 'napari-unsupseg[cluster]'"
         ) from error
+    # the threads of a cluster's workers are for the cluster to say
     n_threads = None if scheduler else max(1, (os.cpu_count() or 1) // workers)
-    with dask.config.set({_TRIM: None}), contextlib.ExitStack() as stack:
+    with dask.config.set({MALLOC_TRIM_KEY: None}), contextlib.ExitStack() as stack:
         try:
-            where = scheduler or stack.enter_context(
+            address = scheduler or stack.enter_context(
                 distributed.LocalCluster(
                     n_workers=workers, threads_per_worker=1, dashboard_address=":0"
                 )
             )
-            client = stack.enter_context(distributed.Client(where, timeout="10s"))
+            client = stack.enter_context(distributed.Client(address, timeout="10s"))
         except (OSError, ValueError) as error:
             raise DeviceError(f"{scheduler}: no dask scheduler answers there ({error})") from error
         futures = {
-            client.submit(_attempt, _absolute(job), options, n_threads, pure=False): job
+            # pure=False: else dask takes two jobs that look the same for one
+            client.submit(
+                _run_in_worker, _with_absolute_paths(job), options, n_threads, pure=False
+            ): job
             for job in jobs
         }
         for future in distributed.as_completed(futures):
+            # the path as the user wrote it, not the absolute one that the worker had
             image, failure = str(futures[future].image), future.exception()
             if failure is None:
                 yield future.result() | {"image": image}
@@ -74,7 +79,7 @@ def run_distributed(
                 yield {"image": image, "error": f"{image}: the worker failed ({failure})"}
 
 
-def _absolute(job: Job) -> Job:
+def _with_absolute_paths(job: Job) -> Job:
     """Return a job whose files do not depend on where a process was started."""
     paths = {
         field.name: Path.absolute(path)
@@ -84,7 +89,8 @@ def _absolute(job: Job) -> Job:
     return dataclasses.replace(job, **paths)
 
 
-def _attempt(job: Job, options: JobOptions, n_threads: int | None) -> Report:
+def _run_in_worker(job: Job, options: JobOptions, n_threads: int | None) -> Report:
+    """Do a job in the process of a worker, with its share of the cores."""
     import torch
 
     if n_threads:

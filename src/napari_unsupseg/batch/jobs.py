@@ -8,10 +8,13 @@ from napari_unsupseg.io.paths import result_file_name
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import is_chunked
 from napari_unsupseg.learning.step import Step
+from napari_unsupseg.options import CutOptions, ImageOptions
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.settings import Settings
 
-__all__ = ["Job", "JobImage", "JobOptions", "TrainedSegmenter", "labels_file_name"]
+__all__ = ["Job", "JobImage", "JobOptions", "Record", "TrainedSegmenter", "labels_file_name"]
+
+Record = dict[str, Any]  # how labels were made, fit for JSON; it is stored beside them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +26,9 @@ class Job:
     image : Path
         The image file.
     labels : Path
-        TIFF file for the labels.
+        TIFF file or OME-Zarr store for the labels.
     preview : Path or None
-        PNG file for a picture of them.
+        PNG file for the labels drawn over the image.
     table : Path or None
         CSV file for what their regions measure.
     model : Path or None
@@ -51,73 +54,92 @@ class JobOptions:
     Attributes
     ----------
     settings : Settings
-        Of the runs.
+        Settings of the runs.
     device : str
-        As in `napari_unsupseg.segment`, like `axes`, `channel_axis`, `spatial_ndim`, `joint`,
-        `granularity` and `n_segments`.
-    z_spacing : float or None
-        Distance of slices over that of pixels, in place of what a file says.
+        Where to compute, such as ``'cpu'`` or ``'cuda'``; ``'auto'`` for the GPU if there is one.
+    image : ImageOptions
+        What the images are, without arrays: there is no mask, and strokes come from a file. It
+        goes before what a file says.
+    cut : CutOptions
+        Where to cut the hierarchy into segments.
+    joint : bool
+        Whether to train one network on all frames of a series, or one on each.
     strokes : Path or None
         File of labels drawn on some pixels of the image.
-    known : Path or None
-        File of a trained network.
-    is_applied : bool
-        Whether that network is applied as it is; otherwise runs go on from it.
+    network : Path or None
+        File of a trained network, which training goes on from.
+    apply_only : bool
+        Whether that network labels the images as it is, without training.
     connected : bool
         Whether to label the connected components of clusters.
     segments : bool
-        Whether to label the segments of the hierarchy.
+        Whether to label the segments of the hierarchy; `cut` says so too.
     pixel_size : float or None
         Side of a pixel in µm, in place of what a file says.
     min_area : float or None
-        Smallest segment in physical units.
+        Smallest segment in the unit of the pixel size, squared.
     overwrite : bool
         Whether files that exist may be replaced.
     """
 
     settings: Settings
     device: str
-    axes: str | None = None
-    channel_axis: int | None = None
-    spatial_ndim: int = 2
+    image: ImageOptions = dataclasses.field(default_factory=ImageOptions)
+    cut: CutOptions = dataclasses.field(default_factory=CutOptions)
     joint: bool = True
-    z_spacing: float | None = None
     strokes: Path | None = None
-    known: Path | None = None
-    is_applied: bool = False
+    network: Path | None = None
+    apply_only: bool = False
     connected: bool = False
     segments: bool = False
-    granularity: float | None = None
-    n_segments: int | None = None
     pixel_size: float | None = None
     min_area: float | None = None
     overwrite: bool = False
 
     @property
-    def is_cut(self) -> bool:
-        """Whether segments of the hierarchy are wanted in place of clusters."""
-        return self.segments or self.granularity is not None or self.n_segments is not None
+    def spatial_ndim(self) -> int:
+        """Axes of a frame: 2 for planes, 3 for volumes."""
+        return self.image.get("spatial_ndim", 2)
 
     @property
-    def is_numbered(self) -> bool:
-        """Whether each label is a region by itself."""
-        return self.connected or self.is_cut
+    def wants_segments(self) -> bool:
+        """Whether segments of the hierarchy are asked for in place of clusters."""
+        return self.segments or any(value is not None for value in self.cut.values())
+
+    @property
+    def wants_regions(self) -> bool:
+        """Whether each label is one connected region: a segment, or a component of a cluster."""
+        return self.connected or self.wants_segments
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what decides the labels, beside settings and image, fit for JSON."""
-        names = (
-            "axes", "channel_axis", "spatial_ndim", "joint", "z_spacing", "connected", "segments",
-            "granularity", "n_segments", "min_area", "pixel_size",
-        )  # fmt: skip
-        files = {"network": self.known, "strokes": self.strokes}
-        named = {kind: path.name if path else None for kind, path in files.items()}
-        return {name: getattr(self, name) for name in names} | named | {"applied": self.is_applied}
+        """Return what decides the labels, beside settings and image, fit for JSON.
 
-    def segmenter(self, settings: Settings) -> Segmenter:
-        """Return a segmenter with these settings, and the known network if there is one."""
-        if self.known is None:
+        It is stored with the labels, and labels count as done where it is the same: a name that is
+        changed here has the labels of older versions made again.
+        """
+        spacing = self.image.get("spacing")
+        return {
+            "axes": self.image.get("axes"),
+            "channel_axis": self.image.get("channel_axis"),
+            "spatial_ndim": self.spatial_ndim,
+            "joint": self.joint,
+            "z_spacing": spacing[0] / spacing[-1] if spacing else None,
+            "connected": self.connected,
+            "segments": self.segments,
+            "granularity": self.cut.get("granularity"),
+            "n_segments": self.cut.get("n_segments"),
+            "min_area": self.min_area,
+            "pixel_size": self.pixel_size,
+            "network": self.network.name if self.network else None,
+            "strokes": self.strokes.name if self.strokes else None,
+            "applied": self.apply_only,
+        }
+
+    def build_segmenter(self, settings: Settings) -> Segmenter:
+        """Return a segmenter with these settings, and with the trained network if there is one."""
+        if self.network is None:
             return Segmenter(settings, device=self.device)
-        segmenter = Segmenter.load(self.known, device=self.device)
+        segmenter = Segmenter.load(self.network, device=self.device)
         segmenter.settings = settings
         return segmenter
 
@@ -132,7 +154,7 @@ class JobImage(NamedTuple):
     axes : str
         One letter for each of its axes.
     pixel_size : PixelSize or None
-        If anybody says it.
+        None if neither the file nor the user says it.
     """
 
     values: Any
@@ -141,28 +163,28 @@ class JobImage(NamedTuple):
 
     @property
     def units(self) -> dict[str, Any]:
-        """In what its regions are measured, as keywords of `measure_regions`."""
+        """Size and unit of a pixel, as `measure_regions` takes them."""
         if self.pixel_size is None:
             return {}
         return {"spacing": self.pixel_size[:2], "unit": self.pixel_size.unit}
 
 
 class TrainedSegmenter(NamedTuple):
-    """A network for a job.
+    """A segmenter that can label the image of a job.
 
     Attributes
     ----------
     segmenter : Segmenter
-        Has the network.
+        It has the network.
     step : Step or None
-        The last of its run; None if it was trained before.
+        The last step of its run; None if the network was trained before.
     record : dict
         How its labels are made, fit for JSON.
     """
 
     segmenter: Segmenter
     step: Step | None
-    record: dict[str, Any]
+    record: Record
 
 
 def labels_file_name(image: Path) -> str:
@@ -176,6 +198,7 @@ def labels_file_name(image: Path) -> str:
     Returns
     -------
     str
-        Of a TIFF file, or of an OME-Zarr store if the image is too large to be loaded.
+        Name of a TIFF file, or of an OME-Zarr store if the image is in one too or is too large to
+        be loaded.
     """
     return result_file_name(image, "_labels.ome.zarr" if is_chunked(image) else "_labels.tif")

@@ -11,7 +11,7 @@ __all__ = ["CHANNELS", "LEADING", "SAMPLES", "axes_from_channel", "describe_axes
 CHANNELS, SAMPLES = "c", "s"  # samples are those of a colour: red, green, blue and alpha
 LEADING = "tzyx"  # the axes that are left when the channels are known, from the last
 NAMES = {"z": "slices", "t": "time points"}
-SENTENCE = (
+LETTERS = (
     "one letter an axis: y, x, c for channels, s for the samples of RGB, and z, t or any other "
     "for what runs over planes"
 )
@@ -25,7 +25,7 @@ def resolve_axes(
     Parameters
     ----------
     shape : sequence of int
-        Of the array.
+        Shape of the array.
     axes : str, optional
         One letter an axis, such as ``'zyx'`` or ``'tcyx'``: ``y`` and ``x`` of a plane, ``c`` for
         channels, ``s`` for the samples of RGB or RGBA; any other runs over planes.
@@ -54,14 +54,15 @@ def resolve_axes(
     if axes is not None and channel_axis is not None:
         raise ImageError("axes and channel_axis both say where the channels are: give one of them")
     if axes is not None:
-        return _checked(axes, shape)
+        return _check_letters(axes, shape)
     if channel_axis is not None:
         return axes_from_channel(shape, channel_axis)
     if len(shape) == 2:
         return "yx"
+    # three or four slices would be the first axis, hardly the last
     if len(shape) == 3 and shape[-1] in (3, 4):
         return "yxs"
-    raise ImageError(_ambiguous(shape))
+    raise ImageError(_ask_for_axes(shape))
 
 
 def axes_from_channel(shape: Sequence[int], channel_axis: int) -> str:
@@ -70,7 +71,7 @@ def axes_from_channel(shape: Sequence[int], channel_axis: int) -> str:
     Parameters
     ----------
     shape : sequence of int
-        Of the array.
+        Shape of the array.
     channel_axis : int
         The axis that holds the channels.
 
@@ -85,6 +86,7 @@ def axes_from_channel(shape: Sequence[int], channel_axis: int) -> str:
         If there is no such axis, or too few or too many others.
     """
     n_axes = len(shape)
+    # True and False are integers to Python
     if isinstance(channel_axis, bool) or not isinstance(channel_axis, (int, np.integer)):
         raise ImageError(f"channel_axis must be a whole number or None, got {channel_axis!r}")
     if not -n_axes <= channel_axis < n_axes:
@@ -94,13 +96,13 @@ def axes_from_channel(shape: Sequence[int], channel_axis: int) -> str:
         )
     if not 2 <= n_axes - 1 <= len(LEADING):
         raise ImageError(
-            f"image has {n_axes - 1} axes beside its channels ({_size(shape)} in all) where 2 to "
-            f"{len(LEADING)} were expected; name them all with axes, {SENTENCE}"
+            f"image has {n_axes - 1} axes beside its channels ({_format_shape(shape)} in all) "
+            f"where 2 to {len(LEADING)} were expected; name them all with axes, {LETTERS}"
         )
-    place = int(channel_axis) % n_axes
+    position = int(channel_axis) % n_axes
     letters = list(LEADING[-(n_axes - 1) :])
-    is_rgb = place == n_axes - 1 and shape[-1] == 3
-    letters.insert(place, SAMPLES if is_rgb else CHANNELS)
+    is_rgb = position == n_axes - 1 and shape[-1] == 3
+    letters.insert(position, SAMPLES if is_rgb else CHANNELS)
     return "".join(letters)
 
 
@@ -110,14 +112,14 @@ def describe_axes(shape: Sequence[int], axes: str) -> str:
     Parameters
     ----------
     shape : sequence of int
-        Of the array.
+        Shape of the array.
     axes : str
-        From `resolve_axes`.
+        One letter for each of its axes, as `resolve_axes` returns them.
 
     Returns
     -------
     str
-        Planes, channels and pixels.
+        How many planes, channels and pixels it has.
 
     Examples
     --------
@@ -133,29 +135,31 @@ def describe_axes(shape: Sequence[int], axes: str) -> str:
     return " × ".join([*parts, f"{lengths['y']} × {lengths['x']} pixels"])
 
 
-def _checked(axes: str, shape: Sequence[int]) -> str:
+def _check_letters(axes: str, shape: Sequence[int]) -> str:
+    """Return the letters in lower case, or raise unless they can be the axes of the array."""
     letters = axes.lower()
     problem = ""
     if not letters.isalpha() or len(set(letters)) < len(letters):
         problem = "a letter twice, or something else than a letter"
     elif len(letters) != len(shape):
-        problem = f"{len(letters)} letters for the {len(shape)} axes of {_size(shape)}"
+        problem = f"{len(letters)} letters for the {len(shape)} axes of {_format_shape(shape)}"
     elif not letters.translate({ord(a): None for a in "cs"}).endswith("yx"):
         problem = "no y and x, in this order, behind all other axes but those of channels"
     elif {CHANNELS, SAMPLES} <= set(letters):
         problem = "both c and s"
     if problem:
-        raise ImageError(f"axes {axes!r} has {problem}; expected {SENTENCE}")
+        raise ImageError(f"axes {axes!r} has {problem}; expected {LETTERS}")
     return letters
 
 
-def _ambiguous(shape: Sequence[int]) -> str:
-    size = _size(shape)
+def _ask_for_axes(shape: Sequence[int]) -> str:
+    """Say what there is to say of the axes of an array that can be many things."""
+    size = _format_shape(shape)
     if len(shape) < 2:
         return f"image has {len(shape)} axes ({size}) where 2 or more were expected"
     if len(shape) > 3:
         return (
-            f"image has {len(shape)} axes ({size}): say what they are with axes, {SENTENCE}, "
+            f"image has {len(shape)} axes ({size}): say what they are with axes, {LETTERS}, "
             "for example axes='tzyx' or 'zcyx'"
         )
     return (
@@ -164,5 +168,6 @@ def _ambiguous(shape: Sequence[int]) -> str:
     )
 
 
-def _size(shape: Sequence[int]) -> str:
+def _format_shape(shape: Sequence[int]) -> str:
+    """Write a shape as people do, ``512 × 512``."""
     return " × ".join(map(str, shape))

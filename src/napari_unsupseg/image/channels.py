@@ -1,4 +1,4 @@
-"""Any array of known axes, its channels first."""
+"""Any array of known axes to one whose channels come first, and its frames."""
 
 import dataclasses
 import math
@@ -51,9 +51,10 @@ def split_channels(
     image : array_like
         Bool, integers or floats.
     axes : str, optional
-        As in `resolve_axes`.
+        One letter for each axis; by default guessed where only one guess is likely, see
+        `napari_unsupseg.image.axes.resolve_axes`.
     channel_axis : int, optional
-        As in `resolve_axes`.
+        In place of `axes`: the axis that holds the channels.
 
     Returns
     -------
@@ -70,9 +71,10 @@ def split_channels(
     """
     array = _as_numbers(image)
     letters = resolve_axes(array.shape, axes, channel_axis)
-    is_rgb = SAMPLES in letters and array.shape[letters.index(SAMPLES)] in (3, 4)
+    letter = SAMPLES if SAMPLES in letters else CHANNELS
+    array = np.moveaxis(array, letters.index(letter), 0) if letter in letters else array[np.newaxis]
+    is_rgb = letter == SAMPLES and len(array) in (3, 4)
     if is_rgb:
-        array = np.moveaxis(array, letters.index(SAMPLES), 0)
         if len(array) == 4 and axes is None:
             warnings.warn(
                 "image has 4 values a pixel in its last axis, taken for RGBA: alpha is left "
@@ -80,18 +82,12 @@ def split_channels(
                 stacklevel=2,
             )
         array = array[:3]
-    elif set(letters) & {CHANNELS, SAMPLES}:
-        place = letters.index(CHANNELS if CHANNELS in letters else SAMPLES)
-        array = np.moveaxis(array, place, 0)
-    else:
-        array = array[np.newaxis]
-    _require_pixels(array)
-    others = letters.replace(CHANNELS, "").replace(SAMPLES, "")
-    return ImageChannels(array, is_rgb, others)
+    _check_size(array)
+    return ImageChannels(array, is_rgb, letters.replace(letter, ""))
 
 
 def split_frames(image: ImageChannels, spatial_ndim: int) -> tuple[list[NDArray[np.generic]], str]:
-    """Take a series apart.
+    """Split a series into its frames.
 
     Parameters
     ----------
@@ -196,10 +192,12 @@ def crop_series(
 
 
 def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
+    """Return an image as an array of real numbers, or raise."""
     array: Any
     try:
-        is_kept = isinstance(image, np.ma.MaskedArray) or is_lazy(image)
-        array = image if is_kept else np.asarray(image)
+        # np.asarray would drop the mask, or compute all of a dask array
+        is_array = isinstance(image, np.ma.MaskedArray) or is_lazy(image)
+        array = image if is_array else np.asarray(image)
     except ValueError as error:
         raise ImageError(f"image is not an array of one shape ({error})") from error
     if array.dtype.kind not in "buif":
@@ -211,8 +209,8 @@ def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
     return numbers
 
 
-def _require_pixels(array: NDArray[np.generic]) -> None:
-    """Raise unless an array, channels first, has planes that can be segmented."""
+def _check_size(array: NDArray[np.generic]) -> None:
+    """Raise unless an array, channels first, has planes of at least 2 × 2 pixels."""
     n_channels, *size = array.shape
     words = " × ".join(map(str, size))
     if min(n_channels, *size) == 0:

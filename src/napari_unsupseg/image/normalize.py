@@ -14,7 +14,7 @@ from napari_unsupseg.settings import IntensityRule
 
 __all__ = ["NormalizedImage", "normalize_crops", "normalize_image"]
 
-PERCENTILES = (0.1, 99.9)
+PERCENTILES = (0.1, 99.9)  # rather than 0 and 100: a hot pixel of a camera is not the maximum
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,7 +36,8 @@ class NormalizedImage:
     limits : ndarray of float64, shape (C, 2)
         Intensities of each channel that have become 0 and 1.
     spacing : tuple of float
-        Distance of neighbours along each axis of a frame, in any unit; empty if alike.
+        Distance of neighbours along each axis of a frame, in any unit; empty if it is the same
+        along all.
     """
 
     values: NDArray[np.float32]
@@ -48,8 +49,9 @@ class NormalizedImage:
 
     @property
     def is_constant(self) -> bool:
-        """Whether all pixels that take part are alike, so that there is nothing to tell apart."""
+        """Whether all pixels that take part have one colour: there is nothing to tell apart."""
         flat = self.values.reshape(len(self.values), -1)
+        # an index by a mask copies; most images have none
         inside = flat if self.valid.all() else flat[:, self.valid.ravel()]
         return bool((inside == inside[:, :1]).all())
 
@@ -103,14 +105,15 @@ def normalize_image(
     spatial_ndim : int
         2 if frames are planes, 3 if they are volumes.
     limits : ndarray of float64, shape (C, 2), optional
-        Intensities of each channel that become 0 and 1; by default as `intensity` says.
+        Intensities of each channel that become 0 and 1, such as those of all parts of an image;
+        by default those that `intensity` finds in this one.
     spacing : sequence of float, optional
-        Distance of neighbours along each axis of a frame; by default alike.
+        Distance of neighbours along each axis of a frame; by default the same along all.
 
     Returns
     -------
     NormalizedImage
-        The image in float32.
+        The image in float32, shape (C, ..., Y, X), with its mask.
 
     Raises
     ------
@@ -118,7 +121,45 @@ def normalize_image(
         If there are no volumes, mask or spacing do not fit, no pixel is left, a value is infinite,
         or floats lie outside [0, 1] under ``'range'``.
     """
-    raw = image.values
+    _check_spatial_ndim(image, spatial_ndim)
+    steps = _check_spacing(spacing, spatial_ndim)
+    valid = _find_valid_pixels(image.values, mask)
+    if limits is None:
+        limits = _find_limits(image, valid, intensity)
+    values = _rescale(image, limits, intensity)
+    if not valid.all():
+        values[:, ~valid] = 0
+    return NormalizedImage(values, valid, image.is_rgb, spatial_ndim, limits, steps)
+
+
+def normalize_crops(
+    image: ImageChannels, intensity: IntensityRule, spatial_ndim: int, seed: int
+) -> NormalizedImage:
+    """Normalise crops of a lazy image, drawn from all over it.
+
+    Parameters
+    ----------
+    image : ImageChannels
+        The image; its values are a dask array.
+    intensity : {'auto', 'percentile', 'range'}
+        What becomes 0 and 1, see `normalize_image`.
+    spatial_ndim : int
+        2 if frames are planes, 3 if they are volumes.
+    seed : int
+        Decides which crops are drawn.
+
+    Returns
+    -------
+    NormalizedImage
+        A frame for each crop. Its `limits` stand for those of the whole image: any other part is
+        normalised with them.
+    """
+    crops = compute_crops(image.values, spatial_ndim, seed)  # (C, crops, [z,] y, x)
+    return normalize_image(crop_series(image, crops, spatial_ndim), None, intensity, spatial_ndim)
+
+
+def _check_spatial_ndim(image: ImageChannels, spatial_ndim: int) -> None:
+    """Raise unless an image has frames of so many axes."""
     if spatial_ndim not in (2, 3):
         raise ImageError(f"spatial_ndim must be 2 or 3, got {spatial_ndim!r}")
     if spatial_ndim == 3 and image.axes[-3:] != "zyx":
@@ -126,61 +167,18 @@ def normalize_image(
             "spatial_ndim is 3 but the image has no axis z before y and x"
             f": beside channels it has {image.axes!r}; name its axes with axes"
         )
-    spacing = (1.0,) * spatial_ndim if spacing is None else tuple(map(float, spacing))
-    if len(spacing) != spatial_ndim or not all(0 < step < math.inf for step in spacing):
-        raise ImageError(f"spacing must be {spatial_ndim} numbers above 0, got {spacing}")
-    valid = _valid_pixels(raw, mask)
-    is_range = _is_range(image, intensity)
-    if limits is None:
-        find = _dtype_range if is_range else _percentiles
-        limits = np.array([find(channel, valid) for channel in np.ma.getdata(raw)])
-    values = np.empty(raw.shape, dtype=np.float32)
-    # single precision holds every integer of 16 bits
-    exact = np.float32 if is_range and raw.dtype.itemsize <= 2 else np.float64
-    for channel, scaled, (low, high) in zip(np.ma.getdata(raw), values, limits, strict=True):
-        if low == high:
-            scaled[...] = 0
-        else:
-            scaled[...] = ((channel.astype(exact) - low) / (high - low)).clip(0, 1)
-    if not valid.all():
-        values[:, ~valid] = 0
-    return NormalizedImage(values, valid, image.is_rgb, spatial_ndim, limits, spacing)
 
 
-def normalize_crops(
-    image: ImageChannels, intensity: IntensityRule, spatial_ndim: int, seed: int
-) -> NormalizedImage:
-    """Prepare parts of a lazy image, drawn from all over it.
-
-    Parameters
-    ----------
-    image : ImageChannels
-        Of a dask array.
-    intensity : {'auto', 'percentile', 'range'}
-        As in `normalize_image`.
-    spatial_ndim : int
-        As in `normalize_image`.
-    seed : int
-        Decides which parts.
-
-    Returns
-    -------
-    NormalizedImage
-        A frame for each part; its limits are those to prepare any other part with.
-    """
-    crops = compute_crops(image.values, spatial_ndim, seed)
-    return normalize_image(crop_series(image, crops, spatial_ndim), None, intensity, spatial_ndim)
+def _check_spacing(spacing: Sequence[float] | None, spatial_ndim: int) -> tuple[float, ...]:
+    """Return the distance of neighbours along each axis of a frame, or raise."""
+    steps = (1.0,) * spatial_ndim if spacing is None else tuple(map(float, spacing))
+    if len(steps) != spatial_ndim or not all(0 < step < math.inf for step in steps):
+        raise ImageError(f"spacing must be {spatial_ndim} numbers above 0, got {steps}")
+    return steps
 
 
-def _is_range(image: ImageChannels, intensity: IntensityRule) -> bool:
-    """Tell whether intensities are brought to 0…1 by the range of their data type."""
-    if intensity == "auto":
-        return bool(image.is_rgb and image.values.dtype == np.uint8)
-    return intensity == "range"
-
-
-def _valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArray[np.bool_]:
-    """Return where a pixel takes part: inside every mask and finite."""
+def _find_valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArray[np.bool_]:
+    """Return where a pixel takes part: inside every mask and a number in every channel."""
     valid = np.ones(raw.shape[1:], dtype=bool)
     if mask is not None:
         mask = np.asarray(mask)
@@ -191,10 +189,11 @@ def _valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArray[n
             )
         valid &= mask
     if isinstance(raw, np.ma.MaskedArray):
-        valid &= ~np.ma.getmaskarray(raw).any(axis=0)
+        valid &= ~np.ma.getmaskarray(raw).any(axis=0)  # True in a mask of numpy is left out
     data = np.ma.getdata(raw)
     if data.dtype.kind == "f":
         valid &= ~np.isnan(data).any(axis=0)
+        # NaN is how people leave pixels out; an infinite value is more likely a mistake
         n_infinite = int(np.isinf(data[:, valid]).sum())
         if n_infinite:
             raise ImageError(
@@ -206,17 +205,36 @@ def _valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArray[n
     return valid
 
 
-def _percentiles(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the intensities that become 0 and 1; alike if all are."""
+def _is_scaled_by_dtype(image: ImageChannels, intensity: IntensityRule) -> bool:
+    """Tell whether the range of the data type becomes 0 to 1, rather than percentiles."""
+    if intensity == "auto":
+        # the channels of a photograph belong together: scaled one by one they would change colour
+        return bool(image.is_rgb and image.values.dtype == np.uint8)
+    return intensity == "range"
+
+
+def _find_limits(
+    image: ImageChannels, valid: NDArray[np.bool_], intensity: IntensityRule
+) -> NDArray[np.float64]:
+    """Return the intensities of each channel that become 0 and 1, shape (C, 2)."""
+    find = _dtype_limits if _is_scaled_by_dtype(image, intensity) else _percentile_limits
+    return np.array([find(channel, valid) for channel in np.ma.getdata(image.values)])
+
+
+def _percentile_limits(
+    channel: NDArray[np.generic], valid: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return a channel's percentiles, or its least and greatest value if these are the same."""
     inside = channel[valid].astype(np.float64)
     low, high = np.percentile(inside, PERCENTILES)
-    if low == high:  # fewer bright pixels than the percentiles see
+    if low == high:
+        # fewer than one pixel in a thousand differs from all others, and it may be what matters
         low, high = inside.min(), inside.max()
     return float(low), float(high)
 
 
-def _dtype_range(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the intensities that become 0 and 1, by the data type alone."""
+def _dtype_limits(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the ends of the data type's range, or 0 and 1 for floats and bool."""
     if channel.dtype.kind in "ui":
         info = np.iinfo(channel.dtype.str)
         return float(info.min), float(info.max)
@@ -227,3 +245,22 @@ def _dtype_range(channel: NDArray[np.generic], valid: NDArray[np.bool_]) -> tupl
             "expects them in 0…1; use intensity='percentile' or rescale the image"
         )
     return 0.0, 1.0
+
+
+def _rescale(
+    image: ImageChannels, limits: NDArray[np.float64], intensity: IntensityRule
+) -> NDArray[np.float32]:
+    """Map the limits of each channel to 0 and 1 and clip what lies beyond them."""
+    raw = image.values
+    # single precision holds every integer of 16 bits, in half the memory and time; percentiles
+    # are fractions, and what is far from 0 needs double precision to be told apart
+    is_exact_in_single = _is_scaled_by_dtype(image, intensity) and raw.dtype.itemsize <= 2
+    precision = np.float32 if is_exact_in_single else np.float64
+    values = np.empty(raw.shape, dtype=np.float32)
+    # channel by channel: an array in double precision is then one channel large
+    for channel, scaled, (low, high) in zip(np.ma.getdata(raw), values, limits, strict=True):
+        if low == high:
+            scaled[...] = 0
+        else:
+            scaled[...] = ((channel.astype(precision) - low) / (high - low)).clip(0, 1)
+    return values

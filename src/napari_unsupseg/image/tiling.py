@@ -1,4 +1,4 @@
-"""Parts of arrays: blocks, the halo around a block, crops; and arrays that are larger than memory.
+"""Parts of arrays: blocks, the halo around a block, crops; and arrays larger than memory.
 
 All that goes through an image block by block takes its blocks from `block_slices`. It is not
 dask's `slices_from_chunks`, since a plain installation has no dask.
@@ -31,9 +31,9 @@ __all__ = [
 
 Slices = tuple[slice, ...]  # part of an array, along each of its axes
 
-LOADED_VALUES = 2**25  # an image of no more is computed whole
+LOADED_VALUES = 2**25  # of a dask array that is computed whole at most, its channels counted
 CROPS_PIXELS = 2**21  # of all crops together
-CROP = {2: (512, 512), 3: (32, 256, 256)}
+CROP = {2: (512, 512), 3: (32, 256, 256)}  # pixels of one, by the axes of a frame
 REMEDIES = {  # what to do without an option that needs all of an image
     "mask": "set the pixels that take no part to NaN, or crop the image",
     "strokes": "draw on a part of it, and apply the network to all",
@@ -46,14 +46,15 @@ def is_lazy(image: Any) -> bool:
     Parameters
     ----------
     image : object
-        What a caller gave.
+        Anything that may be an image.
 
     Returns
     -------
     bool
-        False also if dask is not there.
+        False also if dask is not installed.
     """
-    dask = sys.modules.get("dask.array")  # who has such an array has loaded it
+    # whoever has such an array has imported dask; importing it here would take a second
+    dask = sys.modules.get("dask.array")
     return dask is not None and isinstance(image, dask.Array)
 
 
@@ -63,12 +64,12 @@ def is_large(image: Any) -> bool:
     Parameters
     ----------
     image : object
-        What a caller gave.
+        Anything that may be an image.
 
     Returns
     -------
     bool
-        Whether it has more than 2²⁵ values.
+        Whether it is lazy and has more than 2²⁵ values.
     """
     return is_lazy(image) and image.size > LOADED_VALUES
 
@@ -92,9 +93,9 @@ def check_large_image(
     name : str
         What the image is called in the sentence, such as its file.
     mask, strokes, joint, granularity, n_segments
-        As in `napari_unsupseg.segment`.
+        Options of `napari_unsupseg.segment`, as they were asked for.
     min_size : int
-        As in `napari_unsupseg.Settings`.
+        Smallest segment in pixels; 0 and 1 ask for nothing.
     is_stitched : bool
         Whether the caller finds segments chunk by chunk and stitches them, so that it can have
         those of a granularity.
@@ -141,7 +142,7 @@ def block_slices(
     Parameters
     ----------
     shape : sequence of int
-        Of the array.
+        Shape of the array.
     sides : sequence of int
         Length of a block along each axis, such as the chunks of a zarr array.
     only_whole : bool
@@ -161,14 +162,15 @@ def block_slices(
     >>> block_slices((5, 5), (2, 5), within=(slice(3, 9), slice(0, 1)))
     [(slice(2, 4, None), slice(0, 5, None)), (slice(4, 5, None), slice(0, 5, None))]
     """
-    part = [slice(0, length) for length in shape] if within is None else within
+    window = [slice(0, length) for length in shape] if within is None else within
     along_axes = [
         [
             slice(start, min(start + side, length))
-            for start in range(max(0, seen.start) // side * side, min(seen.stop, length), side)
+            # blocks begin at multiples of their side, wherever the window does
+            for start in range(max(0, part.start) // side * side, min(part.stop, length), side)
             if not only_whole or start + side <= length
         ]
-        for seen, side, length in zip(part, sides, shape, strict=True)
+        for part, side, length in zip(window, sides, shape, strict=True)
     ]
     return list(itertools.product(*along_axes))
 
@@ -200,34 +202,35 @@ def shift_slices(part: Slices, by: Slices) -> Slices:
 
 
 def crop_slices(shape: Sequence[int], spatial_ndim: int, seed: int) -> list[Slices]:
-    """Choose parts of an image, evenly from all over it.
+    """Choose crops of an image, evenly from all over it.
 
     Parameters
     ----------
     shape : sequence of int
-        Of the image, without channels.
+        Shape of the image without its channels.
     spatial_ndim : int
         Axes of a frame, the last ones.
     seed : int
-        Decides which parts.
+        Decides which crops are drawn.
 
     Returns
     -------
     list of tuple of slice
-        Parts of one size in one frame each; two megapixels in all, or one part if it has more.
+        Crops of one size, each in one frame; 2²¹ pixels in all, or one crop if it has more.
     """
     frame = shape[-spatial_ndim:]
     sides = [min(n, side) for n, side in zip(frame, CROP[spatial_ndim], strict=True)]
     blocks = block_slices(shape, [1] * (len(shape) - spatial_ndim) + sides, only_whole=True)
     n_crops = min(len(blocks), max(1, CROPS_PIXELS // math.prod(sides)))
-    # one of each equal share of the blocks, in the order of the file
+    # one of each equal share of the blocks, in the order of the file: drawn from all of them at
+    # once, crops would crowd in some places and leave others out
     bounds = np.linspace(0, len(blocks), n_crops + 1).astype(int)
     random = np.random.default_rng(seed)
     return [blocks[random.integers(low, high)] for low, high in itertools.pairwise(bounds)]
 
 
 def compute_crops(values: Any, spatial_ndim: int, seed: int) -> NDArray[np.generic]:
-    """Compute parts of an image, evenly from all over it.
+    """Compute crops of an image, evenly from all over it.
 
     Parameters
     ----------
@@ -236,17 +239,18 @@ def compute_crops(values: Any, spatial_ndim: int, seed: int) -> NDArray[np.gener
     spatial_ndim : int
         Axes of a frame, the last ones.
     seed : int
-        Decides which parts.
+        Decides which crops are drawn.
 
     Returns
     -------
     ndarray, shape (C, crops, y, x) or (C, crops, z, y, x)
-        The parts that `crop_slices` chooses.
+        The crops that `crop_slices` chooses.
     """
     from dask.base import compute
 
-    places = crop_slices(values.shape[1:], spatial_ndim, seed)
-    crops = compute(*(values[:, *place] for place in places))
+    parts = crop_slices(values.shape[1:], spatial_ndim, seed)
+    # in one call, so that dask reads a chunk that holds several crops once
+    crops = compute(*(values[:, *part] for part in parts))
     return np.stack([crop.reshape(len(values), *crop.shape[-spatial_ndim:]) for crop in crops], 1)
 
 
@@ -265,13 +269,13 @@ def map_chunks_with_halo(
     values : dask array, shape (C, ..., Y, X)
         The image.
     label : callable
-        Labels (..., y, x) of a part (C, ..., y, x).
+        Returns the labels, shape (..., y, x), of a part of the image, shape (C, ..., y, x).
     halo : int
         Pixels around a chunk that its labels depend on.
     spatial_ndim : int
         Axes of a frame, the last ones.
     dtype : type
-        Of the labels.
+        Data type of the labels.
 
     Returns
     -------
@@ -280,17 +284,18 @@ def map_chunks_with_halo(
     """
     import dask.array as da
 
-    values = values.rechunk({0: -1})
+    values = values.rechunk({0: -1})  # all channels of a pixel are in one chunk
     n_leading = values.ndim - 1 - spatial_ndim
+    # channels and frames have no neighbours
     depth = {axis: 0 if axis <= n_leading else halo for axis in range(values.ndim)}
     return da.map_overlap(
         label,
         values,
         depth=depth,
-        boundary="none",
+        boundary="none",  # at the image's borders there is nothing to add
         drop_axis=0,
         dtype=dtype,
-        meta=np.empty((0,) * (values.ndim - 1), dtype),
+        meta=np.empty((0,) * (values.ndim - 1), dtype),  # else dask calls `label` to find out
     )
 
 
@@ -304,7 +309,7 @@ def add_halo(part: Slices, halo: Sequence[int], shape: Sequence[int]) -> tuple[S
     halo : sequence of int
         How much to add at both ends of each axis, as far as the array goes.
     shape : sequence of int
-        Of the array.
+        Shape of the array.
 
     Returns
     -------

@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unsupseg.image.tiling import Slices
-from napari_unsupseg.io.pixel_size import PixelSize
+from napari_unsupseg._typing import Track
+from napari_unsupseg.image.tiling import Slices, block_slices
+from napari_unsupseg.io.ome_zarr import translate_zarr_errors
+from napari_unsupseg.io.pixel_size import UNIT_NAMES, PixelSize
 
 if TYPE_CHECKING:
     import zarr
-from napari_unsupseg._typing import Track
-from napari_unsupseg.image.tiling import block_slices
-from napari_unsupseg.io.ome_zarr import translate_zarr_errors
-from napari_unsupseg.io.pixel_size import UNIT_NAMES
 
 __all__ = ["CHUNK", "LabelStore", "read_zarr_record", "write_label_store"]
 
 CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}  # of labels, along the axes of a frame
 TOP_LEVEL = 1024  # pixels along the sides of the coarsest level
+
+# names within a store; older stores have them too
 RECORD = "unsupseg"  # the attribute that says how labels were made
+UNFINISHED = "unfinished"  # the key of the record that is there until all labels are
+TEMPORARY = "scratch"  # the array that `LabelStore.temporary_array` returns
 
 
 def read_zarr_record(path: Path) -> dict[str, Any] | None:
@@ -37,10 +39,10 @@ def read_zarr_record(path: Path) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        The record; None if the store is of another kind, or not finished.
+        The record; None if the store is of another kind, or not complete.
     """
-    store = LabelStore.of(path)
-    return None if store is None or store.is_unfinished else store.record
+    store = LabelStore.from_path(path)
+    return store.record if store is not None and store.is_complete else None
 
 
 class LabelStore:
@@ -49,12 +51,12 @@ class LabelStore:
     Parameters
     ----------
     path : Path
-        An existing store; see `create` and `of`.
+        An existing store; see `create` and `from_path`.
 
     Attributes
     ----------
     path : Path
-        The store.
+        The store, a folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +66,7 @@ class LabelStore:
         self._group = zarr.open_group(path, mode="r+")
 
     @classmethod
-    def of(cls, path: Path) -> Self | None:
+    def from_path(cls, path: Path) -> Self | None:
         """Open labels that `create` began.
 
         Parameters
@@ -76,6 +78,11 @@ class LabelStore:
         -------
         LabelStore or None
             None if it is not.
+
+        Raises
+        ------
+        FileError
+            If it is a zarr store that cannot be read.
         """
         if not (path / "zarr.json").is_file():
             return None
@@ -102,56 +109,38 @@ class LabelStore:
         path : Path
             The store, a folder.
         shape : tuple of int
-            Of the labels.
+            Shape of the labels, (..., Y, X).
         dtype : type
-            Of the labels.
+            Data type of the labels.
         axes : str
-            A letter for each of their axes.
+            A letter for each axis of the labels.
         pixel_size : PixelSize or None
-            If it is known.
+            How large a pixel is, if it is known.
         spatial_ndim : int
-            Axes of a frame, the last ones.
+            Axes of a frame, the last ones: a chunk lies in one frame.
         record : dict
             How the labels are made, fit for JSON.
 
         Returns
         -------
         LabelStore
-            Unfinished, all its labels 0.
+            Incomplete, all its labels 0.
 
         Raises
         ------
         FileError
-            If it cannot be written, or OME-Zarr has no place for the axes.
+            If it cannot be written, or OME-Zarr has no such axes.
         """
         with translate_zarr_errors(path):
-            from yaozarrs import DimSpec, v05
             from yaozarrs.write.v05 import prepare_image
 
-            unit = UNIT_NAMES[pixel_size.unit] if pixel_size else None
-            sides = dict(zip("yx", pixel_size[:2], strict=True)) if pixel_size else {}
-            if pixel_size and pixel_size.depth:
-                sides["z"] = pixel_size.depth
-            shapes = _pyramid(shape)
-            dims = [
-                DimSpec(
-                    name=axis,
-                    scale=sides.get(axis, 1),
-                    unit=unit if axis in sides else None,
-                    scale_factor=2 if axis in "yx" else 1,
-                )
-                for axis in axes
-            ]
-            multiscale = v05.Multiscale.from_dims(dims, name="labels", n_levels=len(shapes))
-            image = v05.LabelImage.model_validate(
-                {"multiscales": [multiscale], "image-label": v05.ImageLabel()}
-            )
+            level_shapes = _pyramid_shapes(shape)
             prepare_image(
                 path,
-                image,
-                [(level, dtype) for level in shapes],
+                _label_image(axes, pixel_size, len(level_shapes)),
+                [(level_shape, dtype) for level_shape in level_shapes],
                 chunks=(*[1] * (len(shape) - spatial_ndim), *CHUNK[spatial_ndim]),
-                extra_attributes={RECORD: record | {"unfinished": True}},
+                extra_attributes={RECORD: record | {UNFINISHED: True}},
                 writer="zarr",
                 overwrite=True,
             )
@@ -159,16 +148,15 @@ class LabelStore:
 
     @property
     def record(self) -> dict[str, Any]:
-        """How the labels are made, as given to `create` or `finish`."""
+        """How the labels are made, as given to `create` or `mark_complete`."""
         attributes: Any = self._group.attrs[RECORD]
-        record = dict(attributes)
-        record.pop("unfinished", None)
-        return record
+        return {name: value for name, value in attributes.items() if name != UNFINISHED}
 
     @property
-    def is_unfinished(self) -> bool:
-        """Whether `finish` is still to come."""
-        return "unfinished" in self._group.attrs[RECORD]  # type: ignore[operator]
+    def is_complete(self) -> bool:
+        """Whether all labels are written, as `mark_complete` says."""
+        attributes: Any = self._group.attrs[RECORD]
+        return UNFINISHED not in attributes
 
     @property
     def n_levels(self) -> int:
@@ -179,28 +167,32 @@ class LabelStore:
         """Return the labels of a level of the pyramid, 0 the finest."""
         return self._group[str(index)]  # type: ignore[return-value]
 
-    def scratch(self, dtype: type[np.unsignedinteger]) -> "zarr.Array[Any]":
-        """Return an array for what comes before the labels, of the same chunks; `finish` drops it.
+    def temporary_array(self, dtype: type[np.unsignedinteger]) -> "zarr.Array[Any]":
+        """Return an array of the same shape and chunks, which is there until `mark_complete`.
+
+        It is for the clusters that regions or segments are made from.
 
         Parameters
         ----------
         dtype : type
-            Of the array.
+            Data type of the array.
 
         Returns
         -------
         zarr.Array
-            As an earlier call left it, if there was one.
+            All 0; or as an earlier call left it, if there was one.
         """
         finest = self.level(0)
-        if "scratch" not in self._group:
+        if TEMPORARY not in self._group:
             self._group.create_array(
-                "scratch", shape=finest.shape, chunks=finest.chunks, dtype=dtype
+                TEMPORARY, shape=finest.shape, chunks=finest.chunks, dtype=dtype
             )
-        return self._group["scratch"]  # type: ignore[return-value]
+        return self._group[TEMPORARY]  # type: ignore[return-value]
 
-    def fill(self, target: "zarr.Array[Any]", labels: Any, track: Track[Slices]) -> None:
-        """Compute labels chunk by chunk; those already written are left as they are.
+    def write_missing_chunks(
+        self, target: "zarr.Array[Any]", labels: Any, track: Track[Slices]
+    ) -> None:
+        """Compute labels chunk by chunk, and leave those that are written as they are.
 
         Parameters
         ----------
@@ -209,7 +201,7 @@ class LabelStore:
         labels : dask array
             Labels of its shape.
         track : callable
-            Goes through the chunks.
+            Goes through the chunks, and shows how far.
 
         Raises
         ------
@@ -218,17 +210,17 @@ class LabelStore:
         """
         labels = labels.rechunk(target.chunks)
         missing = [
-            place
-            for place in block_slices(target.shape, target.chunks)
-            if not self._is_written(target, place)
+            block
+            for block in block_slices(target.shape, target.chunks)
+            if not self._is_written(target, block)
         ]
         with translate_zarr_errors(self.path):
-            for place in track(missing, "labels"):
+            for block in track(missing, "labels"):
                 # one after the other: the network has all cores, and memory holds one
-                target[place] = labels[place].compute(scheduler="sync")
+                target[block] = labels[block].compute(scheduler="sync")
 
-    def fill_pyramid(self) -> None:
-        """Fill the coarser levels with every second label of the finer ones.
+    def write_pyramid(self) -> None:
+        """Fill the coarser levels with every second label of the finer ones along y and x.
 
         Raises
         ------
@@ -238,28 +230,35 @@ class LabelStore:
         with translate_zarr_errors(self.path):
             for index in range(1, self.n_levels):
                 finer, coarser = self.level(index - 1), self.level(index)
-                for place in block_slices(coarser.shape, coarser.chunks):
-                    *leading, rows, columns = place
-                    finer_place = [slice(2 * s.start, 2 * s.stop) for s in (rows, columns)]
-                    labels = np.asarray(finer[(*leading, *finer_place)])
-                    coarser[place] = labels[..., ::2, ::2]
+                for block in block_slices(coarser.shape, coarser.chunks):
+                    *leading, rows, columns = block
+                    finer_rows, finer_columns = (
+                        slice(2 * part.start, 2 * part.stop) for part in (rows, columns)
+                    )
+                    labels = np.asarray(finer[(*leading, finer_rows, finer_columns)])
+                    coarser[block] = labels[..., ::2, ::2]
 
-    def finish(self, record: dict[str, Any]) -> None:
-        """Say that all labels are written.
+    def mark_complete(self, record: dict[str, Any]) -> None:
+        """Say that all labels are written, and remove the temporary array.
 
         Parameters
         ----------
         record : dict
             How they were made, fit for JSON.
+
+        Raises
+        ------
+        FileError
+            If the store cannot be written.
         """
         with translate_zarr_errors(self.path):
-            if "scratch" in self._group:
-                del self._group["scratch"]
+            if TEMPORARY in self._group:
+                del self._group[TEMPORARY]
             self._group.attrs[RECORD] = record
 
-    def _is_written(self, array: "zarr.Array[Any]", place: Slices) -> bool:
-        """Tell whether a chunk lies in the store; those of zeros alone never do."""
-        index = tuple(s.start // n for s, n in zip(place, array.chunks, strict=True))
+    def _is_written(self, array: "zarr.Array[Any]", block: Slices) -> bool:
+        """Tell whether a chunk lies in the store; zarr never stores those of zeros alone."""
+        index = tuple(part.start // n for part, n in zip(block, array.chunks, strict=True))
         key = array.metadata.encode_chunk_key(index)
         return (self.path / array.path / key).is_file()
 
@@ -282,13 +281,20 @@ def write_label_store(
     labels : ndarray of unsigned integers, shape (..., Y, X)
         The labels.
     axes : str
-        As in `LabelStore.create`, like `pixel_size`, `spatial_ndim` and `record`.
+        A letter for each of their axes.
+    pixel_size : PixelSize or None
+        How large a pixel is, if it is known.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+    record : dict
+        How the labels were made, fit for JSON.
 
     Raises
     ------
     FileError
-        If it cannot be written, or OME-Zarr has no place for the axes.
+        If it cannot be written, or OME-Zarr has no such axes.
     """
+    # beside the store, so that what is there stays until all is written
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.zarr")
     try:
         store = LabelStore.create(
@@ -302,8 +308,8 @@ def write_label_store(
         )
         with translate_zarr_errors(path):
             store.level(0)[:] = labels
-        store.fill_pyramid()
-        store.finish(record)
+        store.write_pyramid()
+        store.mark_complete(record)
         with translate_zarr_errors(path):
             if path.exists():
                 shutil.rmtree(path)
@@ -312,9 +318,32 @@ def write_label_store(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _pyramid(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _pyramid_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Return the shapes of the levels, halved along y and x until they fit a screen."""
     n_levels = 1 + max(0, math.ceil(math.log2(max(shape[-2:]) / TOP_LEVEL)))
     return [
         (*shape[:-2], *(math.ceil(n / 2**index) for n in shape[-2:])) for index in range(n_levels)
     ]
+
+
+def _label_image(axes: str, pixel_size: PixelSize | None, n_levels: int) -> Any:
+    """Return the metadata of labels, a model of yaozarrs."""
+    from yaozarrs import DimSpec, v05
+
+    unit = UNIT_NAMES[pixel_size.unit] if pixel_size else None
+    sides = {"y": pixel_size.height, "x": pixel_size.width} if pixel_size else {}
+    if pixel_size and pixel_size.depth:
+        sides["z"] = pixel_size.depth
+    dims = [
+        DimSpec(
+            name=axis,
+            scale=sides.get(axis, 1),
+            unit=unit if axis in sides else None,
+            scale_factor=2 if axis in "yx" else 1,
+        )
+        for axis in axes
+    ]
+    multiscale = v05.Multiscale.from_dims(dims, name="labels", n_levels=n_levels)
+    return v05.LabelImage.model_validate(
+        {"multiscales": [multiscale], "image-label": v05.ImageLabel()}
+    )

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unsupseg.errors import FileError, UnsupsegError
-from napari_unsupseg.io.pixel_size import UNITS, PixelSize
+from napari_unsupseg.io.pixel_size import UNIT_NAMES, UNIT_SPELLINGS, PixelSize
 
 if TYPE_CHECKING:
     import zarr
-from napari_unsupseg.io.pixel_size import UNIT_NAMES
 
 __all__ = ["open_zarr", "translate_zarr_errors"]
 
-NEEDED = "OME-Zarr needs more packages: pip install 'napari-unsupseg[large]'"
+MISSING_PACKAGES = "OME-Zarr needs more packages: pip install 'napari-unsupseg[large]'"
 
 
 def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
@@ -23,7 +22,7 @@ def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
     Parameters
     ----------
     path : Path
-        Of an image in OME-Zarr 0.4 or 0.5, or of an array.
+        An image in OME-Zarr 0.4 or 0.5, or a plain zarr array.
 
     Returns
     -------
@@ -46,72 +45,41 @@ def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
         import yaozarrs
         import zarr
 
-        metadata: Any = None
-        array: Any
         node = zarr.open(path, mode="r")
         if isinstance(node, zarr.Array):
-            array, names = node, getattr(node.metadata, "dimension_names", None)
-        else:
-            metadata = yaozarrs.open_group(path).ome_metadata()
-            if not getattr(metadata, "multiscales", None):
-                raise FileError(f"{path}: holds no image itself{_inside(node)}")
-            multiscale = metadata.multiscales[0]
-            array, names = node[multiscale.datasets[0].path], [a.name for a in multiscale.axes]
-        values = da.from_zarr(array)
-    kept = [index for index, n in enumerate(array.shape) if n > 1]
-    letters = [str(name).lower() for name in names or ()]
-    axes = None
-    if letters and all(len(letter) == 1 for letter in letters):
-        axes = "".join(letters[index] for index in kept)
-        if _is_colour(metadata):
+            names = getattr(node.metadata, "dimension_names", None)  # zarr 2 has none
+            return da.from_zarr(node).squeeze(), _axis_letters(names or (), node.shape), None
+        metadata: Any = yaozarrs.open_group(path).ome_metadata()
+        if not getattr(metadata, "multiscales", None):
+            raise FileError(f"{path}: holds no image itself{_suggest_image_in(node)}")
+        multiscale = metadata.multiscales[0]
+        array: Any = node[multiscale.datasets[0].path]
+        axes = _axis_letters([axis.name for axis in multiscale.axes], array.shape)
+        if axes and _is_rgb(metadata):
             axes = axes.replace("c", "s")
-    return values.squeeze(), axes, _pixel_size(metadata) if metadata else None
-
-
-def _inside(group: "zarr.Group") -> str:
-    """Say where in a group there may be images."""
-    names = sorted(group.group_keys())
-    return f"; name one of its images, such as {'/'.join(names[:1])}/0" if names else ""
-
-
-def _is_colour(metadata: Any) -> bool:
-    """Tell whether an image's channels are red, green and blue."""
-    omero = getattr(metadata, "omero", None)
-    colours = (
-        [str(channel.color).lstrip("#").upper() for channel in omero.channels] if omero else []
-    )
-    return colours == ["FF0000", "00FF00", "0000FF"]
-
-
-def _pixel_size(metadata: Any) -> PixelSize | None:
-    """Return the size of a pixel of the finest level."""
-    multiscale = metadata.multiscales[0]
-    scale = multiscale.datasets[0].scale_transform.scale
-    short = {name: unit for unit, name in UNIT_NAMES.items()}
-    sides: dict[str, float] = {}
-    units: set[str | None] = set()
-    for axis, side in zip(multiscale.axes, scale, strict=True):
-        if axis.name in ("z", "y", "x"):
-            name = str(getattr(axis, "unit", None))
-            sides[axis.name] = float(side)
-            units.add(short.get(name, UNITS.get(name)))
-    if len(units) != 1 or not {"y", "x"} <= set(sides):
-        return None
-    unit = units.pop()
-    if unit is None:
-        return None
-    return PixelSize(sides["y"], sides["x"], unit, sides.get("z"))
+        return da.from_zarr(array).squeeze(), axes, _pixel_size(multiscale)
 
 
 @contextlib.contextmanager
 def translate_zarr_errors(path: Path) -> Iterator[None]:
-    """Turn what the libraries of the format raise into one sentence about the store."""
+    """Turn what the libraries of the format raise into one sentence about the store.
+
+    Parameters
+    ----------
+    path : Path
+        The store that the sentence names.
+
+    Raises
+    ------
+    FileError
+        In place of any error of zarr, dask or yaozarrs.
+    """
     try:
         yield
     except UnsupsegError:
         raise
     except ImportError as error:
-        raise FileError(f"{path}: {NEEDED}") from error
+        raise FileError(f"{path}: {MISSING_PACKAGES}") from error
     except FileNotFoundError as error:
         raise FileError(f"{path}: is no zarr store, or has lost a part of it") from error
     except OSError as error:
@@ -119,3 +87,42 @@ def translate_zarr_errors(path: Path) -> Iterator[None]:
     except (ValueError, KeyError, TypeError) as error:  # pydantic's errors are ValueErrors
         reason = str(error).strip().split("\n")[0]
         raise FileError(f"{path}: is not as OME-Zarr asks for ({reason})") from error
+
+
+def _axis_letters(names: Any, shape: tuple[int, ...]) -> str | None:
+    """Return a letter for each axis that is longer than 1; None unless all names are letters."""
+    letters = [str(name).lower() for name in names]
+    if not letters or any(len(letter) != 1 for letter in letters):
+        return None
+    return "".join(letter for letter, n in zip(letters, shape, strict=True) if n > 1)
+
+
+def _suggest_image_in(group: "zarr.Group") -> str:
+    """Say where in a group there may be images, such as in the wells of a plate."""
+    names = sorted(group.group_keys())
+    return f"; name one of its images, such as {names[0]}/0" if names else ""
+
+
+def _is_rgb(metadata: Any) -> bool:
+    """Tell whether an image's channels are red, green and blue, by the colours to show them in."""
+    omero = getattr(metadata, "omero", None)
+    channels = omero.channels if omero else []
+    colours = [str(channel.color).lstrip("#").upper() for channel in channels]
+    return colours == ["FF0000", "00FF00", "0000FF"]
+
+
+def _pixel_size(multiscale: Any) -> PixelSize | None:
+    """Return the size of a pixel of the finest level."""
+    scale = multiscale.datasets[0].scale_transform.scale
+    spellings = UNIT_SPELLINGS | {name: unit for unit, name in UNIT_NAMES.items()}
+    sides: dict[str, float] = {}
+    units: set[str | None] = set()
+    for axis, side in zip(multiscale.axes, scale, strict=True):
+        if axis.name in ("z", "y", "x"):
+            sides[axis.name] = float(side)
+            units.add(spellings.get(str(getattr(axis, "unit", None))))
+    # a `PixelSize` has one unit for all axes
+    if len(units) != 1 or not {"y", "x"} <= set(sides):
+        return None
+    unit = units.pop()
+    return PixelSize(sides["y"], sides["x"], unit, sides.get("z")) if unit else None

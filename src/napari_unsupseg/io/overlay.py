@@ -1,4 +1,4 @@
-"""A picture of labels over their image."""
+"""Labels drawn over their image."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,10 +7,10 @@ from skimage.segmentation import find_boundaries
 
 from napari_unsupseg.image.normalize import NormalizedImage
 
-__all__ = ["label_colours", "overlay"]
+__all__ = ["draw_label_overlay", "label_colours"]
 
-GOLDEN_RATIO = 0.618034
-OPACITY = 0.4
+GOLDEN_RATIO = 0.618034  # of hues round the circle, where multiples of it never come close
+OPACITY = 0.4  # of the colours over the image
 
 
 def label_colours(n_labels: int) -> NDArray[np.float64]:
@@ -27,6 +27,7 @@ def label_colours(n_labels: int) -> NDArray[np.float64]:
         RGB in [0, 1]; label 0 is black.
     """
     ids = np.arange(n_labels + 1)
+    # two saturations and two brightnesses tell hues apart that lie close together
     hue = (ids * GOLDEN_RATIO) % 1
     saturation = np.where(ids // 3 % 2, 0.55, 0.9)
     value = np.where(ids % 2, 1.0, 0.75)
@@ -35,7 +36,9 @@ def label_colours(n_labels: int) -> NDArray[np.float64]:
     return colours
 
 
-def overlay(image: NormalizedImage, labels: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
+def draw_label_overlay(
+    image: NormalizedImage, labels: NDArray[np.unsignedinteger]
+) -> NDArray[np.uint8]:
     """Draw the labels' colours and borders over an image, or over the middle plane of a series.
 
     Parameters
@@ -53,9 +56,9 @@ def overlay(image: NormalizedImage, labels: NDArray[np.unsignedinteger]) -> NDAr
     middle = tuple(length // 2 for length in labels.shape[:-2])
     colours = label_colours(int(labels.max()))
     values, labels = image.values[:, *middle], labels[middle]
-    below = values if image.is_rgb else values.mean(axis=0, keepdims=True)
-    picture = np.broadcast_to(np.moveaxis(below, 0, -1), (*labels.shape, 3)).copy()
+    background = values if image.is_rgb else values.mean(axis=0, keepdims=True)
+    pixels = np.broadcast_to(np.moveaxis(background, 0, -1), (*labels.shape, 3)).copy()
     inside = labels > 0
-    picture[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colours[labels[inside]]
-    picture[find_boundaries(labels, mode="inner")] = 1
-    return (picture * 255).round().astype(np.uint8)
+    pixels[inside] = (1 - OPACITY) * pixels[inside] + OPACITY * colours[labels[inside]]
+    pixels[find_boundaries(labels, mode="inner")] = 1
+    return (pixels * 255).round().astype(np.uint8)

@@ -106,6 +106,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # what the bits of permission say does not hold for root, nor on every file system
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
@@ -133,9 +134,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
     FileError
         If the file cannot be written.
     """
+    # the number of the process: two of them may write the same file
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.partial{path.suffix}"):
-        left.unlink(missing_ok=True)
+    for abandoned in path.parent.glob(f".{glob.escape(path.stem)}.*.partial{path.suffix}"):
+        abandoned.unlink(missing_ok=True)
     try:
         yield partial
         partial.replace(path)

@@ -1,4 +1,4 @@
-"""Images from files: whole, or as dask arrays where they are large."""
+"""Images from files of every format: whole, or as dask arrays where they are large."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import imageio.v3
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
@@ -15,13 +14,37 @@ from napari_unsupseg.image import tiling
 from napari_unsupseg.io.ome_zarr import open_zarr
 from napari_unsupseg.io.paths import is_tiff, is_zarr
 from napari_unsupseg.io.pixel_size import PixelSize
-from napari_unsupseg.io.tiff import check_tiff_is_complete, read_tiff_axes, read_tiff_pixel_size
+from napari_unsupseg.io.tiff import (
+    count_tiff_values,
+    open_tiff_lazily,
+    read_tiff,
+    read_tiff_axes,
+    read_tiff_pixel_size,
+)
 
 __all__ = ["ImageSource", "is_chunked", "open_image", "read_image"]
 
 
+class ImageSource(NamedTuple):
+    """An image file, opened.
+
+    Attributes
+    ----------
+    values : ndarray or dask array
+        A dask array if it has more than 2²⁵ values.
+    axes : str or None
+        One letter an axis, as `napari_unsupseg.segment` takes them; None if the file does not say.
+    pixel_size : PixelSize or None
+        None if the file does not say it.
+    """
+
+    values: Any
+    axes: str | None
+    pixel_size: PixelSize | None
+
+
 def read_image(path: Path) -> NDArray[np.generic]:
-    """Read an image file.
+    """Read an image file whole.
 
     Parameters
     ----------
@@ -44,8 +67,7 @@ def read_image(path: Path) -> NDArray[np.generic]:
         raise FileError(f"{path}: is a folder; name the image files in it")
     try:
         if is_tiff(path):
-            check_tiff_is_complete(path)
-            return np.asarray(tifffile.imread(path))
+            return read_tiff(path)
         # bytes, not the path: of a file it cannot read imageio leaves the handle open
         return np.asarray(imageio.v3.imread(path.read_bytes(), extension=path.suffix))
     except FileError:
@@ -56,40 +78,6 @@ def read_image(path: Path) -> NDArray[np.generic]:
         raise FileError(
             f"{path}: cannot be read as an image, it is damaged or of another kind ({reason})"
         ) from error
-
-
-class ImageSource(NamedTuple):
-    """An image file, opened.
-
-    Attributes
-    ----------
-    values : ndarray or dask array
-        A dask array if it has more than 2²⁵ values.
-    axes : str or None
-        One letter an axis, as `napari_unsupseg.segment` takes them, if the file says it.
-    pixel_size : PixelSize or None
-        If the file says it.
-    """
-
-    values: Any
-    axes: str | None
-    pixel_size: PixelSize | None
-
-
-def is_chunked(path: Path) -> bool:
-    """Tell whether labels of an image go chunk by chunk too.
-
-    Parameters
-    ----------
-    path : Path
-        An image file; it need not exist.
-
-    Returns
-    -------
-    bool
-        Whether it is in a zarr store, or a TIFF file that is not loaded whole.
-    """
-    return is_zarr(path) or (is_tiff(path) and _n_values(path) > tiling.LOADED_VALUES)
 
 
 @contextlib.contextmanager
@@ -103,8 +91,8 @@ def open_image(path: Path) -> Iterator[ImageSource]:
 
     Yields
     ------
-    Source
-        Of a file with several levels, the finest.
+    ImageSource
+        The image; of a file with several levels of a pyramid the finest.
 
     Raises
     ------
@@ -115,34 +103,25 @@ def open_image(path: Path) -> Iterator[ImageSource]:
         values, axes, pixel_size = open_zarr(path)
         yield ImageSource(values if tiling.is_large(values) else values.compute(), axes, pixel_size)
     elif is_chunked(path):
-        with _open_tiff_lazily(path) as values:
+        with open_tiff_lazily(path) as values:
             yield ImageSource(values, read_tiff_axes(path), read_tiff_pixel_size(path))
     else:
         values = read_image(path)
         yield ImageSource(values, read_tiff_axes(path), read_tiff_pixel_size(path))
 
 
-def _n_values(path: Path) -> int:
-    """Return how many values a TIFF file has; 0 if it is not one."""
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            return int(tiff.series[0].size)
-    # `read_image` says what is wrong with it
-    except Exception:
-        return 0
+def is_chunked(path: Path) -> bool:
+    """Tell whether labels of an image are written chunk by chunk unless a TIFF is asked for.
 
+    Parameters
+    ----------
+    path : Path
+        An image file; it need not exist.
 
-@contextlib.contextmanager
-def _open_tiff_lazily(path: Path) -> Iterator[Any]:
-    """Give the finest level of a TIFF file as a dask array."""
-    try:
-        import dask.array as da
-        import zarr
-    except ImportError as error:
-        raise FileError(
-            f"{path}: is too large to be loaded, and to open it part by part needs more packages: "
-            "pip install 'napari-unsupseg[large]'"
-        ) from error
-    check_tiff_is_complete(path)
-    with tifffile.imread(path, aszarr=True, level=0) as store:
-        yield da.from_zarr(zarr.open_array(store, mode="r"))
+    Returns
+    -------
+    bool
+        Whether it is in a zarr store, or a TIFF file of more than 2²⁵ values, which is not loaded
+        whole.
+    """
+    return is_zarr(path) or (is_tiff(path) and count_tiff_values(path) > tiling.LOADED_VALUES)

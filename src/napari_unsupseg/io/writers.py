@@ -1,4 +1,4 @@
-"""Pictures and tables to files."""
+"""PNG and CSV files beside the labels."""
 
 import csv
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.io.paths import atomic_write
 
-__all__ = ["write_picture", "write_table"]
+__all__ = ["write_png", "write_table"]
 
 
-def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write a picture to look at.
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write a colour image as PNG.
 
     Parameters
     ----------
     path : Path
         The PNG file to write or replace.
-    picture : ndarray of uint8, shape (Y, X, 3)
+    pixels : ndarray of uint8, shape (Y, X, 3)
         RGB.
 
     Raises
@@ -29,11 +29,11 @@ def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
         If the file cannot be written.
     """
     with atomic_write(path) as partial:
-        imageio.v3.imwrite(partial, picture, extension=".png")
+        imageio.v3.imwrite(partial, pixels, extension=".png")
 
 
 def write_table(path: Path, columns: Mapping[str, NDArray[np.number]]) -> None:
-    """Write a table of measurements.
+    """Write a table of measurements as CSV.
 
     Parameters
     ----------

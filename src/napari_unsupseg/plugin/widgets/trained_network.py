@@ -350,9 +350,9 @@ def _label_files(
         options = JobOptions(
             settings=model.settings,
             device=str(segmenter.device),
-            spatial_ndim=model.spatial_ndim,
-            known=network,
-            is_applied=True,
+            image={"spatial_ndim": model.spatial_ndim},
+            network=network,
+            apply_only=True,
         )
         for job in jobs:
             yield try_run_job(job, options)

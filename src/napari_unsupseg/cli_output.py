@@ -1,0 +1,181 @@
+"""What the command ``napari-unsupseg`` prints: progress, reports, warnings and errors."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from napari_unsupseg.errors import UnsupsegError
+
+if TYPE_CHECKING:
+    from napari_unsupseg.batch.pipeline import Report
+    from napari_unsupseg.learning.step import Step
+
+__all__ = [
+    "FAILED",
+    "exit_on_error",
+    "print_error",
+    "print_report",
+    "print_warnings",
+    "show_images",
+    "show_training",
+]
+
+FAILED = 1  # exit code where an image failed; typer's own, for wrong use, is 2
+
+
+def print_error(sentence: str) -> None:
+    """Print an error to stderr.
+
+    Parameters
+    ----------
+    sentence : str
+        What is wrong.
+    """
+    typer.echo(f"error: {sentence}", err=True)
+
+
+def print_report(report: "Report", console: Console) -> None:
+    """Print what became of an image.
+
+    Parameters
+    ----------
+    report : dict
+        A report of `napari_unsupseg.batch.pipeline.try_run_job`.
+    console : Console
+        Where to print it; errors go to stderr.
+    """
+    image = report["image"]
+    if "error" in report:
+        print_error(report["error"])
+        return
+    # paths may have brackets, which rich takes for markup
+    if report.get("skipped"):
+        console.print(f"{image}: done already", markup=False)
+        return
+    segments, iterations = report["segments"], report["iterations"]
+    console.print(
+        f"{image}: {report['axes']}; "
+        + (f"{segments} segments of " if segments else "")
+        + f"{report['clusters']} clusters"
+        + (f" after {iterations} iterations" if iterations is not None else "")
+        + f", {report['seconds']:.1f} s on {report['device']} in {report['precision']}"
+        + (", stopped by you" if report["interrupted"] else ""),
+        markup=False,
+    )
+    for kind in ("labels", "preview", "table", "network"):
+        if report[kind]:
+            console.print(f"  {kind:<8} {report[kind]}", markup=False)
+
+
+def show_training(
+    steps: "Iterator[Step]", name: str, iterations: int, console: Console
+) -> tuple["Step", bool]:
+    """Follow a run on a progress bar, until it ends or Ctrl-C ends it.
+
+    Parameters
+    ----------
+    steps : iterator of Step
+        The run.
+    name : str
+        What the bar calls it, such as the name of the image.
+    iterations : int
+        Greatest number of iterations.
+    console : Console
+        Where to show the bar.
+
+    Returns
+    -------
+    step : Step
+        The last step.
+    is_interrupted : bool
+        Whether Ctrl-C ended the run.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it comes before the first step: there are no labels to keep.
+    """
+    step = None
+    text = TextColumn("{task.description}", markup=False)
+    columns = text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(name, total=iterations)
+        try:
+            for step in steps:
+                size = f" at 1/{step.factor} size" if step.factor > 1 else ""
+                description = f"{name}: {step.n_clusters} clusters{size}"
+                completed, total = step.iteration, iterations
+                if step.hierarchy_share is not None:
+                    description = f"{name}: segments, %"
+                    completed, total = round(100 * step.hierarchy_share), 100
+                progress.update(task, completed=completed, total=total, description=description)
+        except KeyboardInterrupt:
+            if step is None:
+                raise
+            return step, True
+    assert step is not None  # a run has at least one step
+    return step, False
+
+
+def show_images(reports: "Iterator[Report]", n_images: int, console: Console) -> "list[Report]":
+    """Follow many images on one progress bar, and print the report of each as it comes.
+
+    Parameters
+    ----------
+    reports : iterator of dict
+        Reports of `napari_unsupseg.batch.pipeline.try_run_job`.
+    n_images : int
+        How many there will be.
+    console : Console
+        Where to show the bar.
+
+    Returns
+    -------
+    list of dict
+        The reports, in the order in which they came.
+    """
+    shown = []
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("images", total=n_images)
+        for report in reports:
+            print_report(report, progress.console)
+            progress.advance(task)
+            shown.append(report)
+    return shown
+
+
+@contextlib.contextmanager
+def print_warnings() -> Iterator[None]:
+    """Print warnings as one line each, without the code they came from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
+        yield
+
+
+@contextlib.contextmanager
+def exit_on_error() -> Iterator[None]:
+    """End the command with one sentence on an error that a user can mend.
+
+    Raises
+    ------
+    typer.Exit
+        In place of any error of this package.
+    """
+    try:
+        yield
+    except UnsupsegError as error:
+        print_error(str(error))
+        raise typer.Exit(FAILED) from error

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from yaozarrs import DimSpec, v05
+from yaozarrs.write.v05 import write_image
+
+from napari_unsupseg.errors import FileError
+from napari_unsupseg.io.ome_zarr import open_zarr
+from napari_unsupseg.io.pixel_size import PixelSize
+
+WINDOW = {"min": 0, "max": 255, "start": 0, "end": 255}
+CHANNELS = [{"color": colour, "window": WINDOW} for colour in ("FF0000", "00FF00", "0000FF")]
+RGB = {"omero": {"channels": CHANNELS}}
+
+
+def write_ome(
+    path: Path, image: np.ndarray, axes: str = "yx", unit: str = "micrometer", **metadata: object
+) -> Path:
+    """Write an image as OME-Zarr with pixels of 0.5 × 0.5 and two levels."""
+    dims = [
+        DimSpec(name=axis, scale=0.5, unit=unit) if axis in "zyx" else DimSpec(name=axis)
+        for axis in axes
+    ]
+    multiscale = v05.Multiscale.from_dims(dims, n_levels=2)
+    half = image[..., ::2, ::2] if "z" not in axes else image[..., ::2, ::2, ::2]
+    write_image(path, v05.Image(multiscales=[multiscale], **metadata), [image, half])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "metadata", "expected"),
+    [
+        pytest.param((1, 1, 1, 20, 30), "tczyx", {}, ("yx", (20, 30)), id="axes of length 1"),
+        pytest.param((2, 6, 20, 30), "czyx", {}, ("czyx", (2, 6, 20, 30)), id="channels, stack"),
+        pytest.param((5, 20, 30), "tyx", {}, ("tyx", (5, 20, 30)), id="movie"),
+        pytest.param((3, 20, 30), "cyx", {}, ("cyx", (3, 20, 30)), id="three channels"),
+        pytest.param((3, 20, 30), "cyx", RGB, ("syx", (3, 20, 30)), id="colours"),
+    ],
+)
+def test_the_finest_level_and_its_axes(tmp_path, shape, axes, metadata, expected):
+    image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    path = write_ome(tmp_path / "i.zarr", image, axes, **metadata)
+    values, letters, pixel_size = open_zarr(path)
+    assert (letters, values.shape) == expected
+    np.testing.assert_array_equal(values, image.reshape(expected[1]))
+    assert pixel_size == PixelSize(0.5, 0.5, "um", 0.5 if "z" in axes else None)
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        pytest.param("nanometer", PixelSize(0.5, 0.5, "nm"), id="nanometer"),
+        pytest.param("angstrom", PixelSize(0.5, 0.5, "angstrom"), id="angstrom"),
+        pytest.param("inch", None, id="no unit that a table can have"),
+    ],
+)
+def test_how_large_a_pixel_is(tmp_path, unit, expected):
+    path = write_ome(tmp_path / "i.zarr", np.zeros((20, 30), np.uint8), unit=unit)
+    assert open_zarr(path)[2] == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(None, None, id="no names"),
+        pytest.param(("Z", "Y", "X"), "zyx", id="letters"),
+        pytest.param(("depth", "row", "column"), None, id="words"),
+    ],
+)
+def test_a_plain_array_has_the_axes_that_it_names(tmp_path, names, expected):
+    stack = np.random.default_rng(0).integers(0, 255, (4, 20, 30), np.uint8)
+    zarr.create_array(tmp_path / "a.zarr", data=stack, dimension_names=names)
+    values, axes, pixel_size = open_zarr(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(values, stack)
+    assert (axes, pixel_size) == (expected, None)
+
+
+def test_what_is_no_image_is_named(tmp_path):
+    plate, folder = tmp_path / "plate.zarr", tmp_path / "folder.zarr"
+    zarr.open_group(plate).create_group("A")
+    nested = write_ome(tmp_path / "nested.zarr" / "0", np.zeros((20, 30), np.uint8))
+    folder.mkdir()
+    cases = {
+        tmp_path / "none.zarr": "no such file",
+        plate: "holds no image itself; name one of its images, such as A/0",
+        nested.parent: "is no zarr store",
+        folder: "is no zarr store",
+    }
+    for path, problem in cases.items():
+        with pytest.raises(FileError) as caught:
+            open_zarr(path)
+        assert str(caught.value).startswith(f"{path}: {problem}")
+        assert "\n" not in str(caught.value)
+    assert open_zarr(nested)[1] == "yx"

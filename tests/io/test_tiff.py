@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+import tifffile
+from imageio.v3 import imwrite
+
+from napari_unsupseg.io.pixel_size import PixelSize
+from napari_unsupseg.io.tiff import (
+    read_tiff_axes,
+    read_tiff_pixel_size,
+    read_tiff_record,
+    write_labels,
+)
+
+LABELS = np.arange(1, 201, dtype=np.uint8).reshape(10, 20)
+RECORD = {"version": "0", "settings": {"seed": 3}}
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "expected"),
+    [
+        pytest.param((8, 9), {}, "yx", id="plane"),
+        pytest.param((8, 9, 3), {"photometric": "rgb"}, "yxs", id="RGB"),
+        pytest.param((4, 8, 9), {"photometric": "minisblack"}, None, id="a stack of what?"),
+        pytest.param((4, 8, 9), {"imagej": True, "metadata": {"axes": "TYX"}}, "tyx", id="ImageJ"),
+        pytest.param((4, 8, 9), {"ome": True, "metadata": {"axes": "CYX"}}, "cyx", id="OME"),
+    ],
+)
+def test_what_the_axes_are(tmp_path, shape, options, expected):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, np.uint8), **options)
+    assert read_tiff_axes(tmp_path / "a.tif") == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({}, None, id="nothing"),
+        pytest.param({"resolution": (72, 72), "resolutionunit": 2}, None, id="dots an inch"),
+        pytest.param(
+            {"imagej": True, "resolution": (4, 2), "metadata": {"unit": "micron"}},
+            PixelSize(0.5, 0.25, "um"),
+            id="ImageJ",
+        ),
+        pytest.param(
+            {"imagej": True, "resolution": (4, 2), "metadata": {"unit": "pixel"}},
+            None,
+            id="ImageJ, pixels",
+        ),
+        pytest.param(
+            {
+                "ome": True,
+                "metadata": {
+                    "PhysicalSizeX": 2, "PhysicalSizeXUnit": "nm",
+                    "PhysicalSizeY": 3, "PhysicalSizeYUnit": "nm",
+                },
+            },
+            PixelSize(3, 2, "nm"),
+            id="OME",
+        ),
+        pytest.param(
+            {"ome": True, "metadata": {"PhysicalSizeX": 2, "PhysicalSizeY": 3}},
+            PixelSize(3, 2, "um"),
+            id="OME's own unit",
+        ),
+        pytest.param({"ome": True, "metadata": {"PhysicalSizeX": 2}}, None, id="OME, one side"),
+        pytest.param(
+            {
+                "ome": True,
+                "metadata": {
+                    "PhysicalSizeX": 2, "PhysicalSizeXUnit": "nm",
+                    "PhysicalSizeY": 3, "PhysicalSizeYUnit": "mm",
+                },
+            },
+            None,
+            id="OME, two units",
+        ),
+        pytest.param(
+            {
+                "ome": True,
+                "metadata": {
+                    "PhysicalSizeX": 2, "PhysicalSizeXUnit": "nm",
+                    "PhysicalSizeY": 2, "PhysicalSizeYUnit": "nm",
+                    "PhysicalSizeZ": 1, "PhysicalSizeZUnit": "µm",
+                },
+            },
+            None,
+            id="OME, slices in another unit",
+        ),
+        pytest.param(
+            {"imagej": True, "resolution": ((0, 1), (2, 1)), "metadata": {"unit": "micron"}},
+            None,
+            id="ImageJ, no pixel in a unit",
+        ),
+    ],
+)  # fmt: skip
+def test_how_large_a_pixel_is(tmp_path, options, expected):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9), np.uint16), **options)
+    assert read_tiff_pixel_size(tmp_path / "a.tif") == expected
+
+
+def test_files_of_other_kinds_do_not_say(tmp_path):
+    imwrite(tmp_path / "a.png", np.zeros((8, 9), np.uint8))
+    assert read_tiff_axes(tmp_path / "a.png") is None
+    assert read_tiff_pixel_size(tmp_path / "a.png") is None
+
+
+@pytest.mark.parametrize(
+    "pixel_size",
+    [
+        pytest.param(None, id="unknown"),
+        pytest.param(PixelSize(0.5, 0.25, "um"), id="um"),
+        pytest.param(PixelSize(2, 2, "angstrom"), id="angstrom"),
+        pytest.param(PixelSize(30, 30, "nm", 100), id="with slices"),
+    ],
+)
+def test_labels_carry_how_they_were_made_and_their_pixel_size(tmp_path, pixel_size):
+    path = tmp_path / "labels.tif"
+    volume = np.stack([LABELS, LABELS[::-1]])
+    write_labels(path, volume, "zyx", RECORD, pixel_size)
+    assert read_tiff_record(path) == RECORD
+    assert read_tiff_pixel_size(path) == pixel_size
+    assert read_tiff_axes(path) == "zyx"
+    with tifffile.TiffFile(path) as tiff:
+        np.testing.assert_array_equal(tiff.asarray(), volume)
+        assert tiff.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE
+
+
+def test_the_same_labels_make_the_same_file(tmp_path):
+    names = ("a.tif", "b.tif", "other.tif")
+    for name, labels in zip(names, (LABELS, LABELS, LABELS[::-1]), strict=True):
+        write_labels(tmp_path / name, labels, "yx", RECORD)
+    one, two, other = ((tmp_path / name).read_bytes() for name in names)
+    assert one == two != other
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(None, id="no file"),
+        pytest.param({}, id="plain"),
+        pytest.param({"ome": True}, id="OME"),
+        pytest.param(
+            {
+                "ome": True,
+                "metadata": {"CommentAnnotation": {"Namespace": "another", "Value": "{}"}},
+            },
+            id="another's annotation",
+        ),
+    ],
+)
+def test_a_record_is_found_only_in_labels(tmp_path, options):
+    if options is not None:
+        tifffile.imwrite(tmp_path / "a.tif", LABELS, **options)
+    assert read_tiff_record(tmp_path / "a.tif") is None
