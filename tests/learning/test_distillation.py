@@ -22,7 +22,8 @@ def bands(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(image: np.ndarray, labels: np.ndarray):
-    prepared = normalize_image(split_channels(image), labels > 0)
+    channel_axis = None if image.ndim == labels.ndim else 0
+    prepared = normalize_image(split_channels(image, channel_axis=channel_axis), labels > 0)
     network = build_network(torch.from_numpy(prepared.values)[None], SETTINGS)
     return network, prepared, fit_to_labels(network, prepared, labels, SETTINGS)
 
@@ -35,6 +36,13 @@ def test_a_network_learns_labels_as_they_are(size):
     predicted = predict(fitted, prepared)
     assert np.mean(predicted == labels) > 0.98
     assert np.mean(predicted[labels == 7] == 7) > 0.9, "the rare one"
+
+
+def test_labels_are_told_from_channels():
+    image, labels = bands(40, 50)
+    noise = np.random.default_rng(1).random(labels.shape)
+    _, prepared, fitted = fit(np.stack([noise, image, noise]), labels)
+    assert np.mean(predict(fitted, prepared) == labels) > 0.9
 
 
 def test_the_network_that_is_given_stays_as_it_is():

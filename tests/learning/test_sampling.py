@@ -87,19 +87,19 @@ def test_a_seed_decides_the_tiles(seed):
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("places", [[(5, 5)], [(639, 630)], [(5, 5), (300, 333), (630, 639)]])
-def test_there_are_tiles_with_the_strokes(places):
+@pytest.mark.parametrize("pixels", [[(5, 5)], [(639, 630)], [(5, 5), (300, 333), (630, 639)]])
+def test_there_are_tiles_with_the_strokes(pixels):
     image = some_image(640, 640)
     strokes = np.zeros(image.valid.shape, dtype=np.uint8)
-    for label, place in enumerate(places, start=1):
-        strokes[place] = label
+    for label, pixel in enumerate(pixels, start=1):
+        strokes[pixel] = label
     sample = make_sample(image, factor=1, max_pixels=8 * TILE**2, strokes=strokes)
     assert sample.valid.sum() == 8 * TILE**2
-    laid = sample.sample_strokes(strokes, image)
-    assert laid.shape == sample.valid.shape
-    for label, place in enumerate(places, start=1):
+    cut = sample.sample_strokes(strokes, image)
+    assert cut.shape == sample.valid.shape
+    for label, pixel in enumerate(pixels, start=1):
         np.testing.assert_array_equal(
-            np.moveaxis(sample.values, 1, -1)[laid == label][0], image.values[:, *place]
+            np.moveaxis(sample.values, 1, -1)[cut == label][0], image.values[:, *pixel]
         )
 
 

@@ -104,6 +104,13 @@ def test_new_strokes_have_tiles_of_their_own(coins):
     assert np.mean(labels[-1][strokes > 0] == 13) > 0.9
 
 
+def test_a_caller_s_module_sees_the_image_at_its_own_size(coins):
+    settings = Settings(iterations=4, superpixels=300, **QUICK)
+    module = torch.nn.Conv2d(1, 8, 3, padding=1)
+    steps = list(Segmenter(settings, features=module).steps(coins))
+    assert [(step.iteration, step.factor) for step in steps] == [(n, 1) for n in (1, 2, 3, 4)]
+
+
 def state_after(n_iterations: int, *stages: Stage) -> TrainingState:
     """Return where a run stands after some iterations of its first stage."""
     state = TrainingState()

@@ -40,10 +40,10 @@ def test_one_thread_keeps_to_one_core_too():
 
 
 def test_on_another_device_the_caller_s_thread_does_the_work():
-    assert (
-        CoreThreads(torch.device("meta")).run(threading.current_thread)
-        is threading.current_thread()
-    )
+    threads = CoreThreads(torch.device("meta"), 3)
+    assert threads.run(threading.current_thread) is threading.current_thread()
+    assert threads.map(lambda _: threading.current_thread(), [0]) == [threading.current_thread()]
+    assert threads.n_threads == 1
 
 
 def test_an_error_is_told_when_all_works_have_ended():

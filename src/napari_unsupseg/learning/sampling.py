@@ -133,10 +133,10 @@ def _superpixels_of_tiles(
     if not share:
         return None
     n_superpixels = max(1, round(share))
-    of_each = [compute_superpixels(tile, n_superpixels, compactness) for tile in tiles]
+    per_tile = [compute_superpixels(tile, n_superpixels, compactness) for tile in tiles]
     # a superpixel votes for itself: its number must not come again in another tile
-    firsts = itertools.accumulate((own.max() + 1 for own in of_each), initial=0)
-    return np.stack([own + first for own, first in zip(of_each, firsts, strict=False)])
+    firsts = itertools.accumulate((own.max() + 1 for own in per_tile), initial=0)
+    return np.stack([own + first for own, first in zip(per_tile, firsts, strict=False)])
 
 
 def _choose_tiles(
