@@ -107,3 +107,7 @@ def test_the_number_of_fragments(width, n_fragments):
     valid, history = np.ones((10, width), dtype=bool), [np.ones((10, width), dtype=np.uint8)]
     fragments = run_to_end(oversegment(colours, valid, history, [1]))
     np.testing.assert_array_equal(np.unique(fragments), np.arange(n_fragments))
+    valid[:3, :4] = False
+    without = run_to_end(oversegment(colours, valid, history, [1]))
+    np.testing.assert_array_equal(without == -1, ~valid)
+    assert without.min() == -1

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -14,6 +14,7 @@ from napari_unsupseg.regions.labels import (
 labels = hnp.arrays(np.uint8, (7, 8), elements=st.integers(0, 3))
 
 
+@settings(deadline=None)
 @given(labels)
 def test_a_segment_lies_in_one_cluster_and_is_whole(clusters):
     segments = connected_components(clusters)
