@@ -7,6 +7,7 @@ from hypothesis.extra import numpy as hnp
 from napari_unsupseg.regions.labels import (
     connected_components,
     label_dtype,
+    label_regions,
     map_labels,
     stack_frames,
 )
@@ -71,3 +72,15 @@ def test_numbers_of_regions_are_labels_from_1(greatest, dtype):
     found = map_labels(np.array([greatest, 0]), np.array([[1, 0, -1]]))
     assert found.dtype == dtype
     assert found.tolist() == [[1, greatest + 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("spatial_ndim", "expected"),
+    [
+        pytest.param(2, [[[1, 0, 2]], [[3, 0, 4]], [[0, 5, 5]]], id="frames"),
+        pytest.param(3, [[[1, 0, 2]], [[1, 0, 3]], [[0, 4, 4]]], id="a volume"),
+    ],
+)
+def test_regions_are_numbered_frame_after_frame(spatial_ndim, expected):
+    labels = np.array([[[1, 0, 2]], [[1, 0, 1]], [[0, 3, 3]]])
+    assert label_regions(labels, spatial_ndim).tolist() == expected
