@@ -34,6 +34,24 @@ def test_noise_does_not_fray_it():
     assert (found != truth).mean() < 0.005
 
 
+def test_frames_do_not_change_each_other():
+    frames = [disc(13), disc(17), np.roll(disc(14), 7, axis=1)]
+    colours = [seen(disc(15), noise=0.05), seen(disc(16), noise=0.1), seen(disc(14), noise=0.02)]
+    found = refine_boundaries(np.stack(frames), np.stack(colours), MEANS)
+    for frame, own, one in zip(frames, colours, found, strict=True):
+        np.testing.assert_array_equal(one, refine_boundaries(frame, own, MEANS))
+
+
+def test_a_volume_is_refined_along_all_its_axes():
+    planes, rows, columns = np.ogrid[:20, :24, :22]
+    ball = (planes - 10) ** 2 + (rows - 12) ** 2 + (columns - 11) ** 2
+    truth, before = (ball < 49).astype(np.int64), (ball < 36).astype(np.int64)
+    found = refine_boundaries(before, seen(truth, noise=0.02), MEANS, 3)
+    assert (found != truth).sum() < (before != truth).sum() / 10
+    # towards the first and the last plane as towards all others
+    assert (found[:5].sum(), found[15:].sum()) == (truth[:5].sum(), truth[15:].sum())
+
+
 def naive(segments: np.ndarray, colours: np.ndarray, means: np.ndarray) -> np.ndarray:
     """Move outlines by one pixel, pixel by pixel."""
     height, width = segments.shape

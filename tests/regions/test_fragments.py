@@ -1,4 +1,4 @@
-"""What the finest segments are: watershed_basins that follow edges, not noise."""
+"""What the finest segments are: basins that follow edges, not noise."""
 
 import numpy as np
 import pytest
@@ -59,6 +59,12 @@ def test_even_slopes_are_divided_by_a_grid():
         assert np.bincount(found.ravel()).max() <= 4 * 64
 
 
+def test_an_even_image_is_a_grid():
+    rows, columns = np.mgrid[:20, :30]
+    found = watershed_basins(np.zeros((20, 30, 1), np.float32), np.ones((20, 30), dtype=bool))
+    np.testing.assert_array_equal(found, rows // 8 * 4 + columns // 8)
+
+
 def test_pixels_that_take_no_part_are_in_no_basin():
     mask = ALL.copy()
     mask[:, 60:70] = False
@@ -93,3 +99,15 @@ def test_fragments_are_about_a_hundred_pixels_each(has_strokes):
     if has_strokes:
         pairs = np.unique(np.stack([fragments[strokes > 0], strokes[strokes > 0]]), axis=1)
         assert len(np.unique(pairs[0])) == pairs.shape[1], "a fragment has strokes of one label"
+
+
+@pytest.mark.parametrize(("width", "n_fragments"), [(9, 1), (19, 1), (20, 2), (35, 3)])
+def test_the_number_of_fragments(width, n_fragments):
+    colours = np.zeros((10, width, 1), dtype=np.float32)
+    valid, history = np.ones((10, width), dtype=bool), [np.ones((10, width), dtype=np.uint8)]
+    fragments = run_to_end(oversegment(colours, valid, history, [1]))
+    np.testing.assert_array_equal(np.unique(fragments), np.arange(n_fragments))
+    valid[:3, :4] = False
+    without = run_to_end(oversegment(colours, valid, history, [1]))
+    np.testing.assert_array_equal(without == -1, ~valid)
+    assert without.min() == -1

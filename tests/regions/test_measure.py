@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -31,6 +31,7 @@ def test_a_region_table_in_physical_units():
     assert table["mean_intensity"].tolist() == [1, 3]
 
 
+@settings(deadline=None)
 @given(labels, st.integers(1, 6), st.integers(1, 7))
 def test_the_tables_of_parts_are_the_table_of_the_whole(clusters, row, column):
     channels = np.random.default_rng(0).random((2, *clusters.shape))

@@ -1,10 +1,11 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unsupseg.regions.merge_levels import MergeLevels
 
 
+@settings(deadline=None)
 @given(n=st.integers(2, 40), seed=st.integers(0, 1000))
 def test_levels_are_those_of_the_first_merge_that_has_both(n, seed):
     rng = np.random.default_rng(seed)

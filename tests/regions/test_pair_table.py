@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unsupseg.regions.pair_table import find, make_table, put
@@ -8,6 +8,7 @@ from napari_unsupseg.regions.pair_table import find, make_table, put
 regions = st.integers(0, 2**31 - 1) | st.integers(0, 20)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(regions, regions, st.integers(0, 1000)), max_size=40))
 def test_a_table_is_a_dict_of_unordered_pairs(entries):
     table, expected = make_table(80), {}

@@ -1,1 +1,1 @@
-"""Labels, the graph of neighbouring regions, and the hierarchy made of it."""
+"""Labels, the graph of neighbouring regions, and the hierarchy in which they merge."""

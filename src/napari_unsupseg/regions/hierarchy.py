@@ -16,8 +16,8 @@ from napari_unsupseg.regions.strokes import apply_strokes, propagate_strokes
 
 __all__ = ["Hierarchy", "check_cut"]
 
-CLUSTERING_GRANULARITY = 0.46  # of the segments that clusters are made of
-MAX_CLUSTERED_SEGMENTS = 2000  # of these segments, whose distances are all compared
+CLUSTERING_GRANULARITY = 0.46  # of the cut whose segments are clustered
+MAX_CLUSTERED_SEGMENTS = 2000  # of them; Ward's criterion needs memory for all their distances
 
 
 class Hierarchy:
@@ -99,7 +99,7 @@ class Hierarchy:
         SettingError
             If both are given, or one is out of its range.
         """
-        groups = self._groups(self._count_segments(n_segments, granularity))
+        groups = self._group_fragments(self._count_segments(n_segments, granularity))
         if min_size > 1:
             groups = self._graph.contract(groups).merge_small(min_size)[groups]
         return map_labels(groups, self._fragments)
@@ -125,17 +125,17 @@ class Hierarchy:
 
         Notes
         -----
-        Segments of a rather fine cut, by Ward's criterion on their mean colours, on how these
-        differ from their neighbours', so that what is dim but stands out is not taken for its
-        surroundings, and on the labels they had over the run. Their outlines are then moved by up
+        Segments of a rather fine cut are clustered by Ward's criterion, on their mean colours, on
+        how these differ from their neighbours' and on the labels they had over the run. So what is
+        dim but stands out is not clustered with its surroundings. Boundaries are then moved by up
         to three pixels to where the colours change.
 
-        With strokes each segment whose pixels the network mostly gives to them has the label of
-        the stroked segment that it is most like, by the same measure and by how much of it the
-        network gives to each label. Pixels under strokes have the labels of these.
+        With strokes, `propagate_strokes` gives the segments that the network mostly gives to
+        strokes the label of the most similar segment under a stroke; only the others are clustered.
+        Pixels under strokes have the labels of these.
         """
         _check_count("n_clusters", n_clusters)
-        groups = self._groups(
+        groups = self._group_fragments(
             min(self._count_segments(None, CLUSTERING_GRANULARITY), MAX_CLUSTERED_SEGMENTS)
         )
         graph = self._graph.contract(groups)
@@ -207,7 +207,7 @@ class Hierarchy:
             np.searchsorted(self._granularities, granularity, side="right")
         )
 
-    def _groups(self, n_segments: int) -> NDArray[np.intp]:
+    def _group_fragments(self, n_segments: int) -> NDArray[np.intp]:
         """Return the segment of each fragment, from 0."""
         return groups_from_merges(self.n_fragments, self._merges[: self.n_fragments - n_segments])
 

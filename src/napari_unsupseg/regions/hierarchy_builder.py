@@ -1,7 +1,7 @@
-"""A run's history and the image itself, made into a hierarchy of segments.
+"""The hierarchy of an image, built from its colours and the labels of a run.
 
-Fragments merge, two neighbours at a time, in the order of how little tells them apart: what the
-network's labels said of them on its way, what lies on their common border, and their colours.
+Fragments merge, two neighbours at a time, in the order of their dissimilarity: what the network's
+labels said of them over the run, what lies on their common border, and their colours.
 """
 
 import functools
@@ -56,13 +56,14 @@ def build_hierarchy(
 
     Notes
     -----
-    Two regions are as far apart as a weighted sum says of: the share of pixels by which their
-    histograms of labels differ, over iterations; the same for colours, and for how steeply these
-    change; the distance of their mean colours; the step in colour and the share of changes of label
-    at their common border. Small regions are brought closer, and regions that share much of their
-    borders. Colours are CIELAB for RGB, else the image's intensities. Basins
-    of a watershed of the colours' gradient are merged into fragments by the mean of this along
-    their borders; from there on it is computed anew for whatever has merged.
+    Basins of a watershed of the colours' gradient are merged into fragments by the mean
+    dissimilarity along their borders (average linkage). Then the two neighbours that differ least
+    merge, again and again, and what has grown is compared anew; so the hierarchy is a binary
+    partition tree, which merges from the fragments up [1]_. `regions.dissimilarity` says how far
+    apart two regions are: a sum of how much their histograms of labels (over the history), of
+    colours and of slopes differ, the distance of their mean colours, and the step in colour and the
+    changes of label at their border. Small regions are brought closer, and regions that share much
+    of their borders. Colours are CIELAB for RGB, else the image's intensities.
 
     References
     ----------
