@@ -214,7 +214,7 @@ def test_colours_of_a_store_are_those_of_a_picture(tmp_path, rgb):
     ("out", "options", "problem"),
     [
         pytest.param("o.tif", [], "name an --output that ends in .ome.zarr", id="TIFF"),
-        pytest.param("o.zarr", ["--n-segments", 5], "--n-segments would need: leave it", id="number"),
+        pytest.param("o.zarr", ["--n-segments", 5], "--n-segments would need", id="number"),
         pytest.param("o.zarr", ["--separate"], "--separate would need", id="separate"),
         pytest.param("o.zarr", ["--min-size", 2], "--min-size would need", id="pixels"),
         pytest.param(

@@ -95,7 +95,8 @@ def test_what_is_not_computed_whole(monkeypatch, image, lazy, large):
     ],
 )
 def test_what_a_large_image_cannot_have(options, spelled):
-    with pytest.raises(ImageError, match=f"^a.tif is too large to be loaded, which {spelled} would need"):
+    sentence = f"^a.tif is too large to be loaded, which {spelled} would need: "
+    with pytest.raises(ImageError, match=sentence):
         check_large_image("a.tif", **options)
 
 
