@@ -9,6 +9,7 @@ os.environ["NAPARI_CONFIG"] = ""
 
 import pytest
 import torch
+from napari.layers import Labels
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
@@ -41,6 +42,12 @@ def click(qtbot, button):
     """Click a button as a user does."""
     assert button.enabled
     qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
+
+
+def labels_of(viewer) -> Labels:
+    """Return the only Labels layer of a viewer."""
+    [labels] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    return labels
 
 
 def wait_until_ready(qtbot, panel):

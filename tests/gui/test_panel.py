@@ -13,17 +13,11 @@ import napari_unsupseg.learning.run
 from napari_unsupseg import Settings, segment
 from napari_unsupseg.image.axes import axes_from_channel
 from napari_unsupseg.learning.network import Network
-from napari_unsupseg.settings import PRESETS, setting_specs
 
 from ..conftest import SMALL
-from .conftest import WAIT, click, wait_until_ready
+from .conftest import WAIT, click, labels_of, wait_until_ready
 
 ENDLESS = 100_000
-
-
-def labels_of(viewer) -> Labels:
-    [labels] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
-    return labels
 
 
 def wait_for_iteration(qtbot, panel, iteration):
@@ -40,134 +34,6 @@ def test_the_labels_are_those_of_the_library(viewer, panel, qtbot, rgb):
     assert labels.data.dtype == np.uint8
     n_clusters = len(np.unique(labels.data))
     assert panel.status.value.startswith(f"{n_clusters} clusters after 8 iterations in ")
-
-
-def test_granularity_cuts_the_last_run_at_once(viewer, panel, qtbot, rgb):
-    viewer.add_image(rgb, name="tissue")
-    assert not panel.results.granularity.enabled
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    clusters = labels_of(viewer).data.copy()
-    assert panel.results.granularity.enabled
-    numbers = []
-    for level in (0.2, 0.6, 1.0):
-        panel.results.granularity.value = level
-        segments = viewer.layers["tissue segments"]
-        np.testing.assert_array_equal(segments.data, segment(rgb, granularity=level, **SMALL))
-        assert segments.metadata["napari-unsupseg"]["granularity"] == level
-        numbers.append(segments.data.max())
-    assert numbers[0] > numbers[1] > numbers[2] == 1
-    assert panel.status.value == "1 segment"
-    assert len(viewer.layers) == 3
-    panel.results.granularity.value = 0.2
-    panel.results.smallest.value = 50
-    assert np.bincount(segments.data.ravel())[1:].min() >= 50
-    assert segments.data.max() < numbers[0]
-    assert segments.metadata["napari-unsupseg"]["min_size"] == 50
-    np.testing.assert_array_equal(viewer.layers["tissue segmentation"].data, clusters)
-
-
-def test_a_preset_sets_the_settings(viewer, panel):
-    assert panel.preset.value == "custom"  # the quick settings of these tests
-    for name in PRESETS:
-        panel.preset.value = name
-        values = {name: control.value for name, control in panel.settings.items()}
-        assert Settings.from_dict(values) == Settings.from_preset(name, {})
-        assert panel.preset.value == name
-    panel.settings["seed"].value = 5
-    assert panel.preset.value == "custom"
-    panel.settings["seed"].value = 0
-    assert panel.preset.value == name
-
-
-def test_history_shows_an_earlier_iteration(viewer, panel, qtbot, rgb):
-    viewer.add_image(rgb, name="tissue")
-    assert not panel.results.history.enabled
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    labels = labels_of(viewer)
-    last = labels.data.copy()
-    assert panel.results.history.enabled
-    assert (
-        panel.results.history.value == panel.results.history.max == 4
-    )  # of the iterations 1, 2, 4, 6, 8
-    panel.results.history.value = 2
-    np.testing.assert_array_equal(labels.data, segment(rgb, **SMALL | {"iterations": 4}))
-    assert panel.status.value == f"{len(np.unique(labels.data))} clusters at iteration 4"
-    assert labels.metadata["napari-unsupseg"]["iterations"] == 4
-    panel.results.history.value = 4
-    np.testing.assert_array_equal(labels.data, last)
-    labels.paint((10, 10), 77)
-    panel.results.history.value = 0
-    assert labels.data[10, 10] == 77
-    new = viewer.layers["tissue segmentation [1]"]
-    np.testing.assert_array_equal(new.data, segment(rgb, **SMALL | {"iterations": 1}))
-
-
-def test_history_keeps_to_its_memory(viewer, panel, qtbot, rgb):
-    viewer.add_image(rgb)
-    panel.history_memory.value = 0
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    assert panel.results.history.max == 1
-    panel.results.history.value = 0
-    assert panel.status.value.endswith("at iteration 1")
-
-
-@pytest.mark.parametrize(
-    ("scale", "unit", "area", "centroid"),
-    [
-        pytest.param((1, 1), "pixel", "area", "centroid_y", id="pixels"),
-        pytest.param((0.5, 2), "um", "area_um2", "centroid_y_um", id="micrometres"),
-    ],
-)
-@pytest.mark.parametrize("channel_axis", [None, 0, 2], ids=["RGB", "first", "last"])
-def test_layers_have_a_table_of_their_regions(
-    viewer, panel, qtbot, rgb, scale, unit, area, centroid, channel_axis
-):
-    ndim = 2 if channel_axis is None else 3
-    viewer.add_image(
-        np.moveaxis(rgb, -1, channel_axis or 2),
-        rgb=channel_axis is None,
-        units=(unit,) * ndim,
-        scale=scale if ndim == 2 else np.insert(np.array(scale, float), channel_axis, 1),
-        name="tissue",
-    )
-    if channel_axis is not None:
-        panel.axes.value = axes_from_channel(viewer.layers["tissue"].data.shape, channel_axis)
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    for level in (None, 0.2, 0.6):
-        if level is not None:
-            panel.results.granularity.value = level
-        layer = viewer.layers["tissue segments" if level else "tissue segmentation"]
-        qtbot.waitUntil(lambda layer=layer: len(layer.features) > 0, timeout=WAIT)
-        labels = layer.data.take(0, channel_axis) if channel_axis == 2 else layer.data
-        areas = np.bincount(labels.ravel())
-        assert layer.features["index"].tolist() == np.flatnonzero(areas).tolist()
-        expected = areas[areas > 0] * np.prod(scale)
-        np.testing.assert_allclose(layer.features[area], expected)
-        assert layer.features[centroid].iloc[0] == pytest.approx(
-            np.nonzero(labels == 1)[0].mean() * scale[0]
-        )
-        assert "mean_intensity_2" in layer.features
-
-
-def test_segments_that_were_painted_on_are_kept(viewer, panel, qtbot, rgb):
-    viewer.add_image(rgb, name="tissue")
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    panel.results.granularity.value = 0.4
-    painted = viewer.layers["tissue segments"]
-    painted.paint((10, 10), 77)
-    kept = painted.data.copy()
-    panel.results.granularity.value = 0.6
-    np.testing.assert_array_equal(painted.data, kept)
-    new = viewer.layers["tissue segments [1]"]
-    assert not (new.data == 77).any()
-    viewer.layers.remove(new)  # and a layer that is gone is made again
-    panel.results.granularity.value = 0.7
-    assert viewer.layers["tissue segments [1]"].data.max() >= 1
 
 
 def test_a_larger_image_is_trained_on_at_reduced_size_first(viewer, panel, qtbot, rgb):
@@ -263,58 +129,6 @@ def test_labels_lie_in_register_with_the_image(viewer, panel, qtbot, shape, keyw
         np.testing.assert_array_equal(labels.data.take(k, channel_axis), plane)
 
 
-def test_a_stack_asks_what_its_axes_are(viewer, panel, qtbot, notes):
-    viewer.add_image(np.zeros((3, 40, 50)), name="stack")
-    assert panel.axes.visible
-    click(qtbot, panel.run_button)
-    assert "stack has 3 axes: choose what they are" in notes[-1].message
-    assert len(viewer.layers) == 1
-    assert panel.run_button.enabled
-
-
-@pytest.mark.parametrize(
-    ("shape", "labels", "axes"),
-    [
-        pytest.param((40, 3, 50), ("y", "c", "x"), "ycx", id="channels"),
-        pytest.param((6, 40, 50), ("Z", "row", "column"), "zyx", id="stack"),
-        pytest.param((6, 40, 50), ("time", "p", "q"), "tyx", id="movie"),
-        pytest.param((5, 2, 40, 50), ("t", "channel", "y", "x"), "tcyx", id="movie of channels"),
-        pytest.param((6, 40, 50), ("p", "q", "r"), None, id="nothing tells"),
-    ],
-)
-def test_axis_labels_tell_what_axes_are(viewer, panel, shape, labels, axes):
-    viewer.add_image(np.zeros(shape), axis_labels=labels)
-    assert panel.axes.value == axes
-
-
-@pytest.mark.parametrize("volumes", [False, True], ids=["planes", "volumes"])
-def test_a_stack_is_segmented_whole(viewer, panel, qtbot, volumes):
-    stack = np.random.default_rng(0).integers(0, 50, (4, 30, 40)).astype(np.uint16)
-    stack[:, 8:20, 10:30] += 200
-    layer = viewer.add_image(stack, scale=(3, 1, 1), name="stack")
-    panel.axes.value = "zyx"
-    assert panel.volumes.visible
-    panel.volumes.value = volumes
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    labels = labels_of(viewer)
-    how = {"spatial_ndim": 3, "spacing": (3, 1, 1)} if volumes else {}
-    expected = segment(stack, axes="zyx", **how, **SMALL)
-    np.testing.assert_array_equal(labels.data, expected)
-    np.testing.assert_array_equal(labels.scale, layer.scale)
-    qtbot.waitUntil(lambda: len(labels.features) > 0, timeout=WAIT)
-    assert {"centroid_z", "centroid_y", "area"} <= set(labels.features)
-    panel.results.granularity.value = 0.4
-    assert viewer.layers["stack segments"].data.shape == stack.shape
-
-
-def test_volumes_need_three_axes(viewer, panel):
-    viewer.add_image(np.zeros((6, 40, 50)))
-    for axes, visible in (("zyx", True), ("tyx", False), ("cyx", False)):
-        panel.axes.value = axes
-        assert panel.volumes.visible == visible
-
-
 def test_stop_keeps_the_labels(viewer, panel, qtbot, rgb):
     viewer.add_image(rgb)
     panel.settings["iterations"].value = ENDLESS
@@ -392,7 +206,7 @@ def test_continue_trains_on_where_the_run_stopped(viewer, panel, qtbot, rgb):
     assert labels_of(viewer) is layer
     assert layer.metadata["napari-unsupseg"]["iterations"] == 40
     np.testing.assert_array_equal(layer.data, segment(rgb, **SMALL | {"iterations": 40}))
-    iterations = panel.results.ended.outcome.history.iterations
+    iterations = panel.results.run.result.history.iterations
     assert iterations == sorted(iterations)
     assert (iterations[0], iterations[-1]) == (1, 40)
     click(qtbot, panel.continue_button)  # a run that has ended trains as long again
@@ -417,6 +231,23 @@ def test_start_over_begins_anew_in_the_same_layer(viewer, panel, qtbot, rgb):
     wait_until_ready(qtbot, panel)
     assert labels_of(viewer) is layer
     np.testing.assert_array_equal(layer.data, segment(rgb, **SMALL | {"iterations": 6, "seed": 2}))
+
+
+@pytest.mark.parametrize("moment", ["in the middle of a run", "after its end"])
+def test_start_over_keeps_to_its_image(viewer, panel, qtbot, rgb, grey, moment):
+    viewer.add_image(rgb, name="tissue")
+    panel.settings["iterations"].value = ENDLESS if moment == "in the middle of a run" else 4
+    click(qtbot, panel.run_button)
+    if moment == "after its end":
+        wait_until_ready(qtbot, panel)
+    else:
+        wait_for_iteration(qtbot, panel, 3)
+    panel.image.value = viewer.add_image(grey, name="coins")
+    panel.settings["iterations"].value = 6
+    click(qtbot, panel.start_over_button)
+    wait_until_ready(qtbot, panel)
+    expected = segment(rgb, **SMALL | {"iterations": 6})
+    np.testing.assert_array_equal(labels_of(viewer).data, expected)
 
 
 @pytest.mark.parametrize("button", ["continue_button", "start_over_button"])
@@ -478,21 +309,6 @@ def test_pictures_come_by_time_not_faster_than_five_a_second(viewer, panel, qtbo
     assert np.median(np.diff(times)) > 0.15
     click(qtbot, panel.stop_button)
     wait_until_ready(qtbot, panel)
-
-
-def test_a_slow_run_is_announced_with_what_to_do(viewer, panel, qtbot, rgb):
-    panel.preset.value = "standard"
-    panel.device.value = "cpu"
-    viewer.add_image(rgb, name="small")
-    large = np.zeros((9000, 9000), np.uint8)
-    panel.image.value = viewer.add_image(large, contrast_limits=(0, 1), name="large")
-    qtbot.waitUntil(lambda: "min: take a smaller image" in panel.notice.value, timeout=WAIT)
-    assert panel.notice.native.isVisible()
-    panel.preset.value = "paper-2018"
-    assert "set settle to 0.02" in panel.notice.value
-    panel.image.value = viewer.layers["small"]
-    panel.preset.value = "standard"
-    assert not panel.notice.native.isVisible()
 
 
 def test_a_second_run_has_a_layer_of_its_own(viewer, panel, qtbot, rgb):
@@ -705,34 +521,6 @@ viewer.close()
     ended = subprocess.run(command, capture_output=True, text=True, timeout=WAIT / 1000)
     assert ended.returncode == 0, ended.stderr
     assert "thread" not in ended.stderr
-
-
-def test_controls_come_from_the_settings(panel):
-    assert list(panel.settings) == list(setting_specs())
-    for name, spec in setting_specs().items():
-        control = panel.settings[name]
-        assert spec.sentence in control.tooltip
-        if spec.choices:
-            assert control.choices == spec.choices
-        else:
-            assert (control.min, control.max) == (spec.minimum, spec.maximum)
-
-
-def test_the_panel_starts_with_the_defaults(viewer):
-    _, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
-    values = {name: control.value for name, control in panel.settings.items()}
-    assert Settings.from_dict(values) == Settings()
-
-
-def test_all_settings_lie_under_a_heading_that_unfolds(viewer, panel, qtbot):
-    visible = {name: control.native.isVisible for name, control in panel.settings.items()}
-    assert not any(is_visible() for is_visible in visible.values())
-    for fold in panel.folds.values():
-        click(qtbot, fold.heading)
-    assert all(is_visible() for is_visible in visible.values())
-    for fold in panel.folds.values():
-        click(qtbot, fold.heading)
-    assert not any(is_visible() for is_visible in visible.values())
 
 
 def test_the_panel_fits_a_narrow_dock_and_scrolls(viewer, qtbot):

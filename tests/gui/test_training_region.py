@@ -2,100 +2,14 @@ import numpy as np
 import pytest
 import tifffile
 from imageio.v3 import imwrite
-from napari.components import ViewerModel
 
 from napari_unsupseg import Segmenter, Settings
-from napari_unsupseg.errors import ImageError
 from napari_unsupseg.plugin.training_region import RECTANGLE, SCREEN, WHOLE, find_region
 
 from ..conftest import SMALL
+from ..plugin.test_training_region import HALF, rectangle
 from .conftest import WAIT, click, wait_until_ready
 from .test_script import run_copied
-
-HALF = (slice(8, 56), slice(20, 76))
-
-
-def rectangle(region, margin=0.5):
-    """Return the corners of a rectangle around pixels."""
-    rows, columns = region
-    low, high = (rows.start, columns.start), (rows.stop - 1, columns.stop - 1)
-    return np.array([low, (low[0], high[1]), high, (high[0], low[1])]) + margin * np.array(
-        [[-1, -1], [-1, 1], [1, 1], [1, -1]]
-    )
-
-
-@pytest.fixture
-def model():
-    """Return a viewer without a window, which is where rectangles are."""
-    return ViewerModel()
-
-
-TRANSFORMS = {
-    "pixels": {},
-    "scaled and moved": {"scale": (0.5, 2.25), "translate": (7, -3)},
-    "turned": {"rotate": 90, "scale": (2, 3), "translate": (100, 10)},
-    "mirrored": {"affine": np.diag([-1.0, 1, 1])},
-}
-
-
-@pytest.mark.parametrize("how", TRANSFORMS.values(), ids=TRANSFORMS)
-def test_a_rectangle_in_the_world_is_one_of_pixels(model, how):
-    image = model.add_image(np.zeros((90, 100)), **how)
-    corners = [image.data_to_world(corner) for corner in rectangle(HALF, margin=0.3)]
-    # in a layer that has a scale of its own
-    shapes = model.add_shapes(scale=(3, 0.5))
-    shapes.add_rectangles(np.array([shapes.world_to_data(corner) for corner in corners]))
-    assert find_region(model, image, "yx", RECTANGLE) == HALF
-
-
-@pytest.mark.parametrize(
-    ("shape", "axes", "rgb"),
-    [
-        pytest.param((4, 90, 100), "zyx", False, id="stack"),
-        pytest.param((3, 90, 100), "cyx", False, id="channels"),
-        pytest.param((90, 100, 2), "yxc", False, id="channels last"),
-        pytest.param((2, 90, 100, 3), "tyxs", True, id="movie in colour"),
-    ],
-)
-def test_a_rectangle_on_any_kind_of_image(model, shape, axes, rgb):
-    image = model.add_image(np.zeros(shape), rgb=rgb)
-    corners = rectangle(HALF)
-    if axes == "yxc":
-        corners = np.insert(corners, 2, 0, axis=1)
-    model.add_shapes([corners], shape_type="polygon", name="crop")
-    assert find_region(model, image, axes, RECTANGLE) == HALF
-
-
-def test_the_rectangle_is_the_selected_one(model):
-    image = model.add_image(np.zeros((90, 100)))
-    with pytest.raises(ImageError, match="no rectangle is selected: draw one on Image"):
-        find_region(model, image, "yx", RECTANGLE)
-    whole = (slice(0, 90), slice(0, 100))
-    shapes = model.add_shapes([rectangle(HALF), rectangle(whole)])
-    shapes.selected_data = {0}
-    assert find_region(model, image, "yx", RECTANGLE) == HALF
-    shapes.selected_data = {1}
-    assert find_region(model, image, "yx", RECTANGLE) is None, "all of the image"
-    shapes.selected_data = {0, 1}
-    with pytest.raises(ImageError, match="2 rectangles are selected"):
-        find_region(model, image, "yx", RECTANGLE)
-    shapes.selected_data = set()
-    with pytest.raises(ImageError, match="no rectangle is selected"):
-        find_region(model, image, "yx", RECTANGLE)
-
-
-@pytest.mark.parametrize(
-    ("region", "size"),
-    [
-        pytest.param((slice(10, 20), slice(0, 80)), "10 × 80", id="low"),
-        pytest.param((slice(200, 300), slice(0, 80)), "0 × 80", id="beside"),
-    ],
-)
-def test_a_region_must_not_be_too_small(model, region, size):
-    image = model.add_image(np.zeros((90, 100)))
-    model.add_shapes([rectangle(region)])
-    with pytest.raises(ImageError, match=f"has {size} pixels; at least 32 × 32 are needed"):
-        find_region(model, image, "yx", RECTANGLE)
 
 
 def look_at(viewer, qtbot, centre, zoom):
@@ -125,17 +39,6 @@ def test_what_is_on_the_screen(viewer, qtbot, multiscale, scale):
         for along, centre, length in zip(region, (1000, 1500), canvas, strict=True):
             assert (along.start + along.stop - 1) / 2 == pytest.approx(centre, abs=1)
             assert along.stop - along.start == pytest.approx(length / zoom, abs=3)
-
-
-def test_the_screen_must_show_the_image_in_two_dimensions(model):
-    image = model.add_image(np.zeros((4, 90, 100)))
-    model.dims.ndisplay = 3
-    with pytest.raises(ImageError, match="turn it so, or train on a rectangle"):
-        find_region(model, image, "zyx", SCREEN)
-    model.dims.ndisplay = 2
-    model.dims.roll()
-    with pytest.raises(ImageError, match="turn it so, or train on a rectangle"):
-        find_region(model, image, "zyx", SCREEN)
 
 
 @pytest.fixture

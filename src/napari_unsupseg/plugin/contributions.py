@@ -1,4 +1,4 @@
-"""Ways into the panel that begin elsewhere: files opened with this plugin, and a command."""
+"""Entry points that napari calls to open the panel: readers of files, and a command."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["get_network_reader", "get_reader", "open_panel", "segment_active_layer"]
 
 PLUGIN = "napari-unsupseg"
-IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 LayerData = tuple[Any, dict[str, Any], str]
-NO_LAYER: list[Any] = [(None,)]  # what napari takes for a file that has been dealt with
+NO_LAYER: list[Any] = [(None,)]  # tells napari that the file was read, and gives no layer
 Paths = str | Sequence[str]
 
 
 def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
-    """Return what opens image files and segments the first.
+    """Return the reader that opens image files and segments the first.
 
     Parameters
     ----------
     path : str or sequence of str
-        From napari.
+        A file, or several, as napari passes them.
 
     Returns
     -------
@@ -42,16 +42,16 @@ def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
         None for files of another kind.
     """
     suffixes = {file.suffix.lower() for file in _files(path)}
-    return _read_and_segment if suffixes <= set(IMAGES) else None
+    return _read_and_segment if suffixes <= set(IMAGE_SUFFIXES) else None
 
 
 def get_network_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
-    """Return what opens the panel with a trained network.
+    """Return the reader that opens the panel with a trained network.
 
     Parameters
     ----------
     path : str or sequence of str
-        From napari.
+        A file, or several, as napari passes them.
 
     Returns
     -------
@@ -96,22 +96,25 @@ def open_panel(viewer: "napari.viewer.Viewer") -> "SegmentationPanel":
 
 
 def _read_and_segment(path: Paths) -> list[LayerData]:
+    """Read image files, and segment the first one as soon as it is a layer."""
     files = _files(path)
     viewer = napari.current_viewer()
     if viewer is not None:
-        there = set(viewer.layers)
+        earlier_layers = set(viewer.layers)
 
         def segment_first() -> None:
-            new = [layer for layer in viewer.layers if layer not in there]
-            images = [layer for layer in new if isinstance(layer, Image)]
+            new_layers = (layer for layer in viewer.layers if layer not in earlier_layers)
+            images = [layer for layer in new_layers if isinstance(layer, Image)]
             if images:
                 _segment(viewer, images[0])
 
-        QTimer.singleShot(0, segment_first)  # when the layers are there, and the window
+        # napari adds the layers, and may show its window, only after this reader has returned
+        QTimer.singleShot(0, segment_first)
     return [_read(file) for file in files]
 
 
 def _read(file: Path) -> LayerData:
+    """Read an image file, with the letters of its axes as axis labels where the file has them."""
     values, axes = read_image(file), read_tiff_axes(file)
     is_rgb = axes.endswith(SAMPLES) if axes else values.ndim == 3 and values.shape[-1] in (3, 4)
     keywords: dict[str, Any] = {"name": file.stem, "rgb": is_rgb}
@@ -121,6 +124,7 @@ def _read(file: Path) -> LayerData:
 
 
 def _open_network(path: Paths) -> list[Any]:
+    """Load a network in the panel, as soon as napari is done with the file."""
     [file] = _files(path)
     viewer = napari.current_viewer()
     if viewer is not None:
@@ -129,6 +133,7 @@ def _open_network(path: Paths) -> list[Any]:
 
 
 def _segment(viewer: "napari.viewer.Viewer", image: Image) -> None:
+    """Run the panel on an image, unless it is busy."""
     panel = open_panel(viewer)
     panel.image.value = image
     if panel.run_button.enabled:

@@ -1,4 +1,4 @@
-"""What was shown during a run, compressed, so that any of it can be shown again."""
+"""The labels that were shown during a run, compressed, so that they can be shown again."""
 
 import imagecodecs
 import numpy as np
@@ -39,17 +39,38 @@ class LabelHistory:
         return [iteration for iteration, *_ in self._entries]
 
     def add(self, iteration: int, labels: Labels) -> None:
-        """Keep labels, in place of what was kept of the same iteration."""
+        """Add labels; they replace those of the same iteration.
+
+        Parameters
+        ----------
+        iteration : int
+            Number of the iteration, not below that of the labels added last.
+        labels : ndarray of unsigned integers, shape (..., Y, X)
+            Its labels.
+        """
         if self._entries and self._entries[-1][0] == iteration:
             self._entries.pop()
+        # at the fastest level, since the training waits for it
         packed = imagecodecs.zstd_encode(labels.tobytes(), level=1)
         self._entries.append((iteration, bytes(packed), labels.shape, labels.dtype))
         while len(self._entries) > 2 and self._n_bytes() > self._max_bytes:
-            self._entries[1:-1] = self._entries[2:-1:2]
+            self._entries[1:-1] = self._entries[2:-1:2]  # the rest stays evenly spaced
 
     def labels(self, index: int) -> Labels:
-        """Return the labels of one of the iterations, by its index."""
+        """Return labels that were added.
+
+        Parameters
+        ----------
+        index : int
+            Index into `iterations`.
+
+        Returns
+        -------
+        ndarray of unsigned integers, shape (..., Y, X)
+            A copy that can be written to.
+        """
         _, packed, shape, dtype = self._entries[index]
+        # frombuffer gives a view of bytes that cannot be written to, and users paint on labels
         return np.frombuffer(imagecodecs.zstd_decode(packed), dtype).reshape(shape).copy()
 
     def _n_bytes(self) -> int:

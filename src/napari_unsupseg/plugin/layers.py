@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.axes import CHANNELS, LEADING, SAMPLES, axes_from_channel, describe_axes
 from napari_unsupseg.image.channels import split_channels
-from napari_unsupseg.image.tiling import crop_slices, is_large
+from napari_unsupseg.image.tiling import check_large_image, crop_slices, is_large
 from napari_unsupseg.plugin.large.pyramid import LabelPyramid
 from napari_unsupseg.regions.labels import label_dtype
 from napari_unsupseg.regions.measure import measure_regions
+from napari_unsupseg.settings import Settings
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -24,10 +25,12 @@ __all__ = [
     "axes_choices",
     "blank_labels",
     "blank_pyramid",
+    "check_large_layer",
     "frames_of",
     "from_layer_axes",
     "labels_keywords",
     "layer_array",
+    "pyramid_if_large",
     "region_features",
     "show_names",
     "to_layer_axes",
@@ -35,7 +38,7 @@ __all__ = [
 ]
 
 
-# what an axis may be called, and its letter
+# letter of an axis by its names; napari users write either in axis_labels
 AXIS_NAMES = {
     name: names[0]
     for names in (
@@ -60,7 +63,7 @@ def layer_array(layer: "Image") -> Any:
         The layer's data; a zarr array as a dask array.
     """
     array = layer.data[0] if layer.multiscale else layer.data
-    zarr = sys.modules.get("zarr")  # who has such an array has loaded it
+    zarr = sys.modules.get("zarr")  # whoever made such an array has imported it
     if zarr is not None and isinstance(array, zarr.Array):
         import dask.array as da
 
@@ -69,7 +72,7 @@ def layer_array(layer: "Image") -> Any:
 
 
 def axes_choices(layer: "Image") -> list[tuple[str, str | None]]:
-    """Return what the axes of a layer may be, in words.
+    """Return what the axes of a layer may be, as choices of a menu.
 
     Parameters
     ----------
@@ -79,8 +82,8 @@ def axes_choices(layer: "Image") -> list[tuple[str, str | None]]:
     Returns
     -------
     list of tuple of str and str or None
-        What the image is then taken for, and one letter an axis, the likeliest first. The letters
-        are None in the first choice if nothing tells which it is.
+        Words for the menu, and one letter for each axis, the likeliest first. The first letters are
+        None, and the words ask for a choice, if neither shape nor axis labels tell the axes.
     """
     shape = layer_array(layer).shape
     if layer.rgb:
@@ -102,6 +105,7 @@ def axes_choices(layer: "Image") -> list[tuple[str, str | None]]:
 def _named_axes(layer: "Image") -> str | None:
     """Return a letter for each axis if their labels tell which run over planes and channels."""
     letters = [AXIS_NAMES.get(label.lower(), "?") for label in layer.axis_labels]
+    # the last two axes that are no channels run along a plane, unless they have other names
     in_plane = [index for index, letter in enumerate(letters) if letter != CHANNELS][-2:]
     for index, letter in zip(in_plane, "yx", strict=False):
         if letters[index] == "?":
@@ -116,7 +120,7 @@ def _choice(shape: tuple[int, ...], axes: str) -> tuple[str, str]:
 
 
 def frames_of(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple[int, ...], int]:
-    """Return the size and number of the frames of a layer's image that are trained on.
+    """Return size and number of the frames that a run on a layer trains on.
 
     Parameters
     ----------
@@ -142,7 +146,7 @@ def frames_of(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple[int, 
 
 
 def voxel_spacing(layer: "Image", axes: str) -> tuple[float, ...]:
-    """Return the distance of a layer's voxels along z, y and x.
+    """Return the distance between neighbouring voxels of a layer along z, y and x.
 
     Parameters
     ----------
@@ -154,13 +158,13 @@ def voxel_spacing(layer: "Image", axes: str) -> tuple[float, ...]:
     Returns
     -------
     tuple of float
-        From its scale.
+        In the units of the layer.
     """
     return tuple(abs(float(layer.scale[axes.index(axis)])) for axis in "zyx")
 
 
 def labels_keywords(layer: "Image", axes: str) -> dict[str, Any]:
-    """Return what puts a Labels layer in register with an Image layer.
+    """Return the keywords that align a Labels layer with an Image layer.
 
     Parameters
     ----------
@@ -174,22 +178,23 @@ def labels_keywords(layer: "Image", axes: str) -> dict[str, Any]:
     dict
         Keywords of `napari.layers.Labels`: transform, units and axis labels.
     """
-    kept = list(range(layer.ndim))[1 if _channel_axis(layer, axes) == 0 else 0 :]
+    # a leading channel axis is left out, since napari aligns layers by their last axes
+    kept_axes = list(range(layer.ndim))[1 if _channel_axis(layer, axes) == 0 else 0 :]
     to_physical = CompositeAffine(
         scale=layer.scale,
         translate=layer.translate,
         rotate=layer.rotate,
         shear=layer.shear,
         ndim=layer.ndim,
-    ).set_slice(kept)
+    ).set_slice(kept_axes)
     return {
         "scale": to_physical.scale,
         "translate": to_physical.translate,
         "rotate": to_physical.rotate,
         "shear": to_physical.shear,
-        "affine": layer.affine.set_slice(kept),
-        "units": [layer.units[axis] for axis in kept],
-        "axis_labels": [layer.axis_labels[axis] for axis in kept],
+        "affine": layer.affine.set_slice(kept_axes),
+        "units": [layer.units[axis] for axis in kept_axes],
+        "axis_labels": [layer.axis_labels[axis] for axis in kept_axes],
     }
 
 
@@ -212,14 +217,14 @@ def region_features(labels: Labels, layer: "Image", axes: str) -> dict[str, NDAr
         of length.
     """
     channels = split_channels(layer_array(layer), axes)
-    (height, width), (unit, other) = (
-        [of[axes.index(axis)] for axis in "yx"] for of in (layer.scale, layer.units)
-    )
-    spacing, name = (1.0, 1.0), ""
-    if unit == other and unit.is_compatible_with("meter"):
-        spacing, name = (height, width), f"{unit:~}".replace("µ", "u")
-    table = measure_regions(labels, channels.values, axes=channels.axes, spacing=spacing, unit=name)
-    return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
+    y, x = axes.index("y"), axes.index("x")
+    spacing, unit = (1.0, 1.0), ""
+    # in pixels where there is no unit of length, or another along y than along x
+    if layer.units[y] == layer.units[x] and layer.units[y].is_compatible_with("meter"):
+        spacing = (layer.scale[y], layer.scale[x])
+        unit = f"{layer.units[y]:~}".replace("µ", "u")  # part of a column's name
+    table = measure_regions(labels, channels.values, axes=channels.axes, spacing=spacing, unit=unit)
+    return {"index": table.pop("label"), **table}  # napari looks features up by this name
 
 
 def show_names(layer: "LabelsLayer") -> None:
@@ -263,7 +268,9 @@ def to_layer_axes(labels: Labels, layer: "Image", axes: str) -> Labels:
 
 
 def from_layer_axes(labels: Labels, layer: "Image", axes: str) -> Labels:
-    """Take back what `to_layer_axes` has done.
+    """Give data of a Labels layer the axes that labels of its image have.
+
+    It is the inverse of `to_layer_axes`.
 
     Parameters
     ----------
@@ -282,8 +289,8 @@ def from_layer_axes(labels: Labels, layer: "Image", axes: str) -> Labels:
     channel_axis = _channel_axis(layer, axes)
     if not channel_axis:
         return labels
-    of_image: Labels = labels.max(axis=channel_axis)
-    return of_image
+    without_channels: Labels = labels.max(axis=channel_axis)
+    return without_channels
 
 
 def blank_labels(layer: "Image", axes: str, max_clusters: int) -> Labels:
@@ -338,7 +345,63 @@ def blank_pyramid(layer: "Image", axes: str, max_clusters: int) -> LabelPyramid:
     return LabelPyramid(shape, label_dtype(max_clusters), channels)
 
 
+def pyramid_if_large(layer: "Image", axes: str, settings: Settings) -> LabelPyramid | None:
+    """Return a pyramid for the labels of a layer that is too large to be loaded.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The image.
+    axes : str
+        One letter for each of its axes.
+    settings : Settings
+        What the labels are made with.
+
+    Returns
+    -------
+    LabelPyramid or None
+        None for an image that can be loaded.
+
+    Raises
+    ------
+    ImageError
+        If the settings need all of such an image.
+    FileError
+        If a package is missing.
+    """
+    if not is_large(layer_array(layer)):
+        return None
+    check_large_layer(layer, min_size=settings.min_size)
+    return blank_pyramid(layer, axes, settings.max_clusters)
+
+
+def check_large_layer(layer: "Image", *, strokes: object = None, min_size: int = 0) -> None:
+    """Refuse, before any work, what cannot be had of an image that is too large to be loaded.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The image.
+    strokes : object
+        Anything but None asks for strokes.
+    min_size : int
+        Pixels of the smallest region.
+
+    Raises
+    ------
+    ImageError
+        If the image is too large for what is asked for.
+    """
+    if is_large(layer_array(layer)):
+        check_large_image(
+            layer.name,
+            strokes=strokes,
+            min_size=min_size,
+            spelling=lambda name: name.replace("_", " "),  # as the panel labels its controls
+        )
+
+
 def _channel_axis(layer: "Image", axes: str) -> int | None:
     """Return the axis of a layer that holds channels; the samples of RGB are none of its axes."""
-    places = (axes[: layer.ndim].find(letter) for letter in CHANNELS + SAMPLES)
-    return next((place for place in places if place >= 0), None)
+    found = (axes[: layer.ndim].find(letter) for letter in CHANNELS + SAMPLES)
+    return next((axis for axis in found if axis >= 0), None)

@@ -1,14 +1,16 @@
 """A run as Python: the script that makes its labels again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import napari.layers
 
+from napari_unsupseg.image.axes import CHANNELS, SAMPLES
 from napari_unsupseg.image.tiling import is_large, is_lazy
+from napari_unsupseg.options import ImageOptions, options_of
 from napari_unsupseg.plugin.layers import layer_array
+from napari_unsupseg.plugin.run_data import RunRequest, RunResult
 from napari_unsupseg.plugin.training_region import Region
-from napari_unsupseg.plugin.worker import RunRequest, RunResult
 from napari_unsupseg.settings import Settings
 
 __all__ = ["python_script"]
@@ -16,7 +18,7 @@ __all__ = ["python_script"]
 
 def python_script(
     request: RunRequest,
-    outcome: RunResult,
+    result: RunResult,
     image: napari.layers.Image,
     cut: dict[str, float] | None,
 ) -> str:
@@ -24,9 +26,9 @@ def python_script(
 
     Parameters
     ----------
-    request : Request
-        What was run.
-    outcome : Outcome
+    request : RunRequest
+        What was run, without strokes: no script can draw them.
+    result : RunResult
         What came of it.
     image : napari.layers.Image
         The image. A script that cannot read it from a file takes it from napari's window.
@@ -39,38 +41,42 @@ def python_script(
         Python, that ends with `labels`, and `segments` if there are any.
     """
     lines = [
-        f"# made on {outcome.record['processor']} with torch {outcome.record['torch']}",
-        *_reading(image, outcome),
+        f"# made on {result.record['processor']} with torch {result.record['torch']}",
+        *_image_lines(image, result),
         "",
-        f"segmenter = Segmenter({_settings(outcome)}, device={outcome.record['device']!r})",
-        *_training(request, outcome),
-        _labels(request, outcome),
+        f"segmenter = Segmenter({_settings(result)}, device={result.record['device']!r})",
+        *_training_lines(request, result),
+        _labels_line(request, result),
     ]
     if cut is not None:
-        keywords = ", ".join(f"{name}={value!r}" for name, value in cut.items())
         hierarchy = "segmenter.hierarchy_"
         if request.region is not None:
             hierarchy = f"segmenter.predict_hierarchy(image, axes={request.axes!r}, labels=labels)"
-        lines.append(f"segments = {hierarchy}.cut({keywords})")
+        lines.append(f"segments = {hierarchy}.cut({_keywords(cut)})")
     return "\n".join([*lines, ""])
 
 
-def _reading(image: napari.layers.Image, outcome: RunResult) -> Iterator[str]:
+def _keywords(values: Mapping[str, object]) -> str:
+    """Write keywords as in a call."""
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())
+
+
+def _image_lines(image: napari.layers.Image, result: RunResult) -> Iterator[str]:
     """Yield the imports, and what makes `image`."""
     path = image.source.path
     level = "[0]" if image.multiscale else ""
     array = layer_array(image)
-    is_computed = is_lazy(array) and not is_large(array)
+    is_loaded_first = is_lazy(array) and not is_large(array)  # as the run itself does
     yield "from itertools import islice"
     yield ""
-    if is_computed or not outcome.is_everywhere:
+    if is_loaded_first or not result.covers_image:
         yield "import numpy"
     if path is None or image.multiscale or is_lazy(array):
         source = f"napari.current_viewer().layers[{image.name!r}].data{level}"
         if is_large(array):
             yield "import dask.array"
             source = f"dask.array.asarray({source})"
-        elif is_computed:
+        elif is_loaded_first:
             source = f"numpy.asarray({source})"
         yield "import napari"
     elif Path(path).suffix.lower() in (".tif", ".tiff"):
@@ -84,55 +90,64 @@ def _reading(image: napari.layers.Image, outcome: RunResult) -> Iterator[str]:
     yield f"image = {source}"
 
 
-def _settings(outcome: RunResult) -> str:
-    """Say which settings are others than the defaults, and the precision that was taken."""
+def _settings(result: RunResult) -> str:
+    """Write the settings that differ from the defaults; ``auto`` as the precision it became."""
     default = Settings().to_dict()
-    settings = outcome.segmenter.settings.to_dict() | {"precision": outcome.record["precision"]}
+    # on another machine "auto" may be another precision, and labels others
+    settings = result.segmenter.settings.to_dict() | {"precision": result.record["precision"]}
     chosen = {name: value for name, value in settings.items() if value != default[name]}
-    return f"Settings({', '.join(f'{name}={value!r}' for name, value in chosen.items())})"
+    return f"Settings({_keywords(chosen)})"
 
 
-def _training(request: RunRequest, outcome: RunResult) -> Iterator[str]:
-    """Yield a loop for each part of a run: the first, and those that went on with it."""
-    image = f"image{_cropping(request)}, axes={request.axes!r}"
-    if request.spatial_ndim == 3:
-        image += f", spatial_ndim=3, spacing={request.spacing!r}"
-    for index, part in enumerate(outcome.parts):
-        steps = "segmenter.resume()" if index else f"segmenter.steps({image})"
-        if not part.is_whole:
-            steps = f"islice({steps}, {part.n_steps})"
+def _training_lines(request: RunRequest, result: RunResult) -> Iterator[str]:
+    """Yield a loop for each leg of a run."""
+    for index, leg in enumerate(result.legs):
+        first = f"segmenter.steps(image{_cropping(request)}, {_image_options(request)})"
+        steps = "segmenter.resume()" if index else first
+        if not leg.ran_to_end:  # stopped after some of its steps
+            steps = f"islice({steps}, {leg.n_steps})"
         yield f"for step in {steps}:"
         yield "    pass"
-    if outcome.parts[-1].is_finished:
+    # what the earlier legs finished with does not change what follows
+    if result.legs[-1].is_finished:
         yield "for step in segmenter.finish():"
         yield "    pass"
 
 
+def _image_options(request: RunRequest) -> str:
+    """Write the options of the image that differ from the defaults, whichever there are."""
+    default = {name: option.default for name, option in options_of(ImageOptions).items()}
+    return _keywords(
+        {name: value for name, value in request.options.items() if value != default[name]}
+    )
+
+
 def _cropping(request: RunRequest) -> str:
-    """Say how a region is cut out of the image."""
+    """Write how a region is cut out of the image."""
     if request.region is None:
         return ""
-    along = dict(zip("yx", request.region, strict=True))
+    slices = dict(zip("yx", request.region, strict=True))
     parts = (
-        f"{along[axis].start}:{along[axis].stop}" if axis in along else ":"
-        for axis in request.axes.rstrip("cs")
+        f"{slices[axis].start}:{slices[axis].stop}" if axis in slices else ":"
+        for axis in request.axes.rstrip(CHANNELS + SAMPLES)
     )
     return f"[{', '.join(parts)}]"
 
 
-def _around(region: Region, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+def _pad_width(region: Region, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """Return how many pixels lie before and behind a region of labels, along each axis."""
     height, width = shape[-2:]
     rows, columns = region
-    beside = [(rows.start, height - rows.stop), (columns.start, width - columns.stop)]
-    return [(0, 0)] * len(shape[:-2]) + beside
+    in_plane = [(rows.start, height - rows.stop), (columns.start, width - columns.stop)]
+    return [(0, 0)] * len(shape[:-2]) + in_plane
 
 
-def _labels(request: RunRequest, outcome: RunResult) -> str:
-    """Say where the labels of the image come from."""
-    if request.region is None and outcome.on_demand is None:
+def _labels_line(request: RunRequest, result: RunResult) -> str:
+    """Write where the labels of the image come from."""
+    if request.region is None and result.lazy_labels is None:
         return "labels = step.labels"
-    if request.region is not None and not outcome.is_everywhere:
-        around = _around(request.region, outcome.history.labels(-1).shape)
-        return f"labels = numpy.pad(step.labels, {around})"
+    if request.region is not None and not result.covers_image:
+        # 0 around the region, as the run that was stopped left its layer
+        pad_width = _pad_width(request.region, result.history.labels(-1).shape)
+        return f"labels = numpy.pad(step.labels, {pad_width})"
     return f"labels = segmenter.predict(image, axes={request.axes!r})"

@@ -7,17 +7,16 @@ import numpy as np
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
 
+from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import ImageError
+from napari_unsupseg.image.axes import CHANNELS, SAMPLES
+from napari_unsupseg.image.tiling import Slices, crop_slices, is_large, shift_slices
 from napari_unsupseg.plugin.layers import layer_array
 
 if TYPE_CHECKING:
     import napari.viewer
-from napari_unsupseg.image.axes import CHANNELS, SAMPLES
-from napari_unsupseg.image.tiling import Slices, crop_slices, is_large, shift_slices
 
-if TYPE_CHECKING:
     from napari_unsupseg.plugin.large.pyramid import LabelPyramid
-from napari_unsupseg._typing import Labels
 
 __all__ = [
     "RECTANGLE",
@@ -26,7 +25,6 @@ __all__ = [
     "WHOLE",
     "Region",
     "TrainingRegion",
-    "crop",
     "find_region",
 ]
 
@@ -35,7 +33,7 @@ WHOLE, SCREEN, RECTANGLE = REGIONS = (
     "what is on the screen",
     "selected rectangle",
 )
-SMALLEST = 32  # pixels along each side
+MIN_SIDE = 32  # pixels of a region along y and x
 Region = tuple[slice, slice]  # along y and x
 
 
@@ -69,45 +67,27 @@ def find_region(
         return None
     y, x = axes.index("y"), axes.index("x")
     if kind == SCREEN:
-        corners = _screen(viewer, image, (y, x))
+        corners = _visible_corners(viewer, image, (y, x))
     else:
-        corners = _rectangle(viewer, image)[:, [y, x]]
-    shape = [layer_array(image).shape[axis] for axis in (y, x)]
-    region = rows, columns = _pixels(corners, shape)
-    height, width = (along.stop - along.start for along in region)
-    if min(height, width) < SMALLEST and (height, width) != tuple(shape):
+        corners = _rectangle_corners(viewer, image)[:, [y, x]]
+    shape = tuple(layer_array(image).shape[axis] for axis in (y, x))
+    region = _pixels_between(corners, shape)
+    rows, columns = region
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    if (height, width) == shape:
+        return None
+    if min(height, width) < MIN_SIDE:
         raise ImageError(
             f"the part of {image.name} to train on has {height} × {width} pixels; at least "
-            f"{SMALLEST} × {SMALLEST} are needed: zoom out, or draw a larger rectangle on it"
+            f"{MIN_SIDE} × {MIN_SIDE} are needed: zoom out, or draw a larger rectangle on it"
         )
-    return None if [rows.stop - rows.start, columns.stop - columns.start] == shape else region
+    return region
 
 
-def crop(array: Any, axes: str, region: Region) -> Any:
-    """Cut a region out of an array.
-
-    Parameters
-    ----------
-    array : array_like
-        The array.
-    axes : str
-        One letter for each of its axes.
-    region : tuple of slice
-        Along y and x.
-
-    Returns
-    -------
-    array_like
-        A view.
-    """
-    along = dict(zip("yx", region, strict=True))
-    return array[tuple(along.get(axis, slice(None)) for axis in axes)]
-
-
-def _screen(
+def _visible_corners(
     viewer: "napari.viewer.Viewer", image: Image, axes: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Return the corners of what the screen shows of an image."""
+    """Return the corners of what the screen shows of an image, in pixels, shape (corners, 2)."""
     offset = viewer.dims.ndim - image.ndim
     if viewer.dims.ndisplay != 2 or {axis + offset for axis in axes} != set(viewer.dims.displayed):
         raise ImageError(
@@ -115,16 +95,17 @@ def _screen(
             "or train on a rectangle"
         )
     if image.multiscale and hasattr(viewer, "canvas"):  # napari has it from 0.9 on
-        return _camera(viewer, image)[:, list(axes)]
-    # of a multiscale image that is what napari has loaded, somewhat more than it shows
+        return _canvas_corners(viewer, image)[:, list(axes)]
+    # corner_pixels is what the canvas shows; of a multiscale image, what napari has loaded for it,
+    # which is somewhat more
     level = image.data_level if image.multiscale else 0
     scale = image.downsample_factors[level][list(axes)]
     low, high = image.corner_pixels[:, list(axes)]
     return np.array([low * scale, (high + 1) * scale - 1])
 
 
-def _camera(viewer: "napari.viewer.Viewer", image: Image) -> NDArray[np.float64]:
-    """Return the corners of the canvas, in pixels of an image."""
+def _canvas_corners(viewer: "napari.viewer.Viewer", image: Image) -> NDArray[np.float64]:
+    """Return the corners of the canvas, in pixels of an image, shape (4, ndim)."""
     camera = viewer.scene.camera
     half = np.array(viewer.canvas.size) / camera.zoom / 2
     corners = []
@@ -135,28 +116,29 @@ def _camera(viewer: "napari.viewer.Viewer", image: Image) -> NDArray[np.float64]
     return np.array(corners)
 
 
-def _rectangle(viewer: "napari.viewer.Viewer", image: Image) -> NDArray[np.float64]:
-    """Return the corners of the selected shape, in pixels of an image."""
+def _rectangle_corners(viewer: "napari.viewer.Viewer", image: Image) -> NDArray[np.float64]:
+    """Return the corners of the selected shape, in pixels of an image, shape (corners, ndim)."""
     layers = [layer for layer in viewer.layers if isinstance(layer, Shapes) and layer.nshapes]
     selected = [(layer, index) for layer in layers for index in layer.selected_data]
     if not selected and len(layers) == 1 and layers[0].nshapes == 1:
-        selected = [(layers[0], 0)]
+        selected = [(layers[0], 0)]  # there is no other that could be meant
     if len(selected) != 1:
-        found = "no rectangle is" if not selected else f"{len(selected)} rectangles are"
+        subject = f"{len(selected)} rectangles are" if selected else "no rectangle is"
         raise ImageError(
-            f"{found} selected: draw one on {image.name} in a Shapes layer, and select it there"
+            f"{subject} selected: draw one on {image.name} in a Shapes layer, and select it there"
         )
     [(layer, index)] = selected
     corners = []
     for corner in layer.data[index]:
-        world = np.array(viewer.dims.point)
+        world = np.array(viewer.dims.point)  # layers are aligned by their last axes
         world[viewer.dims.ndim - layer.ndim :] = layer.data_to_world(corner)
         corners.append(image.world_to_data(world))
     return np.array(corners)
 
 
-def _pixels(corners: NDArray[np.float64], shape: list[int]) -> Region:
-    """Return the pixels whose centres lie in what corners enclose, along y and x."""
+def _pixels_between(corners: NDArray[np.float64], shape: tuple[int, ...]) -> Region:
+    """Return the pixels whose centres lie in the rectangle around corners, along y and x."""
+    # napari has the centre of a pixel at whole numbers; rounded, since transforms are not exact
     lows = np.clip(np.ceil(np.round(corners.min(axis=0), 6)), 0, shape)
     highs = np.clip(np.floor(np.round(corners.max(axis=0), 6)) + 1, lows, shape)
     rows, columns = (slice(int(low), int(high)) for low, high in zip(lows, highs, strict=True))
@@ -177,14 +159,14 @@ class TrainingRegion:
     seed : int
         Decides which crops.
     region : tuple of slice, optional
-        Along y and x.
+        Along y and x; by default everywhere.
     pyramid : LabelPyramid, optional
         Where the labels go of an image that is too large to be loaded.
 
     Attributes
     ----------
     image : array_like
-        What to take steps on.
+        What to train on: a view of the image given.
     """
 
     def __init__(
@@ -196,49 +178,67 @@ class TrainingRegion:
         region: Region | None = None,
         pyramid: "LabelPyramid | None" = None,
     ) -> None:
-        self.image = image if region is None else crop(image, axes, region)
+        self.image = image if region is None else _crop(image, axes, region)
         self._pyramid = pyramid
         self._shape, shape = _labels_shape(image, axes), _labels_shape(self.image, axes)
         self._has_crops = is_large(self.image)
-        self._places: list[Slices] = [tuple(slice(0, n) for n in shape)]
+        # where labels lie in those of the whole image; crops are those that the library trains on
+        self._parts: list[Slices] = [tuple(slice(0, n) for n in shape)]
         if self._has_crops:
-            self._places = crop_slices(shape, spatial_ndim, seed)
+            self._parts = crop_slices(shape, spatial_ndim, seed)
         if region is not None:
-            self._places = [
-                (*place[:-2], *shift_slices(place[-2:], region)) for place in self._places
-            ]
+            self._parts = [(*part[:-2], *shift_slices(part[-2:], region)) for part in self._parts]
 
     def crop_labels(self, labels: Labels) -> Labels:
-        """Return labels of the whole image where the part lies, unless it has crops."""
-        [place] = self._places
-        return labels[place]
-
-    def embed_labels(self, labels: Labels) -> Labels:
-        """Put labels of the part to where they lie in the image.
+        """Return the part of an image's labels that is trained on; there must be no crops.
 
         Parameters
         ----------
-        labels : ndarray of unsigned integers
-            Of a step.
+        labels : ndarray of unsigned integers, shape (..., Y, X)
+            Labels of the whole image.
+
+        Returns
+        -------
+        ndarray of unsigned integers, shape (..., y, x)
+            A view.
+        """
+        [part] = self._parts
+        return labels[part]
+
+    def embed_labels(self, labels: Labels) -> Labels:
+        """Put labels of what is trained on to where they lie in the image.
+
+        Parameters
+        ----------
+        labels : ndarray of unsigned integers, shape (..., y, x)
+            Labels of a step; of crops, shape (crops, ..., y, x).
 
         Returns
         -------
         ndarray of unsigned integers, shape (..., Y, X)
-            Labels of the image, 0 outside the part; those given if they are in the pyramid.
+            Labels of the image, 0 elsewhere. With a pyramid, the labels given: the pyramid holds
+            them where they lie.
         """
         if self._pyramid is not None:
-            of_places = labels if self._has_crops else [labels]
-            for place, found in zip(self._places, of_places, strict=True):
-                lengths = [along.stop - along.start for along in place]
-                self._pyramid.write(place, found.reshape(lengths))
+            labels_of_parts = labels if self._has_crops else [labels]
+            for part, labels_of_part in zip(self._parts, labels_of_parts, strict=True):
+                lengths = [along.stop - along.start for along in part]
+                self._pyramid.write(part, labels_of_part.reshape(lengths))
             return labels
         if labels.shape == self._shape:
             return labels
         whole = np.zeros(self._shape, labels.dtype)
-        whole[self._places[0]] = labels
+        whole[self._parts[0]] = labels
         return whole
 
 
 def _labels_shape(image: Any, axes: str) -> tuple[int, ...]:
+    """Return the shape of an image without its channels."""
     lengths = zip(axes, image.shape, strict=True)
     return tuple(n for axis, n in lengths if axis not in CHANNELS + SAMPLES)
+
+
+def _crop(image: Any, axes: str, region: Region) -> Any:
+    """Return a region of an image, as a view."""
+    slices = dict(zip("yx", region, strict=True))
+    return image[tuple(slices.get(axis, slice(None)) for axis in axes)]

@@ -11,8 +11,8 @@ from napari_unsupseg.image.tiling import Slices
 
 __all__ = ["LabelPyramid"]
 
-TOP_LEVEL = 512  # pixels along the sides of the coarsest level at most
-CHUNK = 256  # pixels along the sides of what is compressed together
+MAX_COARSEST_SIDE = 512  # pixels along y and x of the coarsest level
+CHUNK_SIDE = 256  # pixels along y and x of what is compressed together
 
 
 class LabelPyramid:
@@ -52,47 +52,49 @@ class LabelPyramid:
         self.shape = shape
         self.is_blank = True
         self.channels = channels
-        # napari tells a pyramid by two levels at least
-        n_levels = 1 + max(1, math.ceil(math.log2(max(shape[-2:]) / TOP_LEVEL)))
+        # napari takes a list of arrays for multiscale data from two levels on
+        n_levels = 1 + max(1, math.ceil(math.log2(max(shape[-2:]) / MAX_COARSEST_SIDE)))
         *finer, coarsest = [
             (*shape[:-2], *(math.ceil(n / 2**level) for n in shape[-2:]))
             for level in range(n_levels)
         ]
-        self.levels: list[Any] = [self._blank(of_level, dtype) for of_level in finer]
+        self.levels: list[Any] = [self._blank(level_shape, dtype) for level_shape in finer]
         # napari keeps a copy of the coarsest level of a plane, but of a plain array a view
         is_plane = len(shape) == 2 and channels is None
         self.levels.append(np.zeros(coarsest, dtype) if is_plane else self._blank(coarsest, dtype))
 
-    def write(self, place: Slices, labels: Labels, level: int = 0) -> None:
+    def write(self, part: Slices, labels: Labels, level: int = 0) -> None:
         """Put labels into a level, and every second one of them into the next, and so on.
 
         Parameters
         ----------
-        place : tuple of slice
-            Part of the image.
+        part : tuple of slice
+            Part of the image, at full size. Above level 0 it begins at pixels of that level, at
+            multiples of 2ᴸ.
         labels : ndarray of unsigned integers, shape (..., y, x)
-            Labels of that part, one each 2ᴸ pixels along y and x from its corner on; that is a
-            pixel of the level L if it is above 0.
+            Labels of that part: those of every pixel, or of one in 2ᴸ along y and x.
         level : int
-            L.
+            L, from 0 for full size.
         """
         self.is_blank = False
         for coarser in range(level, len(self.levels)):
             step, scale = 2 ** (coarser - level), 2**coarser
-            firsts = [-(-along.start // scale) for along in place[-2:]]
+            # a coarser level has the pixels at multiples of its scale; the part may begin between
+            firsts = [-(-along.start // scale) for along in part[-2:]]
             rows, columns = (
                 slice((first * scale - along.start) // 2**level, None, step)
-                for first, along in zip(firsts, place[-2:], strict=True)
+                for first, along in zip(firsts, part[-2:], strict=True)
             )
-            part = labels[..., rows, columns]
+            kept = labels[..., rows, columns]
             target = (
-                *place[:-2],
-                *(slice(at, at + n) for at, n in zip(firsts, part.shape[-2:], strict=True)),
+                *part[:-2],
+                *(slice(at, at + n) for at, n in zip(firsts, kept.shape[-2:], strict=True)),
             )
-            self._put(self.levels[coarser], target, part)
+            self._write_level(self.levels[coarser], target, kept)
 
-    def _put(self, array: Any, target: Slices, labels: Labels) -> None:
-        if not labels.size:
+    def _write_level(self, array: Any, target: Slices, labels: Labels) -> None:
+        """Put labels into one level, and repeat them along its channels."""
+        if not labels.size:  # a small part has none of the pixels of a coarse level
             return
         if self.channels:
             axis, n_channels = self.channels
@@ -101,6 +103,7 @@ class LabelPyramid:
         array[target] = labels
 
     def _blank(self, shape: tuple[int, ...], dtype: type[np.unsignedinteger]) -> Any:
+        """Return a zarr array of zeros in memory, which takes none before it is written."""
         try:
             import zarr
         except ImportError as error:
@@ -108,7 +111,7 @@ class LabelPyramid:
                 "labels of an image that is too large to be loaded need more packages: "
                 "pip install 'napari-unsupseg[large]'"
             ) from error
-        sides = [1] * (len(shape) - 2) + [CHUNK, CHUNK]
+        sides = [1] * (len(shape) - 2) + [CHUNK_SIDE, CHUNK_SIDE]
         chunks = tuple(min(n, side) for n, side in zip(shape, sides, strict=True))
         if self.channels:
             axis, n_channels = self.channels

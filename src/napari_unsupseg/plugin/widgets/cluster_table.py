@@ -28,16 +28,26 @@ from napari_unsupseg.plugin.widgets.controls import row
 
 __all__ = ["ClusterTable"]
 
-UNDONE = 20  # steps back at most
-COUNTED_AFTER = 150  # milliseconds after somebody has painted on the layer
-HEIGHT = 160  # pixels of the list
-SWATCH = 12
+MAX_UNDO = 20  # changes that can be taken back
+COUNT_DELAY = 150  # milliseconds after the last touch of the brush
+HEIGHT = 160  # pixels of the table
+SWATCH_SIDE = 12  # pixels
 NUMBER, AREA, NAME = range(3)  # columns
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Change:
-    """One change of a list, and what it was before."""
+    """One change of the table, with what it takes to undo it.
+
+    Attributes
+    ----------
+    before, after : ndarray of unsigned integers
+        Data of the layer.
+    names : dict of int to str
+        Names of clusters before, by label.
+    hidden : frozenset of int
+        Labels hidden before.
+    """
 
     before: Labels
     after: Labels
@@ -46,7 +56,7 @@ class Change:
 
 
 class ClusterTable(Container[Widget]):
-    """A line for each label of a layer.
+    """A table with a row for each label of a layer, and buttons for the selected ones.
 
     Parameters
     ----------
@@ -61,10 +71,10 @@ class ClusterTable(Container[Widget]):
         self._layer: napari.layers.Labels | None = None
         self._colormap: Any = None
         self._areas: NDArray[np.intp] = np.zeros(1, dtype=np.intp)  # by label
-        self._listed: list[int] = []  # of the lines
+        self._row_labels: list[int] = []
         self._names: dict[int, str] = {}
         self._hidden: frozenset[int] = frozenset()
-        self._changes: collections.deque[Change] = collections.deque(maxlen=UNDONE)
+        self._changes: collections.deque[Change] = collections.deque(maxlen=MAX_UNDO)
         self.table = _empty_table()
         self.merge_button = PushButton(text="Merge", tooltip="Make one cluster of those selected.")
         self.hide_button = PushButton(text="Hide", tooltip="Hide those selected, or show them.")
@@ -75,29 +85,29 @@ class ClusterTable(Container[Widget]):
         self.append(row([self.merge_button, self.hide_button]))
         self.append(row([self.background_button, self.undo_button]))
         self.native.layout().insertWidget(0, self.table)
-        self.table.itemSelectionChanged.connect(self._on_selected)
-        self.table.itemChanged.connect(self._on_renamed)
+        self.table.itemSelectionChanged.connect(self._on_selection_changed)
+        self.table.itemChanged.connect(self._on_item_changed)
         self.merge_button.changed.connect(self._merge)
-        self.hide_button.changed.connect(self._hide)
+        self.hide_button.changed.connect(self._toggle_hidden)
         self.background_button.changed.connect(self._make_background)
         self.undo_button.changed.connect(self._undo)
         self._painting = QSignalDebouncer(parent=self.native)
-        self._painting.setTimeout(COUNTED_AFTER)
-        self._painting.triggered.connect(self._count_again)
+        self._painting.setTimeout(COUNT_DELAY)
+        self._painting.triggered.connect(self._update_areas)
 
     def order_tabs(self) -> None:
-        """Have Tab lead to the list before its buttons; Qt forgets it when a parent moves."""
+        """Have Tab lead to the table before its buttons; Qt forgets it when a parent moves."""
         buttons = self.merge_button, self.hide_button, self.background_button, self.undo_button
         for one, next_one in itertools.pairwise([self.table, *(b.native for b in buttons)]):
             QWidget.setTabOrder(one, next_one)
 
     def show_layer(self, layer: napari.layers.Labels) -> None:
-        """List the labels of a layer.
+        """Show the clusters of a layer, without what was known of those before.
 
         Parameters
         ----------
         layer : napari.layers.Labels
-            The layer, whose labels have all been replaced.
+            The layer.
         """
         self.show_all()
         if self._layer is not None:
@@ -110,7 +120,7 @@ class ClusterTable(Container[Widget]):
         self._fill()
 
     def show_all(self) -> None:
-        """Show again what is hidden."""
+        """Show the hidden clusters again."""
         if self._layer is not None and self._hidden:
             self._set_hidden(frozenset())
             self._fill()
@@ -119,59 +129,60 @@ class ClusterTable(Container[Widget]):
     def selected(self) -> list[int]:
         """The labels selected."""
         rows = {index.row() for index in self.table.selectedIndexes()}
-        return [self._listed[line] for line in sorted(rows)]
+        return [self._row_labels[index] for index in sorted(rows)]
 
     def _fill(self) -> None:
-        """Write the lines anew."""
-        self._areas = self._count()
-        labels = self._listed = np.flatnonzero(self._areas).tolist()
-        self.table.blockSignals(True)
+        """Write all rows anew."""
+        self._areas = self._count_pixels()
+        labels = self._row_labels = np.flatnonzero(self._areas).tolist()
+        self.table.blockSignals(True)  # nobody has selected or renamed anything
         self.table.clearSelection()
         self.table.setRowCount(len(labels))
-        for line, label in enumerate(labels):
-            self.table.setItem(line, NUMBER, self._numbered(label))
-            self.table.setItem(line, AREA, _fixed(self._area(label)))
-            self.table.setItem(line, NAME, QTableWidgetItem(self._names.get(label, "")))
+        for index, label in enumerate(labels):
+            self.table.setItem(index, NUMBER, self._number_item(label))
+            self.table.setItem(index, AREA, _read_only_item(self._area_text(label)))
+            self.table.setItem(index, NAME, QTableWidgetItem(self._names.get(label, "")))
         self.table.blockSignals(False)
-        self._on_selected()
+        self._on_selection_changed()
 
-    def _count(self) -> NDArray[np.intp]:
-        """Return the area of each label, but of none at 0."""
+    def _count_pixels(self) -> NDArray[np.intp]:
+        """Return the pixels of each label, shape (labels,); 0 for the background."""
         assert self._layer is not None
         areas = np.bincount(self._layer.data.ravel())
         areas[0] = 0
         return areas
 
-    def _area(self, label: int) -> str:
+    def _area_text(self, label: int) -> str:
         assert self._layer is not None
         return f"{self._areas[label]:,} ({self._areas[label] / self._layer.data.size:.0%})"
 
     def _on_painted(self) -> None:
         assert self._layer is not None
-        # what was painted may be taken back, which has no event of its own
+        # from now on, since napari's own undo of a stroke has no event but this, which is emitted
+        # whenever labels are replaced
         self._layer.events.set_data.connect(self._on_painted)
         self._painting.throttle()
 
-    def _count_again(self) -> None:
-        """Write what somebody has painted, and leave what else is in the lines."""
+    def _update_areas(self) -> None:
+        """Show the areas after a stroke; keep the selection where no row comes or goes."""
         if self._layer is None or not self.enabled:
             return
-        areas = self._count()
+        areas = self._count_pixels()
         if np.array_equal(areas, self._areas):
             return
-        if np.flatnonzero(areas).tolist() == self._listed:
+        if np.flatnonzero(areas).tolist() == self._row_labels:
             self._areas = areas
-            for line, label in enumerate(self._listed):
-                self.table.setItem(line, AREA, _fixed(self._area(label)))
+            for index, label in enumerate(self._row_labels):
+                self.table.setItem(index, AREA, _read_only_item(self._area_text(label)))
         else:
             self._fill()
         self._on_change(self._layer)
 
-    def _numbered(self, label: int) -> QTableWidgetItem:
-        """Return the number of a label beside its colour, struck out if it is hidden."""
+    def _number_item(self, label: int) -> QTableWidgetItem:
+        """Return a cell with a label beside its colour, struck out if it is hidden."""
         assert self._layer is not None
-        item = _fixed(str(label))
-        swatch = QPixmap(SWATCH, SWATCH)
+        item = _read_only_item(str(label))
+        swatch = QPixmap(SWATCH_SIDE, SWATCH_SIDE)
         colormap = self._colormap if self._hidden else self._layer.colormap
         swatch.fill(QColor.fromRgbF(*_colour(colormap, label)))
         item.setIcon(QIcon(swatch))
@@ -180,7 +191,7 @@ class ClusterTable(Container[Widget]):
         item.setFont(font)
         return item
 
-    def _on_selected(self) -> None:
+    def _on_selection_changed(self) -> None:
         selected = self.selected
         self.merge_button.enabled = len(selected) > 1
         self.hide_button.enabled = self.background_button.enabled = bool(selected)
@@ -189,69 +200,70 @@ class ClusterTable(Container[Widget]):
         if self._layer is not None and selected:
             self._layer.selected_label = selected[0]
 
-    def _on_renamed(self, item: QTableWidgetItem) -> None:
+    def _on_item_changed(self, item: QTableWidgetItem) -> None:
         if item.column() == NAME and self._layer is not None:
             self._remember(self._layer.data)
-            self._names[self._listed[item.row()]] = item.text()
-            self._note_names()
-            self._on_selected()
+            self._names[self._row_labels[item.row()]] = item.text()
+            self._store_names()
+            self._on_selection_changed()
 
     def _merge(self) -> None:
         first, *others = self.selected
-        named = [self._names[label] for label in self.selected if self._names.get(label)]
+        names = [self._names[label] for label in self.selected if self._names.get(label)]
         self._relabel(others, first)
-        if named:
-            self._names[first] = named[0]
-        self._finish()
+        if names:
+            self._names[first] = names[0]
+        self._after_change()
 
     def _make_background(self) -> None:
         self._relabel(self.selected, 0)
-        self._finish()
+        self._after_change()
 
-    def _hide(self) -> None:
+    def _toggle_hidden(self) -> None:
         assert self._layer is not None
         selected = frozenset(self.selected)
         self._remember(self._layer.data)
-        shows = bool(selected & self._hidden)
-        self._set_hidden(self._hidden - selected if shows else self._hidden | selected)
-        self._finish()
+        has_hidden = bool(selected & self._hidden)
+        self._set_hidden(self._hidden - selected if has_hidden else self._hidden | selected)
+        self._after_change()
 
     def _undo(self) -> None:
         assert self._layer is not None
         change = self._changes.pop()
-        # what was painted since stays
-        untouched = self._layer.data == change.after
         if not np.array_equal(change.before, change.after):
-            self._layer.data = np.where(untouched, change.before, self._layer.data)
+            unpainted = self._layer.data == change.after  # what was painted since stays
+            self._layer.data = np.where(unpainted, change.before, self._layer.data)
         self._names = change.names
         self._set_hidden(change.hidden)
-        self._finish()
+        self._after_change()
 
     def _relabel(self, labels: Iterable[int], new: int) -> None:
         """Give pixels another label."""
         assert self._layer is not None
         data = self._layer.data
-        of_labels = np.arange(int(data.max()) + 1, dtype=data.dtype)
-        of_labels[list(labels)] = new
-        self._remember(of_labels[data])
-        self._layer.data = of_labels[data]
+        new_labels = np.arange(int(data.max()) + 1, dtype=data.dtype)  # by the old ones
+        new_labels[list(labels)] = new
+        relabelled = new_labels[data]
+        self._remember(relabelled)
+        self._layer.data = relabelled
 
     def _remember(self, after: Labels) -> None:
+        """Note the table as it is, before a change that leads to these labels."""
         assert self._layer is not None
         before = self._layer.data.copy()
         self._changes.append(Change(before, after.copy(), dict(self._names), self._hidden))
 
-    def _finish(self) -> None:
-        """Show what has changed."""
+    def _after_change(self) -> None:
+        """Show the table as it is after a change, and tell whoever measures clusters."""
         assert self._layer is not None
-        self._note_names()
+        self._store_names()
         self._fill()
         self._on_change(self._layer)
 
     def _set_hidden(self, hidden: frozenset[int]) -> None:
-        """Hide labels, and no others."""
+        """Hide these labels and no others, by a colormap of their own."""
         assert self._layer is not None
-        if not self._hidden:
+        if not self._hidden:  # the layer has the user's own
             self._colormap = self._layer.colormap
         had_hidden, self._hidden = bool(self._hidden), hidden
         if hidden:
@@ -263,11 +275,12 @@ class ClusterTable(Container[Widget]):
         assert self._layer is not None
         colours: dict[int | None, Any] = {None: "transparent"}
         for label in range(1, int(self._layer.data.max()) + 1):
-            shown = label not in self._hidden
-            colours[label] = _colour(self._colormap, label) if shown else "transparent"
+            is_visible = label not in self._hidden
+            colours[label] = _colour(self._colormap, label) if is_visible else "transparent"
         return DirectLabelColormap(color_dict=colours)
 
-    def _note_names(self) -> None:
+    def _store_names(self) -> None:
+        """Write the names into the metadata of the layer, and its table of features."""
         assert self._layer is not None
         names = {label: name for label, name in self._names.items() if name}
         self._layer.metadata["napari-unsupseg"]["names"] = names
@@ -275,7 +288,8 @@ class ClusterTable(Container[Widget]):
 
 
 def _colour(colormap: Any, label: int) -> tuple[float, ...]:
-    """Return the colour of a label, four plain numbers: a plugin's layers give no plain arrays."""
+    """Return the colour of a label: red, green, blue and alpha, from 0 to 1."""
+    # plain numbers: what a plugin gets of a layer is in a proxy of napari's, which Qt refuses
     return tuple(map(float, colormap.map(label)))
 
 
@@ -285,7 +299,7 @@ def _empty_table() -> QTableWidget:
     table.setAccessibleName("clusters")
     table.setTabKeyNavigation(False)  # Tab leads out of it, arrows from line to line
     header, numbers = table.horizontalHeader(), table.verticalHeader()
-    if header is not None and numbers is not None:  # as they are in every table
+    if header is not None and numbers is not None:  # every table has both; its type does not say so
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
         numbers.hide()
@@ -295,7 +309,7 @@ def _empty_table() -> QTableWidget:
     return table
 
 
-def _fixed(text: str) -> QTableWidgetItem:
+def _read_only_item(text: str) -> QTableWidgetItem:
     """Return a cell that cannot be edited."""
     item = QTableWidgetItem(text)
     item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)

@@ -5,15 +5,16 @@ import decimal
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from magicgui.widgets import Container, PushButton, Widget, create_widget
+from magicgui.widgets import Container, Label, PushButton, Widget, create_widget
 from magicgui.widgets.bases import ButtonWidget, ValueWidget
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QWidget
+from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
 from napari_unsupseg.settings import SettingSpec, setting_specs
 
 __all__ = [
     "CollapsibleSection",
+    "Sentence",
     "make_accessible",
     "make_scrollable",
     "row",
@@ -23,9 +24,9 @@ __all__ = [
 ]
 
 CLOSED, OPEN = "▸", "▾"
-MENU_LETTERS = 4  # of an entry, that a menu shows at least
+MIN_MENU_LETTERS = 4  # of an entry, that a menu shows at least
 # napari's own style does not show which control has the focus
-FOCUS = (
+FOCUS_STYLE = (
     "QPushButton:focus, QCheckBox:focus, QComboBox:focus, QAbstractSpinBox:focus, "
     "QSlider:focus {border: 1px solid palette(highlight)}"
 )
@@ -33,6 +34,10 @@ FOCUS = (
 
 class CollapsibleSection(Container[Widget]):
     """Widgets under a heading that shows and hides them; hidden at first.
+
+    superqt's `QCollapsible` does not do: it hides its content by a height of 0, so that Tab still
+    leads to the hidden controls, and fixes the height of what it shows, which clips sentences that
+    grow by a line.
 
     Parameters
     ----------
@@ -65,6 +70,15 @@ class CollapsibleSection(Container[Widget]):
     def _toggle(self) -> None:
         self.content.visible = self._is_open = not self._is_open
         self.heading.text = f"{OPEN if self._is_open else CLOSED} {self._text}"
+
+
+class Sentence(Label):
+    """A label as wide as the dock and no wider, with as many lines as its sentence needs."""
+
+    def __init__(self) -> None:
+        super().__init__(value="")
+        self.native.setWordWrap(True)
+        self.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
 
 
 def settings_under(heading: str) -> list[str]:
@@ -121,28 +135,29 @@ def make_scrollable(outer: Container[Widget], inner: Container[Widget]) -> None:
     area.setWidget(inner.native)
     for menu in inner.native.findChildren(QComboBox):  # an entry may be wider than the dock
         menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        menu.setMinimumContentsLength(MENU_LETTERS)
+        menu.setMinimumContentsLength(MIN_MENU_LETTERS)
 
 
 def make_accessible(container: Container[Widget]) -> None:
-    """Have controls be named, in full and to screen readers, show the focus, and take Enter.
+    """Give controls names for screen readers, labels in full, a visible focus, and the Enter key.
 
     Parameters
     ----------
     container : Container
-        Whatever has the controls; those in others in it are meant too.
+        It has the controls, directly or in containers within it.
     """
-    container.native.setStyleSheet(FOCUS)
-    container.native.installEventFilter(_Columns(container.native))
-    _describe(container)
+    container.native.setStyleSheet(FOCUS_STYLE)
+    container.native.installEventFilter(_LabelWidths(container.native))
+    _name_controls(container)
 
 
-def _describe(container: Container[Widget]) -> None:
+def _name_controls(container: Container[Widget]) -> None:
+    """Give controls their labels as names, and their tooltips as descriptions."""
     for widget in container:
         if isinstance(widget, Container):
-            _describe(widget)
+            _name_controls(widget)
         elif isinstance(widget, PushButton):
-            widget.native.setAutoDefault(True)
+            widget.native.setAutoDefault(True)  # Enter presses it, not only the space bar
         elif not isinstance(widget, ButtonWidget):  # the text of a button is its name
             # what takes the focus may lie within, such as a slider beside its number
             for native in (widget.native, *widget.native.findChildren(QWidget)):
@@ -150,7 +165,7 @@ def _describe(container: Container[Widget]) -> None:
                 native.setAccessibleDescription(widget.tooltip)
 
 
-class _Columns(QObject):
+class _LabelWidths(QObject):
     """Gives the labels of each column the width of the widest, as soon as its font is known.
 
     magicgui measures them in another font than napari's: they would be clipped in a narrow dock.
@@ -160,10 +175,10 @@ class _Columns(QObject):
         if widget and event and event.type() in (QEvent.Type.Show, QEvent.Type.StyleChange):
             columns = collections.defaultdict(list)
             for label in widget.findChildren(QLabel):
-                row = label.parentWidget()
-                if row and not label.wordWrap():
+                labelled_row = label.parentWidget()
+                if labelled_row and not label.wordWrap():  # a sentence stands in no column
                     label.ensurePolished()
-                    columns[row.parentWidget()].append(label)
+                    columns[labelled_row.parentWidget()].append(label)
             for labels in columns.values():
                 widest = max(label.sizeHint().width() for label in labels)
                 for label in labels:
@@ -172,14 +187,14 @@ class _Columns(QObject):
 
 
 def setting_control(name: str, spec: SettingSpec) -> ValueWidget[Any]:
-    """Return the control of a setting: its range, its default, the paper's symbol.
+    """Return the control of a setting, with its range, its default and its sentence.
 
     Parameters
     ----------
     name : str
-        The setting.
+        Name of the setting.
     spec : SettingSpec
-        Its spec.
+        What is known of it.
 
     Returns
     -------
@@ -220,6 +235,6 @@ def value_widget(**arguments: Any) -> ValueWidget[Any]:
 
 
 def _resolution(spec: SettingSpec) -> float:
-    """Return the power of ten that both ends of a range are multiples of."""
+    """Return the greatest power of ten, 1 at most, that both ends of a range are multiples of."""
     ends = (decimal.Decimal(str(end)).normalize() for end in (spec.minimum, spec.maximum))
     return 10.0 ** min(0, *(int(end.as_tuple().exponent) for end in ends))

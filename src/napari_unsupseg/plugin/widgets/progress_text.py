@@ -1,10 +1,10 @@
 """What the panel says of a run: how far it is, how fast, and how long it may take."""
 
 from napari_unsupseg.learning.cost import expected_seconds
-from napari_unsupseg.plugin.worker import RunUpdate
+from napari_unsupseg.plugin.run_data import Phase, RunResult, RunUpdate
 from napari_unsupseg.settings import Settings
 
-__all__ = ["duration", "progress_text", "segments_text", "slow_notice"]
+__all__ = ["duration", "progress_text", "result_text", "slow_notice"]
 
 SLOW = 60  # seconds; a run that may take longer is announced
 
@@ -34,47 +34,63 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def progress_text(update: RunUpdate) -> str:
+def progress_text(update: RunUpdate, image_name: str) -> str:
     """Say how far a run is.
 
     Parameters
     ----------
-    update : Update
+    update : RunUpdate
         From the run.
+    image_name : str
+        Name of the image.
 
     Returns
     -------
     str
-        One line on where it stands, one on its speed.
+        While it trains, one line on where it stands and one on its speed; after that, one line on
+        what it makes.
     """
+    if update.phase is Phase.PREDICTING:
+        return f"finding the clusters in all of {image_name}…"
+    if update.phase is Phase.SEGMENTING:
+        return "making segments…" + ("" if update.share is None else f" {update.share:.0%}")
     size = f" at 1/{update.factor} size" if update.factor > 1 else ""
-    paused = "paused at " if update.is_paused else ""
+    paused = "paused at " if update.phase is Phase.PAUSED else ""
     stands = (
         f"{paused}iteration {update.iteration} of at most {update.n_iterations}{size}, "
         f"{update.n_clusters} clusters"
     )
-    speed = [update.where]
-    if update.seconds and update.seconds_left is not None:
-        speed.insert(0, f"{1 / update.seconds:.3g} iterations/s")
+    speed = [update.device]
+    if update.iteration_seconds and update.seconds_left is not None:
+        speed.insert(0, f"{1 / update.iteration_seconds:.3g} iterations/s")
         speed.insert(1, f"at most {duration(update.seconds_left)} left")
     return f"{stands}\n{', '.join(speed)}"
 
 
-def segments_text(update: RunUpdate) -> str:
-    """Say how far segments are.
+def result_text(result: RunResult) -> str:
+    """Say what a run has left behind.
 
     Parameters
     ----------
-    update : Update
-        From the run, after its last iteration.
+    result : RunResult
+        The result of the run.
 
     Returns
     -------
     str
-        A line.
+        A line; it names what was left off because the run was stopped.
     """
-    share = update.hierarchy_share
-    return "making segments…" + ("" if share is None else f" {share:.0%}")
+    record = result.record
+    has_segments = result.hierarchy is not None or result.lazy_labels is not None
+    left_off = ""
+    if not result.covers_image:
+        left_off = ", found only where it has trained"
+    elif not has_segments:
+        left_off = ", no segments: stopped while they were made"
+    return (
+        f"{record['clusters']} clusters after {record['iterations']} iterations "
+        f"in {record['precision']}{left_off}"
+    )
 
 
 def slow_notice(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""What can be done with a run that has ended: other granularities, earlier iterations, a table."""
+"""What can be done with the last run: other granularities, earlier iterations, a table, Python."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,50 +21,42 @@ from napari_unsupseg.plugin.layers import (
     to_layer_axes,
 )
 from napari_unsupseg.plugin.script import python_script
+from napari_unsupseg.plugin.session import Actions, Run
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
 from napari_unsupseg.plugin.widgets.controls import CollapsibleSection
-from napari_unsupseg.plugin.widgets.training_curve import TrainingCurve
-from napari_unsupseg.plugin.worker import RunRequest, RunResult
 
 if TYPE_CHECKING:
     import napari.viewer
 
-__all__ = ["FinishedRun", "LayerSnapshot", "Results"]
+    from napari_unsupseg.plugin.run_data import RunResult
 
-MEASURED_AFTER = 300  # milliseconds after a slider has come to rest
+__all__ = ["LayerSnapshot", "Results"]
+
+MEASURE_DELAY = 300  # milliseconds after a slider has come to rest
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LayerSnapshot:
-    """A layer, and what was put into it; None if nobody can paint on it."""
+    """A layer, and a copy of the labels that were written into it.
+
+    Attributes
+    ----------
+    layer : napari.layers.Labels
+        The layer.
+    data : ndarray of unsigned integers or None
+        Its data; None of a large image, whose layer nobody can paint on.
+    """
 
     layer: napari.layers.Labels
     data: Labels | None
 
     @property
     def was_edited(self) -> bool:
-        """Whether somebody has painted on the layer since, or named its clusters."""
+        """Whether the user has painted on the layer since, or named its clusters."""
         is_named = bool(self.layer.metadata.get("napari-unsupseg", {}).get("names"))
         return is_named or (
             self.data is not None and not np.array_equal(self.layer.data, self.data)
         )
-
-
-@dataclasses.dataclass(eq=False)
-class FinishedRun:
-    """A run that has ended, and the layers that show what it has left behind."""
-
-    image: napari.layers.Image
-    request: RunRequest
-    outcome: RunResult
-    clusters: LayerSnapshot
-    course: TrainingCurve
-    segments: LayerSnapshot | None = None
-
-    @property
-    def has_segments(self) -> bool:
-        """Whether the image could be loaded, which segments, history and areas need."""
-        return self.outcome.hierarchy is not None
 
 
 class Results(Container[Widget]):
@@ -74,17 +66,26 @@ class Results(Container[Widget]):
     ----------
     viewer : napari.viewer.Viewer
         Where its layers are.
-    say : callable
-        Told in a sentence what is shown.
+    show_status : callable
+        Shows in a sentence what the layers show.
+
+    Attributes
+    ----------
+    run : Run or None
+        The last run that has left labels.
+    clusters_snapshot, segments_snapshot : LayerSnapshot or None
+        The layers that show its clusters and its segments.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer", say: Callable[[str], None]) -> None:
+    def __init__(self, viewer: "napari.viewer.Viewer", show_status: Callable[[str], None]) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._viewer = viewer
-        self._say = say
+        self._show_status = show_status
         self._to_measure: tuple[napari.layers.Labels, Labels] | None = None
-        self.ended: FinishedRun | None = None
+        self.run: Run | None = None
+        self.clusters_snapshot: LayerSnapshot | None = None
+        self.segments_snapshot: LayerSnapshot | None = None
         self.granularity = FloatSlider(
             label="granularity",
             value=0.5,
@@ -120,52 +121,54 @@ class Results(Container[Widget]):
         sliders.extend([self.granularity, self.smallest, self.history])
         sliders.margins = (0, 0, 0, 0)
         self.extend([sliders, self.copy_button, self.clusters_section])
-        self._resting = QSignalDebouncer(parent=self.native)
-        self._resting.setTimeout(MEASURED_AFTER)
-        self._resting.triggered.connect(self._measure)
+        self._measuring = QSignalDebouncer(parent=self.native)
+        self._measuring.setTimeout(MEASURE_DELAY)
+        self._measuring.triggered.connect(self._measure)
         self.granularity.changed.connect(self._show_segments)
         self.smallest.changed.connect(self._show_segments)
         self.history.changed.connect(self._on_history_changed)
         self.copy_button.changed.connect(self._copy)
 
-    def show_run(self, ended: FinishedRun) -> None:
+    def show_run(self, run: Run) -> None:
         """Take over a run that has just ended.
 
         Parameters
         ----------
-        ended : FinishedRun
-            The run.
+        run : Run
+            The run, with its result.
         """
-        self.ended = ended
-        self.clusters_section.visible = ended.has_segments
-        if not ended.has_segments:
+        self.run, result = run, _result_of(run)
+        # a copy, since the user paints on the array that the layer has
+        data = run.labels.data.copy() if result.lazy_labels is None else None
+        self.clusters_snapshot = LayerSnapshot(run.labels, data)
+        if run.request.previous is None:  # one that was continued goes on in its layers
+            self.segments_snapshot = None
+        self.clusters_section.visible = run.has_segments
+        if not run.has_segments:
             self._to_measure = None
             return
-        self._measure_soon(ended.clusters.layer, ended.outcome.history.labels(-1))
-        self.clusters.show_layer(ended.clusters.layer)
-        last = len(ended.outcome.history.iterations) - 1
-        with self.history.changed.blocked():
+        self._measure_soon(run.labels, result.history.labels(-1))
+        self.clusters.show_layer(run.labels)
+        last = len(result.history.iterations) - 1
+        with self.history.changed.blocked():  # its labels are on the screen already
             self.history.max = max(1, last)
             self.history.value = last
 
-    def allow(self, allowed: bool) -> None:
-        """Switch the controls on, where there is a run, or off.
+    def show_actions(self, actions: Actions) -> None:
+        """Switch the controls on or off.
 
         Parameters
         ----------
-        allowed : bool
-            Off while another run is going on.
+        actions : Actions
+            What is possible now.
         """
-        self.visible = self.ended is not None
-        ended = self.ended if allowed else None
-        has_segments = ended is not None and ended.has_segments
-        self.clusters.enabled = has_segments
-        if not allowed:
+        self.visible = self.run is not None
+        self.clusters.enabled = actions.cut_segments
+        if not actions.copy_script:  # another run may change the clusters that are hidden
             self.clusters.show_all()
-        self.copy_button.enabled = ended is not None
-        self.granularity.enabled = self.smallest.enabled = has_segments
-        n_pictures = len(ended.outcome.history.iterations) if ended is not None else 0
-        self.history.enabled = has_segments and n_pictures > 1
+        self.copy_button.enabled = actions.copy_script
+        self.granularity.enabled = self.smallest.enabled = actions.cut_segments
+        self.history.enabled = actions.show_history
 
     @property
     def _cut(self) -> dict[str, Any]:
@@ -174,99 +177,109 @@ class Results(Container[Widget]):
         return cut | {"min_size": self.smallest.value} if self.smallest.value else cut
 
     def _show_segments(self) -> None:
-        """Show the segments of the last run."""
-        ended = self.ended
-        if ended is None or ended.outcome.hierarchy is None:
+        """Cut the hierarchy of the last run as the sliders say, and show the segments."""
+        run = self.run
+        hierarchy = None if run is None else _result_of(run).hierarchy
+        if run is None or hierarchy is None:
             return
-        how = self._cut
-        # one data type for all cuts, so that napari need not build the layer anew
-        cut = ended.outcome.hierarchy.cut(**how).astype(np.uint16)
-        ended.segments = self._put(ended, ended.segments, cut, "segments", how)
-        n_segments = int(cut.max())
-        self._say("1 segment" if n_segments == 1 else f"{n_segments} segments")
+        cut = self._cut
+        segments = hierarchy.cut(**cut)
+        # one data type for nearly all cuts, so that napari need not build the layer anew
+        segments = segments.astype(np.promote_types(segments.dtype, np.uint16))
+        self.segments_snapshot = self._show_labels(
+            run, self.segments_snapshot, segments, "segments", cut
+        )
+        n_segments = int(segments.max())
+        self._show_status("1 segment" if n_segments == 1 else f"{n_segments} segments")
 
     def _copy(self) -> None:
-        """Put the run on the clipboard as Python."""
-        ended = self.ended
-        if ended is None:
+        """Put the last run on the clipboard as Python."""
+        run = self.run
+        if run is None:
             return
-        if ended.outcome.is_steered:
-            self._say(
+        result = _result_of(run)
+        if result.is_steered:
+            self._show_status(
                 "strokes steered this run, and no script can draw them: save their layer, and give "
                 "it to segment(…, strokes=…)"
             )
             return
-        cut = self._cut if ended.segments else None
-        script = python_script(ended.request, ended.outcome, ended.image, cut)
+        cut = self._cut if self.segments_snapshot else None  # only what is on the screen
         clipboard = QApplication.clipboard()
         if clipboard is not None:
-            clipboard.setText(script)
-            self._say("the script of the last run is on the clipboard")
+            clipboard.setText(python_script(run.request, result, run.image, cut))
+            self._show_status("the script of the last run is on the clipboard")
 
     def _on_history_changed(self, index: int) -> None:
         """Show the clusters of an earlier iteration of the last run."""
-        ended = self.ended
-        if ended is None:
+        run = self.run
+        if run is None:
             return
-        history = ended.outcome.history
+        history = _result_of(run).history
         labels, iteration = history.labels(index), history.iterations[index]
         n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
-        how = {"iterations": iteration, "clusters": n_clusters}
-        ended.clusters = self._put(ended, ended.clusters, labels, "segmentation", how)
-        self.clusters.show_layer(ended.clusters.layer)
-        self._say(f"{n_clusters} clusters at iteration {iteration}")
+        origin = {"iterations": iteration, "clusters": n_clusters}
+        snapshot = self._show_labels(run, self.clusters_snapshot, labels, "segmentation", origin)
+        self.clusters_snapshot = snapshot
+        self.clusters.show_layer(snapshot.layer)
+        self._show_status(f"{n_clusters} clusters at iteration {iteration}")
 
     def _on_clusters_changed(self, layer: napari.layers.Labels) -> None:
-        ended = self.ended
-        if ended is not None:
-            axes = ended.request.axes
-            self._measure_soon(layer, from_layer_axes(layer.data, ended.image, axes))
+        if self.run is not None:
+            labels = from_layer_axes(layer.data, self.run.image, self.run.request.axes)
+            self._measure_soon(layer, labels)
 
-    def _put(
+    def _show_labels(
         self,
-        ended: FinishedRun,
-        shown: LayerSnapshot | None,
+        run: Run,
+        snapshot: LayerSnapshot | None,
         labels: Labels,
         kind: str,
-        how: dict[str, Any],
+        origin: dict[str, Any],
     ) -> LayerSnapshot:
-        """Put labels into the layer that shows their kind, or a new one if it was painted on."""
-        data = to_layer_axes(labels, ended.image, ended.request.axes)
-        if shown is None or shown.layer not in self._viewer.layers or shown.was_edited:
+        """Show labels in the layer of their kind, or in a new one if the user has edited that."""
+        axes = run.request.axes
+        data = to_layer_axes(labels, run.image, axes)
+        if snapshot is None or snapshot.layer not in self._viewer.layers or snapshot.was_edited:
             layer = self._viewer.add_labels(
-                data,
-                name=f"{ended.image.name} {kind}",
-                **labels_keywords(ended.image, ended.request.axes),
+                data, name=f"{run.image.name} {kind}", **labels_keywords(run.image, axes)
             )
         else:
-            layer = shown.layer
+            layer = snapshot.layer
             layer.data = data
-        layer.metadata["napari-unsupseg"] = ended.outcome.record | how
+        # with how these labels were made, which other labels of the run were not
+        layer.metadata["napari-unsupseg"] = _result_of(run).record | origin
         self._measure_soon(layer, labels)
         return LayerSnapshot(layer, data.copy())
 
     def _measure_soon(self, layer: napari.layers.Labels, labels: Labels) -> None:
-        """Have a layer's regions measured, as soon as no other labels follow at once."""
+        """Have the regions of a layer measured, as soon as no other labels follow at once."""
         layer.features = None  # those of what it showed before
         self._to_measure = layer, labels
-        self._resting.throttle()
+        self._measuring.throttle()
 
     def _measure(self) -> None:
-        """Measure regions out of the window's way."""
-        ended, measured = self.ended, self._to_measure
-        if ended is None or measured is None:
+        """Measure regions in another thread."""
+        run, to_measure = self.run, self._to_measure
+        if run is None or to_measure is None:
             return
-        layer, labels = measured
+        layer, labels = to_measure
 
         def set_features(features: dict[str, NDArray[np.number]]) -> None:
-            if measured is self._to_measure:
+            if to_measure is self._to_measure:  # the layer shows no other labels by now
                 layer.features = features
                 show_names(layer)
 
         create_worker(
             region_features,
             labels,
-            ended.image,
-            ended.request.axes,
+            run.image,
+            run.request.axes,
             _connect={"returned": set_features},
         )
+
+
+def _result_of(run: Run) -> "RunResult":
+    """Return the result of a run that has ended."""
+    assert run.result is not None
+    return run.result

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["StrokesButton"]
 
 BRUSH = 5  # pixels
-RESTING = 150  # milliseconds after which a stroke is taken for drawn
+CHANGE_DELAY = 150  # milliseconds after the last touch of the brush
 
 
 class StrokesButton(PushButton):
@@ -27,11 +27,11 @@ class StrokesButton(PushButton):
     ----------
     viewer : napari.viewer.Viewer
         Where the layers are.
-    on_drawn : callable
+    on_change : callable
         Called when strokes on any layer have changed.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer", on_drawn: Callable[[], None]) -> None:
+    def __init__(self, viewer: "napari.viewer.Viewer", on_change: Callable[[], None]) -> None:
         super().__init__(
             text="Draw strokes",
             tooltip="Paint a few lines on a layer of their own: pixels of one label become one "
@@ -40,12 +40,12 @@ class StrokesButton(PushButton):
         )
         self._viewer = viewer
         self._layers: dict[Image, Labels] = {}
-        self._drawing = QSignalDebouncer(parent=self.native)
-        self._drawing.setTimeout(RESTING)
-        self._drawing.triggered.connect(on_drawn)
+        self._debouncer = QSignalDebouncer(parent=self.native)
+        self._debouncer.setTimeout(CHANGE_DELAY)
+        self._debouncer.triggered.connect(on_change)
 
     def draw(self, image: Image, axes: str) -> None:
-        """Have the strokes of an image painted on from here on.
+        """Make the layer for strokes on an image the active one, with the brush ready.
 
         Parameters
         ----------
@@ -70,10 +70,10 @@ class StrokesButton(PushButton):
         layer.mode = "paint"
 
     def is_active(self) -> bool:
-        """Tell whether the user is about to draw."""
+        """Tell whether a layer for strokes is the active one."""
         return self._viewer.layers.selection.active in self._layers.values()
 
-    def drawn(self, image: Image, axes: str) -> NDArray[np.unsignedinteger] | None:
+    def strokes(self, image: Image, axes: str) -> NDArray[np.unsignedinteger] | None:
         """Return the strokes on an image.
 
         Parameters
@@ -86,7 +86,7 @@ class StrokesButton(PushButton):
         Returns
         -------
         ndarray of unsigned integers, shape (..., Y, X), or None
-            A copy; 0 where there are none. None without any stroke, or if their layer is gone.
+            A copy of them, 0 where there are none; None without any, or if their layer is gone.
         """
         layer = self._layers.get(image)
         if layer is None or layer not in self._viewer.layers or not layer.data.any():
@@ -95,4 +95,4 @@ class StrokesButton(PushButton):
         return strokes
 
     def _on_painted(self) -> None:
-        self._drawing.throttle()
+        self._debouncer.throttle()

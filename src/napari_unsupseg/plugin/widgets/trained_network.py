@@ -8,23 +8,28 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 from magicgui.widgets import Container, Label, PushButton, Widget
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from qtpy.QtWidgets import QFileDialog
 
 from napari_unsupseg.errors import FileError, UnsupsegError
 from napari_unsupseg.image.tiling import is_large
+from napari_unsupseg.plugin.background import (
+    load_if_small,
+    run_until_stopped,
+    translate_worker_errors,
+)
+from napari_unsupseg.plugin.session import Actions, NetworkJob
 from napari_unsupseg.plugin.widgets.controls import row
-from napari_unsupseg.plugin.worker import load_if_small, run_while, translate_worker_errors
 
 if TYPE_CHECKING:
+    from napari_unsupseg._typing import Labels
     from napari_unsupseg.learning.lazy_inference import LazyLabels
     from napari_unsupseg.segmenter import Segmenter
 
-    Found = NDArray[np.unsignedinteger] | LazyLabels
+    ImageLabels = Labels | LazyLabels
 
 __all__ = ["SUFFIX", "TrainedNetwork"]
 
@@ -41,29 +46,33 @@ class TrainedNetwork(Container[Widget]):
 
     Parameters
     ----------
-    say : callable
-        Told in a sentence what is done.
-    on_change : callable
-        Called when something begins or ends, so that others may switch on or off.
-    on_share : callable
-        Told the share of an image, or of files, that has been labelled, up to 1.
+    show_status : callable
+        Shows in a sentence what is done.
+    on_job : callable
+        Told what is being done with the network, when that begins or ends.
+    show_share : callable
+        Shows the share of an image, or of files, that has been labelled, from 0 to 1.
+
+    Attributes
+    ----------
+    segmenter : Segmenter or None
+        It has the network.
     """
 
     def __init__(
         self,
-        say: Callable[[str], None],
-        on_change: Callable[[], None],
-        on_share: Callable[[float], None],
+        show_status: Callable[[str], None],
+        on_job: Callable[[NetworkJob], None],
+        show_share: Callable[[float], None],
     ) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
-        self._say = say
-        self._on_change = on_change
-        self._on_share = on_share
+        self._show_status = show_status
+        self._on_job = on_job
+        self._show_share = show_share
         self._stopped = threading.Event()
+        self._is_abandoned = False
         self.segmenter: Segmenter | None = None
-        self.is_busy = False
-        self.can_stop = False
         self.about = Label(value="none yet: press Run, or load one")
         self.save_button = PushButton(
             text="Save…", tooltip="Write the network to a file, to be used on other images."
@@ -78,14 +87,13 @@ class TrainedNetwork(Container[Widget]):
         )
         self.extend([self.about, row([self.save_button, self.load_button, self.apply_button])])
         self.append(self.files_button)
-        self._is_gone = False
         self.native.destroyed.connect(self.abandon)
         self.save_button.changed.connect(self._ask_where_to_save)
         self.load_button.changed.connect(self._ask_what_to_load)
         self.files_button.changed.connect(self._ask_which_files)
 
-    def offer(self, segmenter: "Segmenter", name: str = "of the last run") -> None:
-        """Take over a trained network.
+    def set_network(self, segmenter: "Segmenter", name: str = "of the last run") -> None:
+        """Replace the trained network by another one.
 
         Parameters
         ----------
@@ -97,21 +105,17 @@ class TrainedNetwork(Container[Widget]):
         self.segmenter = segmenter
         self.about.value = name
 
-    def allow(self, allowed: bool, has_image: bool) -> None:
-        """Switch the buttons on where they make sense, or off.
+    def show_actions(self, actions: Actions) -> None:
+        """Switch the buttons on or off.
 
         Parameters
         ----------
-        allowed : bool
-            Off while a run is going on, which changes the network.
-        has_image : bool
-            Whether there is an image to apply it to.
+        actions : Actions
+            What is possible now.
         """
-        is_free = allowed and not self.is_busy
-        self.load_button.enabled = is_free
-        self.save_button.enabled = is_free and self.segmenter is not None
-        self.files_button.enabled = is_free and self.segmenter is not None
-        self.apply_button.enabled = is_free and self.segmenter is not None and has_image
+        self.load_button.enabled = actions.load_network
+        self.save_button.enabled = self.files_button.enabled = actions.save_network
+        self.apply_button.enabled = actions.apply_network
 
     def load(self, path: Path) -> None:
         """Read a network.
@@ -122,35 +126,38 @@ class TrainedNetwork(Container[Widget]):
             A file that *Save* or `Segmenter.save` wrote.
         """
 
-        def take(segmenter: "Segmenter") -> None:
-            self.offer(segmenter, path.name)
-            self._say(f"{path.name} is loaded: choose an image and press Apply")
+        def on_loaded(segmenter: "Segmenter") -> None:
+            self.set_network(segmenter, path.name)
+            self._show_status(f"{path.name} is loaded: choose an image and press Apply")
 
-        self._work(f"loading {path.name}…", take, _at_once(_load), path)
+        self._start_job(f"loading {path.name}…", on_loaded, _in_one_part(_load), path)
 
-    def apply(self, image: ArrayLike, axes: str, show: Callable[["Found"], None]) -> None:
-        """Find the network's clusters in an image.
+    def apply(
+        self, image: ArrayLike, axes: str, on_labels: Callable[["ImageLabels"], None]
+    ) -> None:
+        """Find the clusters of the network in an image.
 
         Parameters
         ----------
         image : array_like
-            As in `Segmenter.predict`.
+            Data of an Image layer.
         axes : str
-            As in `Segmenter.predict`.
-        show : callable
-            Given the labels; of an image that is too large to be loaded, what finds them.
+            One letter for each of its axes.
+        on_labels : callable
+            Given the labels, shape (..., Y, X); of an image that is too large to be loaded, the
+            `LazyLabels` that find them.
         """
 
-        def take(found: "Found | None") -> None:
-            if found is None:
-                self._say("stopped: no layer was added")
+        def on_predicted(labels: "ImageLabels | None") -> None:
+            if labels is None:
+                self._show_status("stopped: no layer was added")
             else:
-                show(found)
+                on_labels(labels)
 
         if self.segmenter is not None:
-            self._work(
+            self._start_job(
                 "applying the network…",
-                take,
+                on_predicted,
                 _predict,
                 self.segmenter,
                 image,
@@ -164,19 +171,19 @@ class TrainedNetwork(Container[Widget]):
         Parameters
         ----------
         path : Path
-            The file; it is given the suffix if it has none.
+            The file; it is given the suffix ``.unsupseg`` if it has none.
         """
         if self.segmenter is not None:
             path = path if path.suffix else path.with_suffix(SUFFIX)
-            self._work(
+            self._start_job(
                 f"saving {path.name}…",
-                lambda _: self._say(f"{path.name} is saved"),
-                _at_once(self.segmenter.save),
+                lambda _: self._show_status(f"{path.name} is saved"),
+                _in_one_part(self.segmenter.save),
                 path,
             )
 
     def apply_to_files(self, images: Sequence[Path], folder: Path) -> None:
-        """Find the network's clusters in image files.
+        """Find the clusters of the network in image files.
 
         Parameters
         ----------
@@ -186,10 +193,10 @@ class TrainedNetwork(Container[Widget]):
             Where their labels go; files that are there already stay as they are.
         """
         if self.segmenter is not None:
-            n_files = f"{len(images)} files" if len(images) > 1 else images[0].name
-            self._work(
-                f"applying the network to {n_files}…",
-                lambda sentence: self._say(f"{sentence}, in {folder}"),
+            files = f"{len(images)} files" if len(images) > 1 else images[0].name
+            self._start_job(
+                f"applying the network to {files}…",
+                lambda sentence: self._show_status(f"{sentence}, in {folder}"),
                 _apply_to_files,
                 self.segmenter,
                 images,
@@ -198,14 +205,13 @@ class TrainedNetwork(Container[Widget]):
             )
 
     def stop(self) -> None:
-        """Leave off what is going on; files that have labels by then keep them."""
+        """Leave off applying the network; files that have labels by then keep them."""
         self._stopped.set()
-        self.can_stop = False
-        self._on_change()
+        self._on_job(NetworkJob.BRIEF)
 
     def abandon(self) -> None:
-        """Leave off what is going on, and tell nobody: the panel is gone."""
-        self._is_gone = True
+        """Leave off what is going on, and show nothing of it: the panel is gone."""
+        self._is_abandoned = True
         self._stopped.set()
 
     def _ask_where_to_save(self) -> None:
@@ -227,69 +233,71 @@ class TrainedNetwork(Container[Widget]):
             if folder:
                 self.apply_to_files([Path(path) for path in chosen], Path(folder))
 
-    def _work(
+    def _start_job(
         self,
         sentence: str,
-        take: Callable[[Any], None],
-        parts: Callable[..., Generator[float, None, Any]],
+        on_result: Callable[[Any], None],
+        job: Callable[..., Generator[float, None, Any]],
         *arguments: Any,
         can_stop: bool = False,
     ) -> None:
-        """Do something out of the window's way, and take what comes of it."""
+        """Do something in another thread, and hand over its result.
+
+        A job that can be stopped is given a `threading.Event` as its last argument.
+        """
+        # a new one for each job, so that a stop reaches the job at hand and no later one
         stopped = self._stopped = threading.Event()
 
-        def yielded(share: float) -> None:
-            if not self._is_gone:
-                self._on_share(share)
+        # the widgets that these would write to are gone with the panel
+        def on_share(share: float) -> None:
+            if not self._is_abandoned:
+                self._show_share(share)
 
-        def returned(result: Any) -> None:
-            if self._is_gone:
-                return
-            self._set_busy(False)
-            take(result)
-            self._on_change()
+        def on_returned(result: Any) -> None:
+            if not self._is_abandoned:
+                self._on_job(NetworkJob.NONE)
+                on_result(result)
+                self._on_job(NetworkJob.NONE)  # once more: there may be a network now
 
-        def errored(error: Exception) -> None:
-            if self._is_gone:
+        def on_errored(error: Exception) -> None:
+            if self._is_abandoned:
                 return
-            self._set_busy(False)
+            self._on_job(NetworkJob.NONE)
             show_error(str(error))
-            self._say(str(error))
+            self._show_status(str(error))
             if not isinstance(error, UnsupsegError):
                 logger.error("%s failed", sentence, exc_info=error)
 
-        self._say(sentence)
-        self._on_share(0)
-        self._set_busy(True, can_stop)
+        self._show_status(sentence)
+        self._show_share(0)
+        self._on_job(NetworkJob.STOPPABLE if can_stop else NetworkJob.BRIEF)
         create_worker(
-            _told,
-            parts,
+            _with_errors_translated,
+            job,
             *arguments,
             *([stopped] if can_stop else []),
-            _connect={"yielded": yielded, "returned": returned, "errored": errored},
+            _connect={"yielded": on_share, "returned": on_returned, "errored": on_errored},
         )
 
-    def _set_busy(self, is_busy: bool, can_stop: bool = False) -> None:
-        self.is_busy, self.can_stop = is_busy, can_stop
-        self._on_change()
 
-
-def _told(
-    parts: Callable[..., Generator[float, None, Result]], *arguments: Any
+def _with_errors_translated(
+    job: Callable[..., Generator[float, None, Result]], *arguments: Any
 ) -> Generator[float, None, Result]:
-    """Do a work in parts, so that none of its errors is lost."""
+    """Do a job so that none of its errors is lost."""
     with translate_worker_errors():
-        return (yield from parts(*arguments))
+        return (yield from job(*arguments))
 
 
-def _at_once(function: Callable[..., Result]) -> Callable[..., Generator[float, None, Result]]:
-    """Return a function as a work of a single part."""
+def _in_one_part(
+    function: Callable[..., Result],
+) -> Callable[..., Generator[float, None, Result]]:
+    """Return a function as a job that cannot tell how far it is."""
 
-    def parts(*arguments: Any) -> Generator[float, None, Result]:
-        yield from ()
+    def job(*arguments: Any) -> Generator[float, None, Result]:
+        yield from ()  # makes it a generator, as all jobs are
         return function(*arguments)
 
-    return parts
+    return job
 
 
 def _load(path: Path) -> "Segmenter":
@@ -300,12 +308,12 @@ def _load(path: Path) -> "Segmenter":
 
 def _predict(
     segmenter: "Segmenter", image: ArrayLike, axes: str, stopped: threading.Event
-) -> Generator[float, None, "Found | None"]:
-    """Yield how far it is; return an image's labels, or None if stopped before they were found."""
+) -> Generator[float, None, "ImageLabels | None"]:
+    """Yield how far it is; return the labels of an image, or None if stopped."""
     if is_large(image):
         return segmenter.lazy_labels(image, axes=axes)
-    finding = segmenter.predict_generator(load_if_small(image), axes=axes)
-    return (yield from run_while(finding, lambda: not stopped.is_set()))
+    prediction = segmenter.predict_generator(load_if_small(image), axes=axes)
+    return (yield from run_until_stopped(prediction, stopped.is_set))
 
 
 def _apply_to_files(
@@ -331,21 +339,23 @@ def _apply_to_files(
 def _label_files(
     segmenter: "Segmenter", images: Sequence[Path], folder: Path
 ) -> Iterator[dict[str, Any]]:
+    """Yield the report of each file as soon as its labels are written."""
+    # here, not above: PyTorch takes seconds to load and the window must not wait
     from napari_unsupseg.batch.jobs import Job, JobOptions, labels_file_name
     from napari_unsupseg.batch.pipeline import try_run_job
     from napari_unsupseg.learning.checkpoint import load_checkpoint
 
     jobs = [Job(image, folder / labels_file_name(image)) for image in images]
     names = [job.labels.name for job in jobs]
-    for name in names:
+    for name in names:  # one would overwrite the labels of the other
         if names.count(name) > 1:
             raise FileError(f"{name}: two of the images would have it; choose one of them")
-    with tempfile.TemporaryDirectory() as place:
-        written = Path(place) / f"network{SUFFIX}"
-        segmenter.save(written)
-        # by its content: labels of another network are not taken for this one's
-        digest = hashlib.sha256(written.read_bytes()).hexdigest()[:16]
-        network = written.rename(written.with_name(f"{digest}{SUFFIX}"))
+    with tempfile.TemporaryDirectory() as directory:
+        saved = Path(directory) / f"network{SUFFIX}"
+        segmenter.save(saved)
+        # named by its content: labels of another network are not taken for those of this one
+        digest = hashlib.sha256(saved.read_bytes()).hexdigest()[:16]
+        network = saved.rename(saved.with_name(f"{digest}{SUFFIX}"))
         model = load_checkpoint(network)
         options = JobOptions(
             settings=model.settings,

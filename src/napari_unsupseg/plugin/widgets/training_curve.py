@@ -1,6 +1,5 @@
-"""The course of a run: its clusters and its loss by iteration, in two small plots."""
+"""Clusters and loss by iteration, in two small plots."""
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container, Widget
@@ -9,56 +8,17 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy
 from superqt.utils import QSignalThrottler
 
-from napari_unsupseg.plugin.worker import RunUpdate
+from napari_unsupseg.plugin.run_data import RunUpdate, TrainingCurve
 
 if TYPE_CHECKING:
     import napari.viewer
 
-__all__ = ["TrainingCurve", "TrainingCurvePlot"]
+__all__ = ["TrainingCurvePlot"]
 
-REDRAW_MS = 250  # of a run of a second or two; each takes 10 to 20 ms, nearly all for the axes
+REDRAW_MS = 250  # each drawing takes 10 to 20 ms of the window, nearly all of them for the axes
 HEIGHT = 140  # pixels
 TICK_DENSITY = 0.5  # of pyqtgraph's own, which is for larger plots
 AXIS_WIDTH = 52  # pixels, the same in both plots, so that iterations lie below each other
-
-
-@dataclasses.dataclass(eq=False)
-class TrainingCurve:
-    """What a run has gone through.
-
-    Attributes
-    ----------
-    iterations : list of int
-        Those that something is known of.
-    clusters : list of int
-        Clusters that were left.
-    loss : list of float
-        The loss.
-    """
-
-    iterations: list[int] = dataclasses.field(default_factory=list)
-    clusters: list[int] = dataclasses.field(default_factory=list)
-    loss: list[float] = dataclasses.field(default_factory=list)
-
-    def add(self, update: RunUpdate) -> bool:
-        """Note an iteration, unless it is known already or the training is over.
-
-        Parameters
-        ----------
-        update : Update
-            From the run.
-
-        Returns
-        -------
-        bool
-            Whether it was noted.
-        """
-        if update.is_over or update.iteration in self.iterations[-1:]:
-            return False
-        self.iterations.append(update.iteration)
-        self.clusters.append(update.n_clusters)
-        self.loss.append(update.loss)
-        return True
 
 
 class TrainingCurvePlot(Container[Widget]):
@@ -74,46 +34,47 @@ class TrainingCurvePlot(Container[Widget]):
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._viewer = viewer
-        self._course = TrainingCurve()
+        self._curve = TrainingCurve()
         self._plots: dict[str, Any] = {}
         self._drawing = QSignalThrottler(parent=self.native)
         self._drawing.setTimeout(REDRAW_MS)
         self._drawing.triggered.connect(self._draw)
-        viewer.events.theme.connect(self._paint)
-        self.native.destroyed.connect(self._forget_theme)
+        viewer.events.theme.connect(self._apply_theme)
+        self.native.destroyed.connect(self._disconnect_theme)
 
-    def begin(self, course: TrainingCurve) -> None:
-        """Draw a run from here on.
+    def begin(self, curve: TrainingCurve) -> None:
+        """Draw another run from here on.
 
         Parameters
         ----------
-        course : Course
-            What it has gone through so far.
+        curve : TrainingCurve
+            Its iterations so far; those that follow are added to it.
         """
-        self._course = course
+        self._curve = curve
         self._draw()
 
     def add(self, update: RunUpdate) -> None:
-        """Note an iteration, to be drawn soon.
+        """Add an iteration, to be drawn soon.
 
         Parameters
         ----------
-        update : Update
+        update : RunUpdate
             From the run.
         """
-        if self._course.add(update):
+        if self._curve.add(update):
             self._drawing.throttle()
 
     def _draw(self) -> None:
-        course = self._course
-        if course.iterations and not self._plots:
-            self._make()
+        curve = self._curve
+        if curve.iterations and not self._plots:
+            self._make_plots()
         for name, plot in self._plots.items():
-            values = getattr(course, name)
-            plot.listDataItems()[0].setData(course.iterations, values)
-            plot.setYRange(0, max(values, default=1))  # from a run's start on about the same
+            values = getattr(curve, name)
+            plot.listDataItems()[0].setData(curve.iterations, values)
+            # both are greatest at the start of a run, so that this range hardly ever moves
+            plot.setYRange(0, max(values, default=1))
 
-    def _make(self) -> None:
+    def _make_plots(self) -> None:
         """Make the plots, when there is something to show: their library takes a while to load."""
         import pyqtgraph
 
@@ -140,10 +101,10 @@ class TrainingCurvePlot(Container[Widget]):
         self._plots["clusters"].hideAxis("bottom")
         self._plots["loss"].setLabel("bottom", "iteration")
         self.native.layout().addWidget(view)
-        self._paint()
+        self._apply_theme()
 
-    def _paint(self) -> None:
-        """Take the colours of the theme."""
+    def _apply_theme(self) -> None:
+        """Draw in the colours of the theme of napari."""
         text = get_theme(self._viewer.theme).text.as_hex()
         for plot in self._plots.values():
             plot.listDataItems()[0].setPen(text)
@@ -152,5 +113,5 @@ class TrainingCurvePlot(Container[Widget]):
                 axis.setPen(text)
                 axis.setTextPen(text)
 
-    def _forget_theme(self) -> None:
-        self._viewer.events.theme.disconnect(self._paint)
+    def _disconnect_theme(self) -> None:
+        self._viewer.events.theme.disconnect(self._apply_theme)

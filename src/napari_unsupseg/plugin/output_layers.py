@@ -1,0 +1,164 @@
+"""The Labels layers that runs and networks write into."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels
+from qtpy.QtCore import QObject
+
+from napari_unsupseg._typing import Labels as LabelsArray
+from napari_unsupseg.plugin.large.viewport_labels import ViewportLabeler
+from napari_unsupseg.plugin.layers import blank_labels, labels_keywords, to_layer_axes
+from napari_unsupseg.plugin.run_data import RunRequest
+from napari_unsupseg.plugin.session import Run
+from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from napari_unsupseg.learning.lazy_inference import LazyLabels
+    from napari_unsupseg.plugin.large.pyramid import LabelPyramid
+
+__all__ = ["OutputLayers"]
+
+
+class OutputLayers:
+    """Adds layers for labels to a viewer, and fills them.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where the layers go.
+    strokes : StrokesButton
+        While its layer is painted on, it stays the active one.
+    show_status : callable
+        Shows in a sentence how far the labels of a large image are.
+    parent : QObject
+        Labels of large images are made no longer than it lives.
+    """
+
+    def __init__(
+        self,
+        viewer: "napari.viewer.Viewer",
+        strokes: StrokesButton,
+        show_status: Callable[[str], None],
+        parent: QObject,
+    ) -> None:
+        self._viewer = viewer
+        self._strokes = strokes
+        self._show_status = show_status
+        self._parent = parent
+        self._labelers: dict[Labels, ViewportLabeler] = {}
+
+    def add(self, image: Image, axes: str, labels: LabelsArray | list[Any]) -> Labels:
+        """Add a layer in register with an image.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The image.
+        axes : str
+            One letter for each of its axes.
+        labels : ndarray of unsigned integers, or list of array
+            Data of the layer; levels of a multiscale one, the finest first.
+
+        Returns
+        -------
+        napari.layers.Labels
+            The layer.
+        """
+        selection = self._viewer.layers.selection
+        painted = selection.active if self._strokes.is_active() else None
+        layer = self._viewer.add_labels(
+            labels, name=f"{image.name} segmentation", **labels_keywords(image, axes)
+        )
+        if painted is not None:  # the brush stays in the user's hand
+            selection.active = painted
+        return layer
+
+    def add_blank(self, image: Image, request: RunRequest) -> Labels:
+        """Add the layer of a run before its first iteration.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The image.
+        request : RunRequest
+            What is to be run on it.
+
+        Returns
+        -------
+        napari.layers.Labels
+            The layer.
+        """
+        if request.pyramid is not None:
+            return self.add(image, request.axes, request.pyramid.levels)
+        blank = blank_labels(image, request.axes, request.settings.max_clusters)
+        return self.add(image, request.axes, blank)
+
+    def lock(self, layer: Labels, request: RunRequest) -> None:
+        """Have a layer take the labels of a run, and nothing else.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+            The layer.
+        request : RunRequest
+            What is run.
+        """
+        if request.pyramid is not None:
+            self.end_labeler(layer)  # its labels are those of the run before
+            layer.data = request.pyramid.levels
+        layer.editable = False  # what is painted would be lost at the next update
+
+    def write(self, run: Run, labels: LabelsArray) -> None:
+        """Show the labels of an update.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        labels : ndarray of unsigned integers, shape (..., Y, X)
+            Labels of the image; of a large one they are in the pyramid already.
+        """
+        if run.request.pyramid is not None:
+            run.labels.refresh(extent=False)  # napari cannot know that its zarr arrays changed
+        else:
+            run.labels.data = to_layer_axes(labels, run.image, run.request.axes)
+
+    def unlock(self, layer: Labels) -> None:
+        """Let the user paint on the layer of a run that has ended, unless it is multiscale."""
+        layer.editable = not layer.multiscale
+
+    def remove(self, layer: Labels) -> None:
+        """Remove a layer, unless the user has."""
+        if layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+    def label_viewport(
+        self, layer: Labels, pyramid: "LabelPyramid", lazy_labels: "LazyLabels"
+    ) -> None:
+        """Have a layer show the labels of a large image where the user looks.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+            The layer.
+        pyramid : LabelPyramid
+            What it shows.
+        lazy_labels : LazyLabels
+            Where the labels come from.
+        """
+        self._labelers[layer] = ViewportLabeler(
+            self._viewer, layer, pyramid, lazy_labels, self._show_status, self._parent
+        )
+
+    def end_labeler(self, layer: Labels) -> None:
+        """Make no more labels of a large image for a layer."""
+        if layer in self._labelers:
+            self._labelers.pop(layer).end()
+
+    def close(self) -> None:
+        """Make no more labels for any layer: the panel is gone."""
+        for labeler in self._labelers.values():
+            labeler.end()

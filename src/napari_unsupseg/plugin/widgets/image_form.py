@@ -1,0 +1,85 @@
+"""The form for the image: which layer, what its axes are, and which part to train on."""
+
+from typing import Any
+
+import napari.layers
+from magicgui.widgets import CheckBox, ComboBox, Container, Widget
+from napari.utils.notifications import show_error
+
+from napari_unsupseg.image.axes import CHANNELS
+from napari_unsupseg.options import ImageOptions
+from napari_unsupseg.plugin.layers import axes_choices, voxel_spacing
+from napari_unsupseg.plugin.training_region import REGIONS
+from napari_unsupseg.plugin.widgets.controls import value_widget
+
+__all__ = ["ImageForm"]
+
+
+class ImageForm(Container[Widget]):
+    """Menus for the image and its axes; they hide what the chosen image has no use for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.margins = (0, 0, 0, 0)
+        self.image = value_widget(annotation=napari.layers.Image, name="image", label="image")
+        self.axes = ComboBox(
+            label="axes",
+            choices=self._axes_choices,
+            tooltip="What the image is taken for: planes are segmented one by one, by one network.",
+        )
+        self.volumes = CheckBox(
+            text="as volumes",
+            tooltip="Use a network that sees volumes, of the axes z, y and x, in place of planes.",
+        )
+        self.region = ComboBox(
+            label="train on",
+            choices=REGIONS,
+            tooltip="Where the network trains; its clusters are then found in all of the image.",
+        )
+        self.extend([self.image, self.axes, self.volumes, self.region])
+        self.image.changed.connect(self._update_axes)
+        self.axes.changed.connect(self._show_volumes)
+        self._update_axes()
+
+    @property
+    def spatial_ndim(self) -> int:
+        """Axes that the network sees: 3 for volumes, else 2."""
+        return 3 if self._has_volumes and self.volumes.value else 2
+
+    def known_axes(self) -> str | None:
+        """Return one letter for each axis of the image, or ask for them and return None."""
+        axes: str | None = self.axes.value
+        if axes is None:
+            image = self.image.value
+            show_error(f"{image.name} has {image.ndim} axes: choose what they are under axes")
+        return axes
+
+    def image_options(self) -> ImageOptions | None:
+        """Return the options of the image, without strokes; None if its axes are not known."""
+        axes = self.known_axes()
+        if axes is None:
+            return None
+        options: ImageOptions = {"axes": axes, "spatial_ndim": self.spatial_ndim}
+        if self.spatial_ndim == 3:
+            options["spacing"] = voxel_spacing(self.image.value, axes)
+        return options
+
+    def _update_axes(self) -> None:
+        """Offer the axes that the chosen image may have."""
+        image = self.image.value
+        self.axes.reset_choices()
+        # an image of two axes leaves nothing to choose
+        self.axes.visible = image is not None and image.ndim > 2
+        self._show_volumes()
+
+    @property
+    def _has_volumes(self) -> bool:
+        # wherever the channels are
+        return "zyx" in (self.axes.value or "").replace(CHANNELS, "")
+
+    def _show_volumes(self) -> None:
+        self.volumes.visible = self._has_volumes
+
+    def _axes_choices(self, _widget: object) -> list[tuple[str, Any]]:
+        image = self.image.value
+        return axes_choices(image) if image is not None else []

@@ -1,0 +1,82 @@
+"""The notice that says before a run what is special about it: a large image, a slow run."""
+
+from qtpy.QtCore import QTimer
+
+from napari_unsupseg.image.tiling import is_large
+from napari_unsupseg.plugin.background import preload
+from napari_unsupseg.plugin.layers import frames_of, layer_array
+from napari_unsupseg.plugin.training_region import WHOLE
+from napari_unsupseg.plugin.widgets.controls import Sentence
+from napari_unsupseg.plugin.widgets.image_form import ImageForm
+from napari_unsupseg.plugin.widgets.progress_text import slow_notice
+from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
+
+__all__ = ["Notice"]
+
+LARGE_NOTICE = (
+    "This image is too large to be loaded: the network trains on crops of it, or on what you "
+    "choose under train on, and labels are then made where you look."
+)
+PRELOAD_POLL_MS = 100  # from one look whether PyTorch is loaded to the next
+
+
+class Notice(Sentence):
+    """Sentences on the run that the forms ask for; hidden where there is nothing to say.
+
+    Parameters
+    ----------
+    image_form : ImageForm
+        It has the image, its axes and the region.
+    settings_form : SettingsForm
+        It has the settings and the device.
+    """
+
+    def __init__(self, image_form: ImageForm, settings_form: SettingsForm) -> None:
+        super().__init__()
+        self.visible = False
+        self._image_form, self._settings_form = image_form, settings_form
+        # only PyTorch knows where a run would go on, and it takes seconds to load
+        self._preloading = preload()
+        self._preload_poll = QTimer(self.native)
+        self._preload_poll.timeout.connect(self._on_preload_poll)
+        self._preload_poll.start(PRELOAD_POLL_MS)
+        for control in (
+            image_form.image,
+            image_form.axes,
+            image_form.volumes,
+            image_form.region,
+            settings_form.device,
+            *settings_form.controls.values(),
+        ):
+            control.changed.connect(self.refresh)
+
+    @property
+    def is_preloading(self) -> bool:
+        """Whether PyTorch is still being loaded."""
+        return self._preloading.is_alive()
+
+    def refresh(self) -> None:
+        """Write the sentences anew."""
+        image = self._image_form.image.value
+        sentences = []
+        if image is not None and is_large(layer_array(image)):
+            sentences.append(LARGE_NOTICE)
+        if not self.is_preloading:
+            sentences.append(self._slow_notice())
+        self.value = " ".join(filter(None, sentences))
+        self.visible = bool(self.value)
+
+    def _slow_notice(self) -> str:
+        from napari_unsupseg.learning.devices import available_devices
+
+        form, device = self._image_form, self._settings_form.device.value
+        runs_on_accelerator = device != "cpu" and available_devices()[0] != "cpu"
+        if form.axes.value is None or form.region.value != WHOLE or runs_on_accelerator:
+            return ""
+        shape, n_frames = frames_of(form.image.value, form.axes.value, form.spatial_ndim)
+        return slow_notice(shape, n_frames, self._settings_form.settings())
+
+    def _on_preload_poll(self) -> None:
+        if not self.is_preloading:
+            self._preload_poll.stop()
+            self.refresh()

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from napari_unsupseg import segment
+
+from ..conftest import SMALL
+from .conftest import WAIT, click, labels_of, wait_until_ready
+
+
+def test_a_stack_asks_what_its_axes_are(viewer, panel, qtbot, notes):
+    viewer.add_image(np.zeros((3, 40, 50)), name="stack")
+    assert panel.axes.visible
+    click(qtbot, panel.run_button)
+    assert "stack has 3 axes: choose what they are" in notes[-1].message
+    assert len(viewer.layers) == 1
+    assert panel.run_button.enabled
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "axes"),
+    [
+        pytest.param((40, 3, 50), ("y", "c", "x"), "ycx", id="channels"),
+        pytest.param((6, 40, 50), ("Z", "row", "column"), "zyx", id="stack"),
+        pytest.param((6, 40, 50), ("time", "p", "q"), "tyx", id="movie"),
+        pytest.param((5, 2, 40, 50), ("t", "channel", "y", "x"), "tcyx", id="movie of channels"),
+        pytest.param((6, 40, 50), ("p", "q", "r"), None, id="nothing tells"),
+    ],
+)
+def test_axis_labels_tell_what_axes_are(viewer, panel, shape, labels, axes):
+    viewer.add_image(np.zeros(shape), axis_labels=labels)
+    assert panel.axes.value == axes
+
+
+@pytest.mark.parametrize("volumes", [False, True], ids=["planes", "volumes"])
+def test_a_stack_is_segmented_whole(viewer, panel, qtbot, volumes):
+    stack = np.random.default_rng(0).integers(0, 50, (4, 30, 40)).astype(np.uint16)
+    stack[:, 8:20, 10:30] += 200
+    layer = viewer.add_image(stack, scale=(3, 1, 1), name="stack")
+    panel.axes.value = "zyx"
+    assert panel.volumes.visible
+    panel.volumes.value = volumes
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    labels = labels_of(viewer)
+    how = {"spatial_ndim": 3, "spacing": (3, 1, 1)} if volumes else {}
+    expected = segment(stack, axes="zyx", **how, **SMALL)
+    np.testing.assert_array_equal(labels.data, expected)
+    np.testing.assert_array_equal(labels.scale, layer.scale)
+    qtbot.waitUntil(lambda: len(labels.features) > 0, timeout=WAIT)
+    assert {"centroid_z", "centroid_y", "area"} <= set(labels.features)
+    panel.results.granularity.value = 0.4
+    assert viewer.layers["stack segments"].data.shape == stack.shape
+
+
+def test_volumes_need_three_axes(viewer, panel):
+    viewer.add_image(np.zeros((6, 40, 50)))
+    for axes, visible in (("zyx", True), ("tyx", False), ("cyx", False)):
+        panel.axes.value = axes
+        assert panel.volumes.visible == visible

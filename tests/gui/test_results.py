@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+
+from napari_unsupseg import segment
+from napari_unsupseg.image.axes import axes_from_channel
+from napari_unsupseg.regions.hierarchy import Hierarchy
+
+from ..conftest import SMALL
+from .conftest import WAIT, click, labels_of, wait_until_ready
+
+
+def test_granularity_cuts_the_last_run_at_once(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    assert not panel.results.granularity.enabled
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    clusters = labels_of(viewer).data.copy()
+    assert panel.results.granularity.enabled
+    numbers = []
+    for level in (0.2, 0.6, 1.0):
+        panel.results.granularity.value = level
+        segments = viewer.layers["tissue segments"]
+        np.testing.assert_array_equal(segments.data, segment(rgb, granularity=level, **SMALL))
+        assert segments.metadata["napari-unsupseg"]["granularity"] == level
+        numbers.append(segments.data.max())
+    assert numbers[0] > numbers[1] > numbers[2] == 1
+    assert panel.status.value == "1 segment"
+    assert len(viewer.layers) == 3
+    panel.results.granularity.value = 0.2
+    panel.results.smallest.value = 50
+    assert np.bincount(segments.data.ravel())[1:].min() >= 50
+    assert segments.data.max() < numbers[0]
+    assert segments.metadata["napari-unsupseg"]["min_size"] == 50
+    np.testing.assert_array_equal(viewer.layers["tissue segmentation"].data, clusters)
+
+
+def test_history_shows_an_earlier_iteration(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    assert not panel.results.history.enabled
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    labels = labels_of(viewer)
+    last = labels.data.copy()
+    assert panel.results.history.enabled
+    assert (
+        panel.results.history.value == panel.results.history.max == 4
+    )  # of the iterations 1, 2, 4, 6, 8
+    panel.results.history.value = 2
+    np.testing.assert_array_equal(labels.data, segment(rgb, **SMALL | {"iterations": 4}))
+    assert panel.status.value == f"{len(np.unique(labels.data))} clusters at iteration 4"
+    assert labels.metadata["napari-unsupseg"]["iterations"] == 4
+    panel.results.history.value = 4
+    np.testing.assert_array_equal(labels.data, last)
+    labels.paint((10, 10), 77)
+    panel.results.history.value = 0
+    assert labels.data[10, 10] == 77
+    new = viewer.layers["tissue segmentation [1]"]
+    np.testing.assert_array_equal(new.data, segment(rgb, **SMALL | {"iterations": 1}))
+
+
+def test_history_keeps_to_its_memory(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    panel.history_memory.value = 0
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    assert panel.results.history.max == 1
+    panel.results.history.value = 0
+    assert panel.status.value.endswith("at iteration 1")
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit", "area", "centroid"),
+    [
+        pytest.param((1, 1), "pixel", "area", "centroid_y", id="pixels"),
+        pytest.param((0.5, 2), "um", "area_um2", "centroid_y_um", id="micrometres"),
+    ],
+)
+@pytest.mark.parametrize("channel_axis", [None, 0, 2], ids=["RGB", "first", "last"])
+def test_layers_have_a_table_of_their_regions(
+    viewer, panel, qtbot, rgb, scale, unit, area, centroid, channel_axis
+):
+    ndim = 2 if channel_axis is None else 3
+    viewer.add_image(
+        np.moveaxis(rgb, -1, channel_axis or 2),
+        rgb=channel_axis is None,
+        units=(unit,) * ndim,
+        scale=scale if ndim == 2 else np.insert(np.array(scale, float), channel_axis, 1),
+        name="tissue",
+    )
+    if channel_axis is not None:
+        panel.axes.value = axes_from_channel(viewer.layers["tissue"].data.shape, channel_axis)
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    for level in (None, 0.2, 0.6):
+        if level is not None:
+            panel.results.granularity.value = level
+        layer = viewer.layers["tissue segments" if level else "tissue segmentation"]
+        qtbot.waitUntil(lambda layer=layer: len(layer.features) > 0, timeout=WAIT)
+        labels = layer.data.take(0, channel_axis) if channel_axis == 2 else layer.data
+        areas = np.bincount(labels.ravel())
+        assert layer.features["index"].tolist() == np.flatnonzero(areas).tolist()
+        expected = areas[areas > 0] * np.prod(scale)
+        np.testing.assert_allclose(layer.features[area], expected)
+        assert layer.features[centroid].iloc[0] == pytest.approx(
+            np.nonzero(labels == 1)[0].mean() * scale[0]
+        )
+        assert "mean_intensity_2" in layer.features
+
+
+def test_segments_that_were_painted_on_are_kept(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    panel.results.granularity.value = 0.4
+    painted = viewer.layers["tissue segments"]
+    painted.paint((10, 10), 77)
+    kept = painted.data.copy()
+    panel.results.granularity.value = 0.6
+    np.testing.assert_array_equal(painted.data, kept)
+    new = viewer.layers["tissue segments [1]"]
+    assert not (new.data == 77).any()
+    viewer.layers.remove(new)  # and a layer that is gone is made again
+    panel.results.granularity.value = 0.7
+    assert viewer.layers["tissue segments [1]"].data.max() >= 1
+
+
+def test_more_segments_than_two_bytes_can_count_stay_apart(viewer, panel, qtbot, rgb, monkeypatch):
+    viewer.add_image(rgb, name="tissue")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    segments = np.arange(1, 1 + rgb[..., 0].size, dtype=np.uint32).reshape(rgb.shape[:2]) + 2**16
+    monkeypatch.setattr(Hierarchy, "cut", lambda *_, **__: segments)
+    panel.results.granularity.value = 0
+    np.testing.assert_array_equal(viewer.layers["tissue segments"].data, segments)

@@ -1,0 +1,63 @@
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+
+from napari_unsupseg.plugin.run_data import Phase, RunResult, RunUpdate
+from napari_unsupseg.plugin.widgets.progress_text import progress_text, result_text
+
+UPDATE = RunUpdate(Phase.TRAINING, 7, 100, 12, 0.5, 1, "cpu, float32")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        pytest.param({}, "iteration 7 of at most 100, 12 clusters\ncpu, float32", id="first"),
+        pytest.param(
+            {"iteration_seconds": 0.04, "seconds_left": 200.0},
+            "iteration 7 of at most 100, 12 clusters\n"
+            "25 iterations/s, at most 3 min left, cpu, float32",
+            id="with its speed",
+        ),
+        pytest.param(
+            {"factor": 4, "phase": Phase.PAUSED},
+            "paused at iteration 7 of at most 100 at 1/4 size, 12 clusters\ncpu, float32",
+            id="paused at reduced size",
+        ),
+        pytest.param(
+            {"phase": Phase.PREDICTING, "share": 0.5},
+            "finding the clusters in all of cells…",
+            id="predicting",
+        ),
+        pytest.param({"phase": Phase.SEGMENTING}, "making segments…", id="segments"),
+        pytest.param(
+            {"phase": Phase.SEGMENTING, "share": 0.125}, "making segments… 12%", id="their share"
+        ),
+    ],
+)
+def test_how_far_a_run_is(changes, text):
+    assert progress_text(dataclasses.replace(UPDATE, **changes), "cells") == text
+
+
+RECORD = {"clusters": 5, "iterations": 30, "precision": "float32"}
+SENTENCE = "5 clusters after 30 iterations in float32"
+
+
+@pytest.mark.parametrize(
+    ("changes", "left_off"),
+    [
+        pytest.param({}, "", id="all of it"),
+        pytest.param({"hierarchy": None, "lazy_labels": SimpleNamespace()}, "", id="large image"),
+        pytest.param(
+            {"hierarchy": None}, ", no segments: stopped while they were made", id="no segments"
+        ),
+        pytest.param(
+            {"hierarchy": None, "covers_image": False},
+            ", found only where it has trained",
+            id="a region only",
+        ),
+    ],
+)
+def test_what_a_run_has_left(changes, left_off):
+    left = RunResult(RECORD, SimpleNamespace(), None, None, (), is_steered=False)
+    assert result_text(dataclasses.replace(left, **changes)) == SENTENCE + left_off
