@@ -8,8 +8,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 from skimage.data import immunohistochemistry
 
-from napari_unsupseg.io.readers import read_image
-from napari_unsupseg.io.tiff import read_tiff_axes
+from napari_unsupseg.io.readers import open_image, read_image
 from napari_unsupseg.sample_images import tissue
 
 from .window import Window, side_by_side, write_picture
@@ -44,7 +43,8 @@ def make_channels(out: Path, data: Path) -> None:
     """Segment three channels as one image."""
     path = data / "hela_3channel_cyx.tif"
     with Window(read_image(path), "cells", axis_labels=tuple("cyx")) as window:
-        window.panel.axes.value = read_tiff_axes(path) or "cyx"
+        with open_image(path) as source:
+            window.panel.axes.value = source.axes or "cyx"
         window.run()
         write_picture(out / "channels.png", window.picture())
 

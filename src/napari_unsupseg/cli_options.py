@@ -34,6 +34,7 @@ __all__ = [
     "SaveOption",
     "SchedulerOption",
     "SegmentsOption",
+    "SeriesOption",
     "StartFromOption",
     "StrokesOption",
     "SummaryOption",
@@ -290,6 +291,13 @@ MinAreaOption = Annotated[
     typer.Option(
         callback=_check_above_zero,
         help="--min-size in physical units: those of the pixel size, squared.",
+    ),
+]
+SeriesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Which image of a TIFF file that holds several, from 0; by default the largest.",
     ),
 ]
 JointOption = Annotated[

@@ -160,7 +160,9 @@ def test_a_table_is_measured_chunk_by_chunk(tmp_path, slide, small_limits):
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     image = wide()[0].astype(np.float32)
-    expected = measure_regions(labels_of(out), image[np.newaxis], spacing=(0.5, 0.5), unit="um")
+    expected = measure_regions(
+        labels_of(out), image[np.newaxis], spacing={"y": 0.5, "x": 0.5}, unit="um"
+    )
     for name, column in expected.items():
         found = [float(row[name]) for row in rows]
         np.testing.assert_allclose(found, column, rtol=1e-5, err_msg=name)

@@ -91,7 +91,13 @@ def test_every_result_that_is_asked_for():
     [
         pytest.param(None, {}, id="unknown"),
         pytest.param(
-            PixelSize(0.5, 0.25, "um", 3), {"spacing": (0.5, 0.25), "unit": "um"}, id="known"
+            PixelSize(0.5, 0.25, "um", 3, (9, 8, 7)),
+            {
+                "spacing": {"z": 3, "y": 0.5, "x": 0.25},
+                "unit": "um",
+                "origin": {"z": 9, "y": 8, "x": 7},
+            },
+            id="known",
         ),
     ],
 )

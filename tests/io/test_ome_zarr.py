@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def write_ome(
 @pytest.mark.parametrize(
     ("shape", "axes", "metadata", "expected"),
     [
-        pytest.param((1, 1, 1, 20, 30), "tczyx", {}, ("yx", (20, 30)), id="axes of length 1"),
+        pytest.param((1, 1, 1, 9, 8), "tczyx", {}, ("tczyx", (1, 1, 1, 9, 8)), id="of length 1"),
         pytest.param((2, 6, 20, 30), "czyx", {}, ("czyx", (2, 6, 20, 30)), id="channels, stack"),
         pytest.param((5, 20, 30), "tyx", {}, ("tyx", (5, 20, 30)), id="movie"),
         pytest.param((3, 20, 30), "cyx", {}, ("cyx", (3, 20, 30)), id="three channels"),
@@ -94,3 +95,19 @@ def test_what_is_no_image_is_named(tmp_path):
         assert str(caught.value).startswith(f"{path}: {problem}")
         assert "\n" not in str(caught.value)
     assert open_zarr(nested)[1] == "yx"
+
+
+def test_transformations_of_the_level_come_before_those_of_the_pyramid(tmp_path, grey):
+    path = write_ome(tmp_path / "i.zarr", grey, "yx")
+    attributes = json.loads((path / "zarr.json").read_text())
+    [multiscale] = attributes["attributes"]["ome"]["multiscales"]
+    multiscale["datasets"][0]["coordinateTransformations"] = [
+        {"type": "scale", "scale": [0.25, 0.5]},
+        {"type": "translation", "translation": [10, 20]},
+    ]
+    multiscale["coordinateTransformations"] = [
+        {"type": "scale", "scale": [4, 2]},
+        {"type": "translation", "translation": [7, 0]},
+    ]
+    (path / "zarr.json").write_text(json.dumps(attributes))
+    assert open_zarr(path)[2] == PixelSize(1, 1, "um", None, (0, 47, 40))

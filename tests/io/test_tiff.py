@@ -1,15 +1,10 @@
 import numpy as np
 import pytest
 import tifffile
-from imageio.v3 import imwrite
 
 from napari_unsupseg.io.pixel_size import PixelSize
-from napari_unsupseg.io.tiff import (
-    read_tiff_axes,
-    read_tiff_pixel_size,
-    read_tiff_record,
-    write_labels,
-)
+from napari_unsupseg.io.readers import open_image
+from napari_unsupseg.io.tiff import read_tiff_record, write_labels
 
 LABELS = np.arange(1, 201, dtype=np.uint8).reshape(10, 20)
 RECORD = {"version": "0", "settings": {"seed": 3}}
@@ -27,7 +22,8 @@ RECORD = {"version": "0", "settings": {"seed": 3}}
 )
 def test_what_the_axes_are(tmp_path, shape, options, expected):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, np.uint8), **options)
-    assert read_tiff_axes(tmp_path / "a.tif") == expected
+    with open_image(tmp_path / "a.tif") as source:
+        assert source.axes == expected
 
 
 @pytest.mark.parametrize(
@@ -94,13 +90,8 @@ def test_what_the_axes_are(tmp_path, shape, options, expected):
 )  # fmt: skip
 def test_how_large_a_pixel_is(tmp_path, options, expected):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9), np.uint16), **options)
-    assert read_tiff_pixel_size(tmp_path / "a.tif") == expected
-
-
-def test_files_of_other_kinds_do_not_say(tmp_path):
-    imwrite(tmp_path / "a.png", np.zeros((8, 9), np.uint8))
-    assert read_tiff_axes(tmp_path / "a.png") is None
-    assert read_tiff_pixel_size(tmp_path / "a.png") is None
+    with open_image(tmp_path / "a.tif") as source:
+        assert source.pixel_size == expected
 
 
 @pytest.mark.parametrize(
@@ -117,8 +108,8 @@ def test_labels_carry_how_they_were_made_and_their_pixel_size(tmp_path, pixel_si
     volume = np.stack([LABELS, LABELS[::-1]])
     write_labels(path, volume, "zyx", RECORD, pixel_size)
     assert read_tiff_record(path) == RECORD
-    assert read_tiff_pixel_size(path) == pixel_size
-    assert read_tiff_axes(path) == "zyx"
+    with open_image(path) as source:
+        assert (source.pixel_size, source.axes) == (pixel_size, "zyx")
     with tifffile.TiffFile(path) as tiff:
         np.testing.assert_array_equal(tiff.asarray(), volume)
         assert tiff.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE

@@ -4,6 +4,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_unsupseg.io.paths import result_file_name
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import is_chunked
@@ -64,6 +67,8 @@ class JobOptions:
         Where to cut the hierarchy into segments.
     joint : bool
         Whether to train one network on all frames of a series, or one on each.
+    series : int or None
+        Which image of a TIFF file with several, from 0; by default the largest.
     strokes : Path or None
         File of labels drawn on some pixels of the image.
     network : Path or None
@@ -87,6 +92,7 @@ class JobOptions:
     image: ImageOptions = dataclasses.field(default_factory=ImageOptions)
     cut: CutOptions = dataclasses.field(default_factory=CutOptions)
     joint: bool = True
+    series: int | None = None
     strokes: Path | None = None
     network: Path | None = None
     apply_only: bool = False
@@ -133,7 +139,7 @@ class JobOptions:
             "network": self.network.name if self.network else None,
             "strokes": self.strokes.name if self.strokes else None,
             "applied": self.apply_only,
-        }
+        } | ({} if self.series is None else {"series": self.series})
 
     def build_segmenter(self, settings: Settings) -> Segmenter:
         """Return a segmenter with these settings, and with the trained network if there is one."""
@@ -155,18 +161,24 @@ class JobImage(NamedTuple):
         One letter for each of its axes.
     pixel_size : PixelSize or None
         None if neither the file nor the user says it.
+    mask : ndarray of bool, shape (..., Y, X), or None
+        False where a pixel takes no part, since it is fully transparent.
     """
 
     values: Any
     axes: str
     pixel_size: PixelSize | None
+    mask: NDArray[np.bool_] | None = None
 
     @property
     def units(self) -> dict[str, Any]:
-        """Size and unit of a pixel, as `measure_regions` takes them."""
+        """Size, unit and origin of a pixel, as `measure_regions` takes them."""
         if self.pixel_size is None:
             return {}
-        return {"spacing": self.pixel_size[:2], "unit": self.pixel_size.unit}
+        size = self.pixel_size
+        spacing = {"y": size.height, "x": size.width} | ({"z": size.depth} if size.depth else {})
+        origin = dict(zip("zyx", size.origin, strict=True))
+        return {"spacing": spacing, "unit": size.unit, "origin": origin}
 
 
 class TrainedSegmenter(NamedTuple):

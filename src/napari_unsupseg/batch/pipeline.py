@@ -19,7 +19,7 @@ from napari_unsupseg.batch.chunked_pipeline import is_resumable, run_job_in_chun
 from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
 from napari_unsupseg.errors import FileError, ImageError, UnsupsegError
 from napari_unsupseg.image.axes import describe_axes, resolve_axes
-from napari_unsupseg.image.channels import split_channels, split_frames
+from napari_unsupseg.image.channels import split_channels, split_drawn, split_frames
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.image.tiling import Slices, is_large
 from napari_unsupseg.io.label_store import read_zarr_record, write_label_store
@@ -74,7 +74,9 @@ def run_job(
     for path in job.results:
         check_writable(path, overwrite=may_replace)
     start, watch = time.perf_counter(), watch or _watch_silently
-    with open_image(job.image) as opened:
+    # who says what the axes are says what the samples of a pixel are
+    as_stored = any(options.image.get(name) is not None for name in ("axes", "channel_axis"))
+    with open_image(job.image, series=options.series, as_stored=as_stored) as opened:
         image = _resolve_metadata(job, opened, options)
         if is_large(image.values):
             train = functools.partial(_train, job, image, options, watch)
@@ -173,8 +175,9 @@ def _resolve_metadata(job: Job, source: ImageSource, options: JobOptions) -> Job
         raise ImageError(f"{job.image}: {error}") from error
     pixel_size = source.pixel_size
     if options.pixel_size:
-        pixel_size = PixelSize(options.pixel_size, options.pixel_size, "um")
-    return JobImage(source.values, axes, pixel_size)
+        depth = pixel_size.in_micrometers().depth if pixel_size else None
+        pixel_size = PixelSize(options.pixel_size, options.pixel_size, "um", depth)
+    return JobImage(source.values, axes, pixel_size, source.mask)
 
 
 def _resolve_spacing(image: JobImage, options: JobOptions) -> Sequence[float] | None:
@@ -212,6 +215,7 @@ def _train(job: Job, image: JobImage, options: JobOptions, watch: Watch) -> Trai
             axes=image.axes,
             spatial_ndim=options.spatial_ndim,
             spacing=_resolve_spacing(image, options),
+            mask=image.mask,
             strokes=read_image(options.strokes) if options.strokes else None,
             warm_start=options.network is not None,
         )
@@ -262,8 +266,9 @@ def _label_separately(
     channels = split_channels(image.values, image.axes)
     frames, axes = split_frames(channels, options.spatial_ndim)
     labels, steps = [], []
-    for frame in frames:
-        frame_image = JobImage(frame, axes, image.pixel_size)
+    masks = split_drawn("mask", image.mask, channels, options.spatial_ndim)
+    for frame, mask in zip(frames, masks, strict=True):
+        frame_image = JobImage(frame, axes, image.pixel_size, mask)
         segmenter, step, record = _train(job, frame_image, options, watch)
         assert step is not None
         labels.append(_select_labels(segmenter, step, options))
@@ -297,7 +302,7 @@ def _predict_labels(segmenter: Segmenter, image: JobImage, options: JobOptions) 
     cut = options.cut
     if options.wants_segments and set(cut.values()) <= {None}:
         cut = {"granularity": Hierarchy.default_granularity}  # else it would predict clusters
-    labels = segmenter.predict(image.values, axes=image.axes, **cut)
+    labels = segmenter.predict(image.values, axes=image.axes, mask=image.mask, **cut)
     return connected_components(labels, options.spatial_ndim) if options.connected else labels
 
 
@@ -330,7 +335,7 @@ def _write_results(
         table = measure_regions(labels, channels.values, axes=channels.axes, **image.units)
         write_table(job.table, table)
     if job.preview:
-        normalized = normalize_image(channels, None, options.settings.intensity)
+        normalized = normalize_image(channels, image.mask, options.settings.intensity)
         write_png(job.preview, draw_label_overlay(normalized, labels))
     # last, since a job whose labels are there counts as done
     if is_zarr(job.labels):

@@ -111,7 +111,7 @@ def split_frames(image: ImageChannels, spatial_ndim: int) -> tuple[list[NDArray[
 
 def split_drawn(
     name: str, drawn: ArrayLike | None, image: ImageChannels, spatial_ndim: int
-) -> list[ArrayLike | None]:
+) -> list[Any]:
     """Take apart what is drawn on a series, as `split_frames` does with the series.
 
     Parameters

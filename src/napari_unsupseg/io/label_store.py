@@ -334,11 +334,13 @@ def _label_image(axes: str, pixel_size: PixelSize | None, n_levels: int) -> Any:
     sides = {"y": pixel_size.height, "x": pixel_size.width} if pixel_size else {}
     if pixel_size and pixel_size.depth:
         sides["z"] = pixel_size.depth
+    origin = dict(zip("zyx", pixel_size.origin, strict=True)) if pixel_size else {}
     dims = [
         DimSpec(
             name=axis,
             scale=sides.get(axis, 1),
             unit=unit if axis in sides else None,
+            translation=origin[axis] if axis in sides and any(origin.values()) else None,
             scale_factor=2 if axis in "yx" else 1,
         )
         for axis in axes

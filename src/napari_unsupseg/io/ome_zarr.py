@@ -27,7 +27,7 @@ def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
     Returns
     -------
     values : dask array
-        The finest level, without axes of length 1.
+        The finest level.
     axes : str or None
         One letter an axis, as `napari_unsupseg.segment` takes them; None if nothing says it.
     pixel_size : PixelSize or None
@@ -48,16 +48,16 @@ def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
         node = zarr.open(path, mode="r")
         if isinstance(node, zarr.Array):
             names = getattr(node.metadata, "dimension_names", None)  # zarr 2 has none
-            return da.from_zarr(node).squeeze(), _axis_letters(names or (), node.shape), None
+            return da.from_zarr(node), _axis_letters(names or ()), None
         metadata: Any = yaozarrs.open_group(path).ome_metadata()
         if not getattr(metadata, "multiscales", None):
             raise FileError(f"{path}: holds no image itself{_suggest_image_in(node)}")
         multiscale = metadata.multiscales[0]
         array: Any = node[multiscale.datasets[0].path]
-        axes = _axis_letters([axis.name for axis in multiscale.axes], array.shape)
+        axes = _axis_letters([axis.name for axis in multiscale.axes])
         if axes and _is_rgb(metadata):
             axes = axes.replace("c", "s")
-        return da.from_zarr(array).squeeze(), axes, _pixel_size(multiscale)
+        return da.from_zarr(array), axes, _pixel_size(multiscale)
 
 
 @contextlib.contextmanager
@@ -89,12 +89,12 @@ def translate_zarr_errors(path: Path) -> Iterator[None]:
         raise FileError(f"{path}: is not as OME-Zarr asks for ({reason})") from error
 
 
-def _axis_letters(names: Any, shape: tuple[int, ...]) -> str | None:
-    """Return a letter for each axis that is longer than 1; None unless all names are letters."""
+def _axis_letters(names: Any) -> str | None:
+    """Return a letter for each axis; None unless all names are letters."""
     letters = [str(name).lower() for name in names]
     if not letters or any(len(letter) != 1 for letter in letters):
         return None
-    return "".join(letter for letter, n in zip(letters, shape, strict=True) if n > 1)
+    return "".join(letters)
 
 
 def _suggest_image_in(group: "zarr.Group") -> str:
@@ -112,17 +112,41 @@ def _is_rgb(metadata: Any) -> bool:
 
 
 def _pixel_size(multiscale: Any) -> PixelSize | None:
-    """Return the size of a pixel of the finest level."""
-    scale = multiscale.datasets[0].scale_transform.scale
+    """Return the size and origin of a pixel of the finest level."""
+    names = [axis.name for axis in multiscale.axes]
+    scale, translation = _transformation(multiscale)
     spellings = UNIT_SPELLINGS | {name: unit for unit, name in UNIT_NAMES.items()}
-    sides: dict[str, float] = {}
-    units: set[str | None] = set()
-    for axis, side in zip(multiscale.axes, scale, strict=True):
-        if axis.name in ("z", "y", "x"):
-            sides[axis.name] = float(side)
-            units.add(spellings.get(str(getattr(axis, "unit", None))))
+    units = {
+        spellings.get(str(getattr(axis, "unit", None)))
+        for axis in multiscale.axes
+        if axis.name in ("z", "y", "x")
+    }
+    sides = dict(zip(names, map(abs, scale), strict=True))
+    starts = dict(zip(names, translation, strict=True))
     # a `PixelSize` has one unit for all axes
     if len(units) != 1 or not {"y", "x"} <= set(sides):
         return None
     unit = units.pop()
-    return PixelSize(sides["y"], sides["x"], unit, sides.get("z")) if unit else None
+    if not unit:
+        return None
+    origin = (starts.get("z", 0.0), starts["y"], starts["x"])
+    return PixelSize(sides["y"], sides["x"], unit, sides.get("z"), origin)
+
+
+def _transformation(multiscale: Any) -> tuple[list[float], list[float]]:
+    """Return scale and translation of the finest level along each axis.
+
+    Its own transformations come first, then those of the whole pyramid, in their order.
+    """
+    n_axes = len(multiscale.axes)
+    scale, translation = [1.0] * n_axes, [0.0] * n_axes
+    for transformation in (
+        *(multiscale.datasets[0].coordinateTransformations or ()),
+        *(multiscale.coordinateTransformations or ()),
+    ):
+        if factors := getattr(transformation, "scale", None):
+            scale = [own * by for own, by in zip(scale, factors, strict=True)]
+            translation = [own * by for own, by in zip(translation, factors, strict=True)]
+        if offsets := getattr(transformation, "translation", None):
+            translation = [own + by for own, by in zip(translation, offsets, strict=True)]
+    return scale, translation

@@ -1,6 +1,6 @@
 """How large a pixel is, and in which unit."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 __all__ = ["UNIT_NAMES", "UNIT_SPELLINGS", "PixelSize"]
 
@@ -15,6 +15,8 @@ UNIT_NAMES = {
     "angstrom": "angstrom",
 }  # fmt: skip
 
+MICROMETERS = {"um": 1, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "angstrom": 1e-4}
+
 
 class PixelSize(NamedTuple):
     """How large a pixel is.
@@ -27,9 +29,24 @@ class PixelSize(NamedTuple):
         A key of `UNIT_NAMES`, such as ``'um'``.
     depth : float or None
         Distance of slices along z, in `unit`; None if nobody says it.
+    origin : tuple of float
+        Where the centre of the first pixel lies along z, y and x, in `unit`.
     """
 
     height: float
     width: float
     unit: str
     depth: float | None = None
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def in_micrometers(self) -> Self:
+        """Return the same size in micrometers."""
+        factor = MICROMETERS[self.unit]
+        z, y, x = self.origin
+        return self._replace(
+            height=self.height * factor,
+            width=self.width * factor,
+            unit="um",
+            depth=self.depth and self.depth * factor,
+            origin=(z * factor, y * factor, x * factor),
+        )

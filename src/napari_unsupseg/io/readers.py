@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import imagecodecs
 import imageio.v3
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,18 @@ from napari_unsupseg.image import tiling
 from napari_unsupseg.io.ome_zarr import open_zarr
 from napari_unsupseg.io.paths import is_tiff, is_zarr
 from napari_unsupseg.io.pixel_size import PixelSize
-from napari_unsupseg.io.tiff import (
-    count_tiff_values,
-    open_tiff_lazily,
-    read_tiff,
-    read_tiff_axes,
-    read_tiff_pixel_size,
-)
+from napari_unsupseg.io.samples import Pixels, SampleModel, interpret_samples
+from napari_unsupseg.io.tiff import count_tiff_values, open_tiff
 
 __all__ = ["ImageSource", "is_chunked", "open_image", "read_image"]
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SAMPLES_OF_PNG = {1: SampleModel("grey"), 2: SampleModel("grey", 1), 3: SampleModel("rgb"),
+                  4: SampleModel("rgb", 3)}  # fmt: skip
+SAMPLES_OF_MODE = {  # of Pillow, that imageio reads the other formats with
+    "LA": SampleModel("grey", 1), "RGB": SampleModel("rgb"), "RGBA": SampleModel("rgb", 3),
+    "CMYK": SampleModel("cmyk"), "P": SampleModel("rgb"), "YCbCr": SampleModel("rgb"),
+}  # fmt: skip
 
 
 class ImageSource(NamedTuple):
@@ -36,11 +40,14 @@ class ImageSource(NamedTuple):
         One letter an axis, as `napari_unsupseg.segment` takes them; None if the file does not say.
     pixel_size : PixelSize or None
         None if the file does not say it.
+    mask : ndarray of bool, shape (..., Y, X), or None
+        False at pixels that are fully transparent; None if none is.
     """
 
     values: Any
     axes: str | None
     pixel_size: PixelSize | None
+    mask: NDArray[np.bool_] | None = None
 
 
 def read_image(path: Path) -> NDArray[np.generic]:
@@ -54,40 +61,31 @@ def read_image(path: Path) -> NDArray[np.generic]:
     Returns
     -------
     ndarray
-        The values as they are stored.
+        The values; alpha is left out with a warning, palettes are looked up.
 
     Raises
     ------
     FileError
         If the file is missing, is a folder, is damaged or is no image.
     """
-    if not path.exists():
-        raise FileError(f"{path}: no such file")
-    if path.is_dir():
-        raise FileError(f"{path}: is a folder; name the image files in it")
-    try:
-        if is_tiff(path):
-            return read_tiff(path)
-        # bytes, not the path: of a file it cannot read imageio leaves the handle open
-        return np.asarray(imageio.v3.imread(path.read_bytes(), extension=path.suffix))
-    except FileError:
-        raise
-    # what a decoder raises on a damaged file is not documented and depends on the damage
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise FileError(
-            f"{path}: cannot be read as an image, it is damaged or of another kind ({reason})"
-        ) from error
+    with open_image(path) as image:
+        return np.asarray(image.values)
 
 
 @contextlib.contextmanager
-def open_image(path: Path) -> Iterator[ImageSource]:
+def open_image(
+    path: Path, *, series: int | None = None, as_stored: bool = False
+) -> Iterator[ImageSource]:
     """Open an image file, and close it at the end.
 
     Parameters
     ----------
     path : Path
         TIFF, OME-Zarr, PNG, JPEG or any other format that imageio reads.
+    series : int, optional
+        Which image of a TIFF file, from 0; by default the largest.
+    as_stored : bool
+        Whether the samples of a pixel are left as they are, for a caller who says what they are.
 
     Yields
     ------
@@ -102,12 +100,23 @@ def open_image(path: Path) -> Iterator[ImageSource]:
     if is_zarr(path):
         values, axes, pixel_size = open_zarr(path)
         yield ImageSource(values if tiling.is_large(values) else values.compute(), axes, pixel_size)
-    elif is_chunked(path):
-        with open_tiff_lazily(path) as values:
-            yield ImageSource(values, read_tiff_axes(path), read_tiff_pixel_size(path))
-    else:
-        values = read_image(path)
-        yield ImageSource(values, read_tiff_axes(path), read_tiff_pixel_size(path))
+        return
+    if not path.exists():
+        raise FileError(f"{path}: no such file")
+    if path.is_dir():
+        raise FileError(f"{path}: is a folder; name the image files in it")
+    with contextlib.ExitStack() as stack:
+        with _translate_errors(path):
+            if is_tiff(path):
+                tiff = stack.enter_context(open_tiff(path, series))
+                values, axes, samples, pixel_size = tiff
+            else:
+                values, axes, samples = _decode(path)
+                pixel_size = None
+            pixels = Pixels(values, axes or "", None)
+            if axes is not None and not as_stored:
+                pixels = interpret_samples(values, axes, samples, path)
+        yield ImageSource(pixels.values, pixels.axes or None, pixel_size, pixels.mask)
 
 
 def is_chunked(path: Path) -> bool:
@@ -125,3 +134,35 @@ def is_chunked(path: Path) -> bool:
         whole.
     """
     return is_zarr(path) or (is_tiff(path) and count_tiff_values(path) > tiling.LOADED_VALUES)
+
+
+@contextlib.contextmanager
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Turn what decoders raise into one sentence about the file."""
+    try:
+        yield
+    except FileError:
+        raise
+    # what a decoder raises on a damaged file is not documented and depends on the damage
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise FileError(
+            f"{path}: cannot be read as an image, it is damaged or of another kind ({reason})"
+        ) from error
+
+
+def _decode(path: Path) -> tuple[NDArray[np.generic], str | None, SampleModel]:
+    """Return the values of a picture, what its axes are if that is clear, and its samples."""
+    data = path.read_bytes()
+    if data.startswith(PNG_SIGNATURE):
+        values = imagecodecs.png_decode(data)  # Pillow makes 8 bits of 16 in RGB
+        samples = SAMPLES_OF_PNG[values.shape[-1] if values.ndim == 3 else 1]
+    else:
+        # bytes, not the path: of a file it cannot read imageio leaves the handle open
+        values = np.asarray(imageio.v3.imread(data, extension=path.suffix))
+        mode = imageio.v3.immeta(data, extension=path.suffix).get("mode", "")
+        samples = SAMPLES_OF_MODE.get(mode, SampleModel("channels"))
+        if mode == "P" and values.shape[-1] == 4:
+            samples = SampleModel("rgb", 3)  # a colour of the palette is transparent
+    axes = {2: "yx", 3: "yxs"}.get(values.ndim)
+    return values, axes, samples

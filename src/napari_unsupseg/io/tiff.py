@@ -1,151 +1,114 @@
-"""TIFF: its values, axes and pixel size; and labels that say how they were made."""
+"""TIFF: its values, axes, samples and pixel size; and labels that say how they were made."""
 
 import contextlib
 import json
+import logging
 import uuid
+import warnings
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
-from napari_unsupseg.io.paths import atomic_write, is_tiff
+from napari_unsupseg.image import tiling
+from napari_unsupseg.io.paths import atomic_write
 from napari_unsupseg.io.pixel_size import UNIT_SPELLINGS, PixelSize
+from napari_unsupseg.io.samples import ColourModel, SampleModel
 
-__all__ = [
-    "count_tiff_values",
-    "open_tiff_lazily",
-    "read_tiff",
-    "read_tiff_axes",
-    "read_tiff_pixel_size",
-    "read_tiff_record",
-    "write_labels",
-]
+__all__ = ["TiffImage", "count_tiff_values", "open_tiff", "read_tiff_record", "write_labels"]
 
 OME_UNITS = {"um": "µm", "angstrom": "Å"}  # OME writes all other units as `PixelSize` does
 NAMESPACE = "napari-unsupseg"  # of the annotation that says how labels were made
 
 
-def read_tiff(path: Path) -> NDArray[np.generic]:
-    """Read a TIFF file whole.
+class TiffImage(NamedTuple):
+    """An image of a TIFF file.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
-        A TIFF file.
-
-    Returns
-    -------
-    ndarray
-        The values of its first series, as they are stored.
-
-    Raises
-    ------
-    FileError
-        If the file is cut short.
+    values : ndarray or dask array
+        Values as they are stored; palettes are looked up.
+    axes : str or None
+        One letter an axis, as `napari_unsupseg.segment` takes them; None if the file does not say.
+    samples : SampleModel
+        What the samples of a pixel are.
+    pixel_size : PixelSize or None
+        None if the file does not say it in a unit of length.
     """
-    _check_complete(path)
-    return np.asarray(tifffile.imread(path))
+
+    values: Any
+    axes: str | None
+    samples: SampleModel
+    pixel_size: PixelSize | None
 
 
 @contextlib.contextmanager
-def open_tiff_lazily(path: Path) -> Iterator[Any]:
-    """Open a TIFF file as a dask array, and close it at the end.
+def open_tiff(path: Path, series: int | None = None) -> Iterator[TiffImage]:
+    """Open an image of a TIFF file, and close the file at the end.
 
     Parameters
     ----------
     path : Path
         A TIFF file.
+    series : int, optional
+        Which of the file's images, from 0; by default the largest, with a warning if there are
+        others.
 
     Yields
     ------
-    dask array
-        The finest level of its first series. A chunk is read when it is computed.
+    TiffImage
+        The finest level of a pyramid. Of more than 2²⁵ values a dask array, whose chunks are read
+        when they are computed.
 
     Raises
     ------
     FileError
-        If the file is cut short, or dask or zarr is not installed.
+        If the file is cut short, has no such series, or dask or zarr is missing where it is large.
     """
-    try:
-        import dask.array as da
-        import zarr
-    except ImportError as error:
-        raise FileError(
-            f"{path}: is too large to be loaded, and to open it part by part needs more packages: "
-            "pip install 'napari-unsupseg[large]'"
-        ) from error
-    _check_complete(path)
-    with tifffile.imread(path, aszarr=True, level=0) as store:
-        yield da.from_zarr(zarr.open_array(store, mode="r"))
+    with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
+        index = _choose_series(tiff, path, series)
+        chosen = tiff.series[index]
+        _check_complete(tiff, chosen, path)
+        with contextlib.ExitStack() as stack:
+            if chosen.size > tiling.LOADED_VALUES:
+                values: Any = stack.enter_context(_open_lazily(chosen, path))
+            else:
+                values = np.asarray(chosen.asarray())
+            axes = chosen.axes.lower()
+            if chosen.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE:
+                values, axes = _look_up_palette(values, chosen.keyframe.colormap, path), axes + "s"
+            # tifffile calls an axis Q or I if nothing in the file says what it is
+            known = None if set(axes) - set("tzcyxs") else axes
+            yield TiffImage(values, known, _sample_model(chosen), _pixel_size(tiff, index))
 
 
-def count_tiff_values(path: Path) -> int:
-    """Count the values of a TIFF file without reading them.
+def count_tiff_values(path: Path, series: int | None = None) -> int:
+    """Count the values of an image of a TIFF file without reading them.
 
     Parameters
     ----------
     path : Path
         It need not be a TIFF file, nor exist.
+    series : int, optional
+        Which of the file's images, from 0; by default the largest.
 
     Returns
     -------
     int
-        Values of the first series; 0 if there is none to be read.
+        Its values; 0 if there is none to be read.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
-            return int(tiff.series[0].size)
+        with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
+            sizes = [int(one.size) for one in tiff.series]
+            return max(sizes) if series is None else sizes[series]
     # of a damaged file tifffile may raise anything; whoever reads the file then says what is wrong
     except Exception:
         return 0
-
-
-def read_tiff_axes(path: Path) -> str | None:
-    """Read what the axes of an image file are.
-
-    Parameters
-    ----------
-    path : Path
-        An image file that can be read.
-
-    Returns
-    -------
-    str or None
-        One letter an axis, as `napari_unsupseg.segment` takes them; None if the file does not
-        say, as PNG and JPEG do not need to.
-    """
-    if not is_tiff(path):
-        return None
-    with tifffile.TiffFile(path) as tiff:
-        axes = tiff.series[0].axes.lower()
-    # tifffile calls an axis Q or I if nothing in the file says what it is
-    return None if set(axes) - set("tzcyxs") else axes
-
-
-def read_tiff_pixel_size(path: Path) -> PixelSize | None:
-    """Read how large a pixel is.
-
-    Parameters
-    ----------
-    path : Path
-        An image file that can be read.
-
-    Returns
-    -------
-    PixelSize or None
-        What an OME-TIFF or a TIFF by ImageJ says; None if neither says it in a unit of length.
-    """
-    if not is_tiff(path):
-        return None
-    with tifffile.TiffFile(path) as tiff:
-        if tiff.ome_metadata:
-            return _ome_pixel_size(tiff.ome_metadata)
-        return _imagej_pixel_size(tiff)
 
 
 def read_tiff_record(path: Path) -> dict[str, Any] | None:
@@ -223,18 +186,109 @@ def write_labels(
         )
 
 
-def _check_complete(path: Path) -> None:
-    """Raise if a TIFF file ends before the data that its pages promise."""
-    # tifffile decodes a strip of JPEG that is cut short without an error
-    with tifffile.TiffFile(path) as tiff:
-        n_bytes = path.stat().st_size
-        for page in tiff.pages:
-            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-                if offset + count > n_bytes:
-                    raise FileError(
-                        f"{path}: cannot be read as an image, it is damaged or of another kind "
-                        f"(the file ends at byte {n_bytes}, before its pixels do)"
-                    )
+@contextlib.contextmanager
+def _quiet_tifffile() -> Iterator[None]:
+    """Have tifffile not log what is raised or handled here."""
+    logger = logging.getLogger("tifffile")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _choose_series(tiff: tifffile.TiffFile, path: Path, series: int | None) -> int:
+    """Return which image of a file to take; say so where it holds others."""
+    n_series = len(tiff.series)
+    if series is not None:
+        if not 0 <= series < n_series:
+            raise FileError(
+                f"{path}: has no image {series}; it has {n_series}, counted from 0: choose one "
+                "with --series"
+            )
+        return series
+    sizes = [one.size for one in tiff.series]
+    largest = sizes.index(max(sizes))
+    if n_series > 1:
+        shapes = [" × ".join(map(str, one.shape)) for one in tiff.series]
+        others = ", ".join(f"{i} ({s})" for i, s in enumerate(shapes) if i != largest)
+        warnings.warn(
+            f"{path}: holds {n_series} images; {largest} ({shapes[largest]}) is taken, the first "
+            f"of the largest, and not {others}: choose another with --series",
+            stacklevel=4,
+        )
+    return largest
+
+
+def _check_complete(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
+    """Raise if a TIFF file ends before the data that it promises."""
+    n_bytes = path.stat().st_size
+    promised = int((tiff.imagej_metadata or {}).get("images", 1))
+    # ImageJ writes a stack of more than 4 GB as one page; tifffile makes do with what there is
+    is_short = promised > 1 and series.size < promised * tiff.pages.first.size
+    for page in tiff.pages:
+        # tifffile decodes a strip of JPEG that is cut short without an error
+        is_short |= any(
+            offset + count > n_bytes
+            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+        )
+    if is_short:
+        raise FileError(
+            f"{path}: cannot be read as an image, it is damaged or of another kind "
+            f"(the file ends at byte {n_bytes}, before its pixels do)"
+        )
+
+
+@contextlib.contextmanager
+def _open_lazily(series: Any, path: Path) -> Iterator[Any]:
+    """Give the finest level of a series as a dask array."""
+    try:
+        import dask.array as da
+        import zarr
+    except ImportError as error:
+        raise FileError(
+            f"{path}: is too large to be loaded, and to open it part by part needs more packages: "
+            "pip install 'napari-unsupseg[large]'"
+        ) from error
+    with series.aszarr(level=0) as store:
+        yield da.from_zarr(zarr.open_array(store, mode="r"))
+
+
+def _look_up_palette(values: Any, palette: NDArray[Any] | None, path: Path) -> NDArray[np.uint8]:
+    """Return the colours (..., Y, X, 3) that a palette (3, colours) of 16 bits says."""
+    if palette is None or not isinstance(values, np.ndarray):
+        raise FileError(
+            f"{path}: has a palette, which is damaged or needs the image loaded; save it as RGB"
+        )
+    colours: NDArray[np.uint8] = (palette.T >> 8).astype(np.uint8)[values]
+    return colours
+
+
+def _sample_model(series: Any) -> SampleModel:
+    """Say what the samples of a series are, by the tags of its first page."""
+    page, kinds = series.keyframe, tifffile.EXTRASAMPLE
+    extra = list(page.extrasamples)
+    is_alpha = [kind in (kinds.ASSOCALPHA, kinds.UNASSALPHA) for kind in extra]
+    n_colours = page.samplesperpixel - len(extra)
+    alpha = n_colours + is_alpha.index(True) if any(is_alpha) else None
+    colours: dict[Any, ColourModel] = {
+        tifffile.PHOTOMETRIC.RGB: "rgb",
+        tifffile.PHOTOMETRIC.YCBCR: "rgb",  # decoded
+        tifffile.PHOTOMETRIC.PALETTE: "rgb",  # looked up
+        tifffile.PHOTOMETRIC.SEPARATED: "cmyk",
+    }
+    colour = colours.get(page.photometric, "channels")
+    # a sample beside the colours that is no alpha is a channel, and so are all then
+    has_others = len(extra) > sum(is_alpha)
+    is_other_ink = colour == "cmyk" and n_colours != 4
+    return SampleModel("channels" if has_others or is_other_ink else colour, alpha)
+
+
+def _pixel_size(tiff: tifffile.TiffFile, series: int) -> PixelSize | None:
+    """Return what an OME-TIFF or a TIFF by ImageJ says of the size of a pixel."""
+    if tiff.ome_metadata:
+        return _ome_pixel_size(tiff.ome_metadata, series)
+    return _imagej_pixel_size(tiff)
 
 
 def _imagej_pixel_size(tiff: tifffile.TiffFile) -> PixelSize | None:
@@ -247,13 +301,16 @@ def _imagej_pixel_size(tiff: tifffile.TiffFile) -> PixelSize | None:
     (y_pixels, y_units), (x_pixels, x_units) = tags["YResolution"].value, tags["XResolution"].value
     if not y_pixels or not x_pixels:
         return None
-    return PixelSize(y_units / y_pixels, x_units / x_pixels, unit, metadata.get("spacing"))
+    depth = metadata.get("spacing")
+    depth = abs(depth) if depth else None  # negative where slices go down
+    return PixelSize(y_units / y_pixels, x_units / x_pixels, unit, depth)
 
 
-def _ome_pixel_size(metadata: str) -> PixelSize | None:
-    """Return the pixel size of the first image that OME-XML describes."""
+def _ome_pixel_size(metadata: str, series: int) -> PixelSize | None:
+    """Return the pixel size of an image that OME-XML describes."""
     images = tifffile.xml2dict(metadata)["OME"].get("Image", {})
-    pixels = (images[0] if isinstance(images, list) else images).get("Pixels", {})
+    images = images if isinstance(images, list) else [images]
+    pixels = images[min(series, len(images) - 1)].get("Pixels", {})
     height, width = pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")
     depth = pixels.get("PhysicalSizeZ")
     units = {  # OME says µm where it says nothing

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari
+import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 
 from napari_unsupseg.image.axes import SAMPLES
-from napari_unsupseg.io.readers import read_image
-from napari_unsupseg.io.tiff import read_tiff_axes
+from napari_unsupseg.io.pixel_size import PixelSize
+from napari_unsupseg.io.readers import open_image
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -114,13 +115,29 @@ def _read_and_segment(path: Paths) -> list[LayerData]:
 
 
 def _read(file: Path) -> LayerData:
-    """Read an image file, with the letters of its axes as axis labels where the file has them."""
-    values, axes = read_image(file), read_tiff_axes(file)
-    is_rgb = axes.endswith(SAMPLES) if axes else values.ndim == 3 and values.shape[-1] in (3, 4)
+    """Read an image file, with axis labels, pixel size and position where the file has them."""
+    with open_image(file) as source:
+        values, axes, pixel_size = source.values, source.axes, source.pixel_size
+    is_rgb = axes is not None and SAMPLES in axes
     keywords: dict[str, Any] = {"name": file.stem, "rgb": is_rgb}
-    if axes:
-        keywords["axis_labels"] = tuple(axes.removesuffix(SAMPLES) if is_rgb else axes)
+    if axes is not None:
+        if is_rgb:  # napari wants them last
+            values, axes = np.moveaxis(values, axes.index(SAMPLES), -1), axes.replace(SAMPLES, "")
+        keywords["axis_labels"] = tuple(axes)
+        if pixel_size is not None:
+            keywords |= _transform(axes, pixel_size)
     return values, keywords, "image"
+
+
+def _transform(axes: str, pixel_size: PixelSize) -> dict[str, Any]:
+    """Return scale, position and units of a layer, by the size of its pixels."""
+    sides = {"z": pixel_size.depth, "y": pixel_size.height, "x": pixel_size.width}
+    starts = dict(zip("zyx", pixel_size.origin, strict=True))
+    return {
+        "scale": [sides.get(axis) or 1.0 for axis in axes],
+        "translate": [starts[axis] if sides.get(axis) else 0.0 for axis in axes],
+        "units": [pixel_size.unit if sides.get(axis) else "pixel" for axis in axes],
+    }
 
 
 def _open_network(path: Paths) -> list[Any]:

@@ -217,14 +217,18 @@ def region_features(labels: Labels, layer: "Image", axes: str) -> dict[str, NDAr
         of length.
     """
     channels = split_channels(layer_array(layer), axes)
-    y, x = axes.index("y"), axes.index("x")
-    spacing, unit = (1.0, 1.0), ""
+    units = {axis: layer.units[axes.index(axis)] for axis in "zyx" if axis in axes}
+    spacing, origin, unit = {}, {}, ""
     # in pixels where there is no unit of length, or another along y than along x
-    if layer.units[y] == layer.units[x] and layer.units[y].is_compatible_with("meter"):
-        spacing = (layer.scale[y], layer.scale[x])
-        unit = f"{layer.units[y]:~}".replace("µ", "u")  # part of a column's name
-    table = measure_regions(labels, channels.values, axes=channels.axes, spacing=spacing, unit=unit)
-    return {"index": table.pop("label"), **table}  # napari looks features up by this name
+    if units["y"] == units["x"] and units["y"].is_compatible_with("meter"):
+        alike = [axis for axis, own in units.items() if own == units["y"]]
+        spacing = {axis: float(layer.scale[axes.index(axis)]) for axis in alike}
+        origin = {axis: float(layer.translate[axes.index(axis)]) for axis in alike}
+        unit = f"{units['y']:~}".replace("µ", "u")  # part of a column's name
+    table = measure_regions(
+        labels, channels.values, axes=channels.axes, spacing=spacing, unit=unit, origin=origin
+    )
+    return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
 
 
 def show_names(layer: "LabelsLayer") -> None:

@@ -9,13 +9,17 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["combine_measurements", "measure_regions"]
 
 
+MEASURED_NDIM = 3  # axes of what scikit-image measures at most
+
+
 def measure_regions(
     labels: NDArray[np.unsignedinteger],
     channels: ArrayLike,
     *,
     axes: str = "yx",
-    spacing: tuple[float, float] = (1, 1),
+    spacing: Mapping[str, float] | None = None,
     unit: str = "",
+    origin: Mapping[str, float] | None = None,
     corner: Sequence[int] | None = None,
 ) -> dict[str, NDArray[np.number]]:
     """Measure every label's region.
@@ -28,20 +32,24 @@ def measure_regions(
         Intensities.
     axes : str
         A letter for each axis of the labels, the last two ``y`` and ``x``.
-    spacing : tuple of float
-        Height and width of a pixel.
+    spacing : mapping of str to float, optional
+        Distance of pixels along each axis that has one, such as ``{"y": 0.5, "x": 0.5}``; along
+        all others, such as ``t``, planes are counted.
     unit : str
-        Their unit; without one the unit is the pixel.
+        Unit of these distances; without one the unit is the pixel.
+    origin : mapping of str to float, optional
+        Where the centre of the image's first pixel lies along these axes; by default at 0.
     corner : sequence of int, optional
-        Index of their first pixel in a larger image, from whose first pixel centroids then count.
+        Index of the labels' first pixel in a larger image, where the centroids then are.
 
     Returns
     -------
     dict of str to ndarray, shape (labels,)
-        Columns: ``label``; ``area``, over all planes; ``centroid_y`` and ``centroid_x`` from the
-        first pixel's centre, and ``centroid_z`` or what else planes lie along, in planes;
-        ``mean_intensity``, or ``mean_intensity_0`` and so on for several channels. With a unit
-        its name is part of the columns': ``area_um2``, ``centroid_y_um``.
+        Columns: ``label``; ``volume`` of labels with an axis ``z``, or ``area`` if there is none
+        or the distance of its slices is not known where that of the pixels is, over all planes;
+        ``centroid_y``, ``centroid_x`` and so on for each axis; ``mean_intensity``, or
+        ``mean_intensity_0`` and so on for several channels. A unit is part of the names:
+        ``area_um2``, ``volume_um3``, ``centroid_y_um``.
 
     Examples
     --------
@@ -49,25 +57,47 @@ def measure_regions(
     >>> measure_regions(labels, [[[10, 20, 40]]])["mean_intensity"]
     array([15., 40.])
     """
-    intensities = np.moveaxis(np.asarray(channels, dtype=np.float64), 0, -1)
-    steps = (*[1] * (labels.ndim - 2), *spacing)  # planes are counted, not measured
-    columns: dict[str, NDArray[np.number]] = skimage.measure.regionprops_table(
-        labels,
-        intensities,
-        ("label", "area", "centroid", "intensity_mean"),
-        spacing=steps,
-    )
-    for index, first in enumerate(corner or ()):
-        name = f"centroid-{index}"
-        columns[name] = columns[name] + first * steps[index]
-    length, area = (f"_{unit}", f"_{unit}2") if unit else ("", "")
-    names = {"area": f"area{area}"}
-    for index, axis in enumerate(axes):
-        names[f"centroid-{index}"] = f"centroid_{axis}" + (length if axis in "yx" else "")
-    for channel in range(intensities.shape[-1]):
-        number = f"_{channel}" if intensities.shape[-1] > 1 else ""
-        names[f"intensity_mean-{channel}"] = f"mean_intensity{number}"
-    return {names.get(name, name): column for name, column in columns.items()}
+    spacing, origin = spacing or {}, origin or {}
+    intensities = np.asarray(channels, dtype=np.float64)
+    steps = np.array([spacing.get(axis, 1.0) for axis in axes])
+    starts = np.array([origin.get(axis, 0.0) for axis in axes])
+    firsts = np.zeros(labels.ndim) if corner is None else np.asarray(corner)
+    n_leading = max(0, labels.ndim - MEASURED_NDIM)
+    tables = []
+    for index in np.ndindex(*labels.shape[:n_leading]):  # one by one: a single () without any
+        columns = skimage.measure.regionprops_table(
+            labels[index],
+            np.moveaxis(intensities[:, *index], 0, -1),
+            ("label", "area", "centroid", "intensity_mean"),
+            spacing=steps[n_leading:],
+        )
+        n_labels = len(columns["label"])
+        within = [columns[f"centroid-{k}"] for k in range(labels.ndim - n_leading)]
+        along = [np.full(n_labels, at * step) for at, step in zip(index, steps, strict=False)]
+        centroids = np.array([*along, *within]).T + firsts * steps + starts  # (labels, axes)
+        tables.append(_name_columns(columns, centroids, axes, spacing, unit))
+    return combine_measurements(tables) if len(tables) > 1 else tables[0]
+
+
+def _name_columns(
+    columns: Mapping[str, NDArray[np.number]],
+    centroids: NDArray[np.float64],
+    axes: str,
+    spacing: Mapping[str, float],
+    unit: str,
+) -> dict[str, NDArray[np.number]]:
+    """Return the columns of scikit-image under names that say their unit."""
+    length = f"_{unit}" if unit else ""
+    is_volume = "z" in axes and (not unit or "z" in spacing)
+    size = ("volume" if is_volume else "area") + (length + "23"[is_volume] if unit else "")
+    named = {"label": columns["label"], size: columns["area"]}
+    for axis, positions in zip(axes, centroids.T, strict=True):
+        named[f"centroid_{axis}" + (length if axis in spacing else "")] = positions
+    means = [name for name in columns if name.startswith("intensity_mean")]
+    for channel, name in enumerate(means):
+        number = f"_{channel}" if len(means) > 1 else ""
+        named[f"mean_intensity{number}"] = columns[name]
+    return named
 
 
 def combine_measurements(
@@ -83,7 +113,7 @@ def combine_measurements(
     Returns
     -------
     dict of str to ndarray, shape (labels,)
-        Each label once: areas are added up, all else is averaged by area.
+        Each label once: areas or volumes are added up, all else is averaged by these.
 
     Examples
     --------
@@ -94,7 +124,7 @@ def combine_measurements(
     """
     parts = list(tables)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    area_name = next(name for name in columns if name.startswith("area"))  # with or without unit
+    area_name = next(name for name in columns if name.startswith(("area", "volume")))
     labels, region = np.unique(columns.pop("label"), return_inverse=True)
     part_areas = columns.pop(area_name)
     areas = np.bincount(region, part_areas)

@@ -1,0 +1,158 @@
+"""Files as other programs write them; `tests/make_data.py` makes them."""
+
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.color
+
+from napari_unsupseg.errors import FileError
+from napari_unsupseg.io.pixel_size import PixelSize
+from napari_unsupseg.io.readers import open_image
+
+DATA = Path(__file__).parents[1] / "data"
+
+rows, columns = np.mgrid[:24, :32]
+DISC = (rows - 11) ** 2 + (columns - 13) ** 2 < 49
+GREY = np.where(DISC, 200, 40).astype(np.uint8)
+RGB = np.stack([GREY, np.where(DISC, 60, 120), np.where(DISC, 30, 220)], -1).astype(np.uint8)
+NEAR_INFRARED = np.where(DISC, 10, 250).astype(np.uint8)
+TWO = np.stack([GREY, NEAR_INFRARED])
+TRANSPARENT = "alpha channel, which is left out; its 96 fully transparent pixels take no part"
+LEFT_OUT = "alpha channel, which is left out$"
+
+
+def opened(name: str, **options):
+    """Open a file; return what is in it, and the warnings that it gave."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with open_image(DATA / name, **options) as source:
+            values = np.asarray(source.values)
+    return source._replace(values=values), [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "expected", "warning"),
+    [
+        pytest.param("grey.png", "yx", GREY, None, id="grey PNG"),
+        pytest.param("grey16.png", "yx", GREY.astype(np.uint16) * 200, None, id="PNG of 16 bits"),
+        pytest.param("one_bit.png", "yx", DISC.astype(np.uint8) * 255, None, id="PNG of 1 bit"),
+        pytest.param("grey_alpha.png", "yx", GREY, TRANSPARENT, id="grey PNG with alpha"),
+        pytest.param("rgb.png", "yxs", RGB, None, id="RGB PNG"),
+        pytest.param("rgba.png", "yxs", RGB, TRANSPARENT, id="RGBA PNG"),
+        pytest.param("opaque.png", "yxs", RGB, LEFT_OUT, id="RGBA PNG, opaque"),
+        pytest.param("palette.png", "yxs", RGB, None, id="PNG with a palette"),
+        pytest.param("grey.tif", "yx", 255 - GREY, None, id="grey TIFF"),
+        pytest.param("grey_alpha.tif", "yx", GREY, TRANSPARENT, id="grey TIFF with alpha"),
+        pytest.param("palette.tif", "yxs", RGB, None, id="TIFF with a palette"),
+        pytest.param("rgba.tif", "yxs", RGB, TRANSPARENT, id="RGBA TIFF"),
+        pytest.param(
+            "near_infrared.tif", "yxc", np.dstack([RGB, NEAR_INFRARED]), None, id="near infrared"
+        ),
+        pytest.param(
+            "five_bands.tif", "yxc", np.dstack([RGB, NEAR_INFRARED, GREY]), None, id="five bands"
+        ),
+        pytest.param("rgb_planar.tif", "syx", np.moveaxis(RGB, -1, 0), None, id="planar RGB"),
+        pytest.param("cmyk.tif", "yxs", RGB, "is CMYK, and is converted to RGB", id="CMYK TIFF"),
+        pytest.param("white_is_zero.tif", "yx", 255 - GREY, None, id="white is 0"),
+        pytest.param("imagej.tif", "zyx", np.stack([GREY] * 4), None, id="ImageJ"),
+        pytest.param(
+            "ome_zarr_py_04.ome.zarr",
+            "cyx",
+            np.stack([GREY, NEAR_INFRARED]),
+            None,
+            id="OME-Zarr 0.4",
+        ),
+        pytest.param(
+            "ome_zarr_py_05.ome.zarr",
+            "cyx",
+            np.stack([GREY, NEAR_INFRARED]),
+            None,
+            id="OME-Zarr 0.5",
+        ),
+        pytest.param("bioio_04.ome.zarr", "tczyx", GREY[None, None, None], None, id="bioio, 0.4"),
+        pytest.param("bioio_05.ome.zarr", "tczyx", GREY[None, None, None], None, id="bioio, 0.5"),
+    ],
+)
+def test_pixels_are_what_the_file_says(name, axes, expected, warning):
+    source, warned = opened(name)
+    assert source.axes == axes
+    np.testing.assert_array_equal(source.values, expected)
+    assert source.values.dtype == expected.dtype
+    if warning is None:
+        assert warned == []
+    else:
+        [message] = warned
+        assert message.startswith(str(DATA / name))
+        assert re.search(warning, message)
+    if warning == TRANSPARENT:
+        np.testing.assert_array_equal(source.mask, columns >= 4)
+    else:
+        assert source.mask is None
+
+
+@pytest.mark.parametrize("name", ["rgb.jpg", "cmyk.jpg", "ycbcr.tif"])
+def test_colours_of_jpeg_are_nearly_those_that_were_written(name):
+    source, _ = opened(name)
+    assert source.axes == "yxs"
+    apart = skimage.color.deltaE_ciede2000(*map(skimage.color.rgb2lab, (source.values, RGB)))
+    assert np.median(apart) < 4
+
+
+@pytest.mark.parametrize("name", ["rgba.png", "near_infrared.tif", "cmyk.tif"])
+def test_samples_stay_as_they_are_stored_for_those_who_say_what_they_are(name):
+    source, warned = opened(name, as_stored=True)
+    assert source.values.shape == (24, 32, 4)
+    assert source.mask is None
+    assert warned == []
+
+
+@pytest.mark.parametrize(
+    ("name", "series", "shape", "warning"),
+    [
+        pytest.param("thumbnail_first.tif", None, (24, 32), r"1 \(24 × 32\) is taken", id="thumb"),
+        pytest.param("appended.tif", None, (24, 32, 3), r"not 0 \(24 × 32\)", id="appended"),
+        pytest.param("positions.ome.tif", None, (24, 32), r"not 0 \(12 × 32\)", id="positions"),
+        pytest.param("positions.ome.tif", 0, (12, 32), None, id="the one asked for"),
+    ],
+)
+def test_of_several_images_the_largest_is_taken_and_the_others_are_named(
+    name, series, shape, warning
+):
+    source, warned = opened(name, series=series)
+    assert source.values.shape == shape
+    if warning is None:
+        assert warned == []
+    else:
+        [message] = warned
+        assert re.search(warning, message)
+        assert message.endswith("choose another with --series")
+
+
+def test_an_image_that_a_file_does_not_hold_is_refused():
+    with pytest.raises(FileError, match="has no image 5; it has 2, counted from 0"):
+        opened("positions.ome.tif", series=5)
+
+
+def test_a_stack_of_imagej_that_is_cut_short_is_refused():
+    with pytest.raises(FileError, match="the file ends at byte"):
+        opened("imagej_cut_short.tif")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("imagej.tif", PixelSize(0.25, 0.25, "um", 2.0), id="ImageJ"),
+        pytest.param("imagej_negative.tif", PixelSize(0.25, 0.25, "um", 2.0), id="downwards"),
+        pytest.param("positions.ome.tif", PixelSize(0.5, 0.5, "um"), id="OME-TIFF"),
+        pytest.param("ome_zarr_py_04.ome.zarr", PixelSize(0.5, 0.25, "um"), id="OME-Zarr 0.4"),
+        pytest.param("ome_zarr_py_05.ome.zarr", PixelSize(0.5, 0.25, "um"), id="OME-Zarr 0.5"),
+        pytest.param("bioio_04.ome.zarr", PixelSize(0.5, 0.25, "um", 2.0), id="bioio, 0.4"),
+        pytest.param("bioio_05.ome.zarr", PixelSize(0.5, 0.25, "um", 2.0), id="bioio, 0.5"),
+        pytest.param("rgb.png", None, id="PNG"),
+    ],
+)
+def test_how_large_a_pixel_is(name, expected):
+    assert opened(name)[0].pixel_size == expected
