@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_unsupseg.errors import FileError
+from napari_unsupseg.io.microscope_formats import MICROSCOPE_SUFFIXES
 
 __all__ = [
     "atomic_write",
@@ -19,7 +20,7 @@ __all__ = [
 ]
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".png", ".jpg", ".jpeg", ".bmp")
+IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".png", ".jpg", ".jpeg", ".bmp", *MICROSCOPE_SUFFIXES)
 
 
 def is_tiff(path: Path) -> bool:

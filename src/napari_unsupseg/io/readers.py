@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image import tiling
+from napari_unsupseg.io.microscope_formats import is_microscope_format, open_by_bioio
 from napari_unsupseg.io.ome_zarr import open_zarr
 from napari_unsupseg.io.paths import is_tiff, is_zarr
 from napari_unsupseg.io.pixel_size import PixelSize
@@ -81,9 +82,11 @@ def open_image(
     Parameters
     ----------
     path : Path
-        TIFF, OME-Zarr, PNG, JPEG or any other format that imageio reads.
+        TIFF, OME-Zarr, PNG, JPEG or any other format that imageio reads, and those of
+        microscopes' makers (CZI, LIF, ND2 and others) if bioio and its reader are installed.
     series : int, optional
-        Which image of a TIFF file, from 0; by default the largest.
+        Which image of a file, from 0; by default the largest of a TIFF file, and the first scene
+        of a microscope's.
     as_stored : bool
         Whether the samples of a pixel are left as they are, for a caller who says what they are.
 
@@ -107,7 +110,11 @@ def open_image(
         raise FileError(f"{path}: is a folder; name the image files in it")
     with contextlib.ExitStack() as stack:
         with _translate_errors(path):
-            if is_tiff(path):
+            if is_microscope_format(path):
+                values, axes, pixel_size = open_by_bioio(path, series)
+                values = values if tiling.is_large(values) else values.compute()
+                samples = SampleModel("rgb")  # of images with such an axis
+            elif is_tiff(path):
                 tiff = stack.enter_context(open_tiff(path, series))
                 values, axes, samples, pixel_size = tiff
             else:
