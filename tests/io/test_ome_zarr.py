@@ -17,12 +17,20 @@ RGB = {"omero": {"channels": CHANNELS}}
 
 
 def write_ome(
-    path: Path, image: np.ndarray, axes: str = "yx", unit: str = "micrometer", **metadata: object
+    path: Path,
+    image: np.ndarray,
+    axes: str = "yx",
+    unit: str = "micrometer",
+    translation: tuple[float, ...] | None = None,
+    **metadata: object,
 ) -> Path:
     """Write an image as OME-Zarr with pixels of 0.5 × 0.5 and two levels."""
+    starts = translation or [None] * len(axes)
     dims = [
-        DimSpec(name=axis, scale=0.5, unit=unit) if axis in "zyx" else DimSpec(name=axis)
-        for axis in axes
+        DimSpec(name=axis, scale=0.5, unit=unit, translation=start)
+        if axis in "zyx"
+        else DimSpec(name=axis)
+        for axis, start in zip(axes, starts, strict=True)
     ]
     multiscale = v05.Multiscale.from_dims(dims, n_levels=2)
     half = image[..., ::2, ::2] if "z" not in axes else image[..., ::2, ::2, ::2]
