@@ -1,6 +1,7 @@
 """Small real images and settings that run in a second."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from napari_unsupseg import Settings
+
+# these take their time: tox -e fuzz runs them
+collect_ignore = [] if "UNSUPSEG_FUZZ" in os.environ else ["fuzz"]
 
 torch.set_num_threads(1)  # on images this small a second thread only waits
 
