@@ -15,7 +15,7 @@ import napari_unsupseg
 from napari_unsupseg._generators import run_to_end
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import SettingError, StrokesError
-from napari_unsupseg.image.channels import split_channels, split_drawn, split_frames
+from napari_unsupseg.image.channels import split_annotation, split_channels, split_frames
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.image.tiling import check_large_image, is_large
 from napari_unsupseg.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -132,8 +132,8 @@ def _segment_separately(
     channels = split_channels(image, options.get("axes"), options.get("channel_axis"))
     spatial_ndim = options.get("spatial_ndim", 2)
     frames, axes = split_frames(channels, spatial_ndim)
-    masks = split_drawn("mask", options.get("mask"), channels, spatial_ndim)
-    strokes = split_drawn("strokes", options.get("strokes"), channels, spatial_ndim)
+    masks = split_annotation("mask", options.get("mask"), channels, spatial_ndim)
+    strokes = split_annotation("strokes", options.get("strokes"), channels, spatial_ndim)
     labels = []
     for frame, mask, drawn in zip(frames, masks, strokes, strict=True):
         if mask is not None and not np.any(mask):  # nothing in it takes part
@@ -323,17 +323,17 @@ class Segmenter(Predictor):
         >>> int(last.labels.max()) <= segmenter.settings.final_clusters
         True
         """
-        yield from self._begun("there is no run to end: take steps on an image first").finish()
+        yield from self._begun_run("there is no run to end: take steps on an image first").finish()
 
     @property
     def image_(self) -> NormalizedImage:
         """The image of the run as the network sees it, from the first step on."""
-        return self._begun("there is no run yet: fit an image first").image
+        return self._begun_run("there is no run yet: fit an image first").image
 
     @property
     def iterations_left_(self) -> int:
         """Iterations left of the run at most."""
-        return self._begun("there is no run yet: fit an image first").iterations_left
+        return self._begun_run("there is no run yet: fit an image first").iterations_left
 
     def seconds_left(self, seconds: float) -> float:
         """Estimate how long the rest of the run may take.
@@ -348,7 +348,7 @@ class Segmenter(Predictor):
         float
             Seconds at most, without what comes after the last iteration.
         """
-        return self._begun("there is no run yet: fit an image first").seconds_left(seconds)
+        return self._begun_run("there is no run yet: fit an image first").seconds_left(seconds)
 
     @property
     def strokes(self) -> Labels | None:
@@ -405,7 +405,7 @@ class Segmenter(Predictor):
         >>> last
         1.0
         """
-        run = self._begun("there is no run to make segments of: fit an image first")
+        run = self._begun_run("there is no run to make segments of: fit an image first")
         return (yield from run.hierarchy_generator())
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -484,7 +484,7 @@ class Segmenter(Predictor):
             made |= {"iterations": step.iteration, "clusters": step.n_clusters}
         return made
 
-    def _begun(self, otherwise: str) -> Run:
+    def _begun_run(self, otherwise: str) -> Run:
         """Return the run at hand, or raise with a sentence if it has no step yet."""
         if self._run is None or self._run.last_step is None:
             raise SettingError(otherwise)

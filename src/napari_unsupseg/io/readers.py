@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image import tiling
+from napari_unsupseg.io.colour_model import Pixels, SampleModel, interpret_samples
 from napari_unsupseg.io.ome_zarr import open_zarr
 from napari_unsupseg.io.paths import is_tiff, is_zarr
 from napari_unsupseg.io.pixel_size import PixelSize
-from napari_unsupseg.io.samples import Pixels, SampleModel, interpret_samples
 from napari_unsupseg.io.tiff import count_tiff_values, open_tiff
 
 __all__ = ["ImageSource", "is_chunked", "open_image", "read_image"]

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image import tiling
+from napari_unsupseg.io.colour_model import ColourModel, SampleModel
 from napari_unsupseg.io.paths import atomic_write
 from napari_unsupseg.io.pixel_size import UNIT_SPELLINGS, PixelSize
-from napari_unsupseg.io.samples import ColourModel, SampleModel
 
-__all__ = ["TiffImage", "count_tiff_values", "open_tiff", "read_tiff_record", "write_labels"]
+__all__ = ["TiffImage", "count_tiff_values", "open_tiff", "read_tiff_record", "write_tiff_labels"]
 
 OME_UNITS = {"um": "µm", "angstrom": "Å"}  # OME writes all other units as `PixelSize` does
 NAMESPACE = "napari-unsupseg"  # of the annotation that says how labels were made
@@ -117,12 +117,12 @@ def read_tiff_record(path: Path) -> dict[str, Any] | None:
     Parameters
     ----------
     path : Path
-        A TIFF file that `write_labels` may have written.
+        A TIFF file that `write_tiff_labels` may have written.
 
     Returns
     -------
     dict or None
-        What was given to `write_labels`; None if the file is of another kind, or damaged.
+        What was given to `write_tiff_labels`; None if the file is of another kind, or damaged.
     """
     try:
         with tifffile.TiffFile(path) as tiff:
@@ -137,7 +137,7 @@ def read_tiff_record(path: Path) -> dict[str, Any] | None:
     return record
 
 
-def write_labels(
+def write_tiff_labels(
     path: Path,
     labels: NDArray[np.unsignedinteger],
     axes: str,
