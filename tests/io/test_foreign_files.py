@@ -131,9 +131,34 @@ def test_of_several_images_the_largest_is_taken_and_the_others_are_named(
         assert message.endswith("choose another with --series")
 
 
-def test_an_image_that_a_file_does_not_hold_is_refused():
-    with pytest.raises(FileError, match="has no image 5; it has 2, counted from 0"):
-        opened("positions.ome.tif", series=5)
+@pytest.mark.parametrize(
+    ("name", "n_series"),
+    [("positions.ome.tif", 2), ("rgb.png", 1), ("cmyk.jpg", 1), ("bioio_04.ome.zarr", 1)],
+)
+def test_an_image_that_a_file_does_not_hold_is_refused(name, n_series):
+    with pytest.raises(FileError, match=f"has no image 5; it has {n_series}, counted from 0"):
+        opened(name, series=5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rgba.tif", "grey_alpha.tif", "cmyk.tif", "palette.tif", "rgb_planar.tif", "five_bands.tif"],
+)
+def test_pixels_of_a_file_too_large_to_be_loaded_are_the_same(name, monkeypatch):
+    loaded, _ = opened(name)
+    monkeypatch.setattr("napari_unsupseg.image.tiling.LOADED_VALUES", 100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_image(DATA / name) as source:
+            assert source.axes == loaded.axes
+            assert source.values.shape == loaded.values.shape
+            np.testing.assert_array_equal(source.values.compute(), loaded.values)
+
+
+def test_a_file_that_is_no_image_is_named_without_warnings_of_libraries():
+    sentence = r"README\.md: cannot be read as an image"
+    with pytest.raises(FileError, match=sentence), open_image(DATA / "README.md"):
+        pass
 
 
 def test_a_stack_of_imagej_that_is_cut_short_is_refused():
