@@ -112,7 +112,7 @@ def segment(
     overwrite: OverwriteOption = False,
     settings: Settings,
 ) -> None:
-    """Segment images and write their labels as TIFF.
+    """Segment images and write their labels as TIFF or OME-Zarr.
 
     Images that a call with the same options has done already are skipped. Ctrl-C ends a run early
     and keeps the labels so far.

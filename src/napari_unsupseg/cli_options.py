@@ -246,8 +246,8 @@ PreviewOption = Annotated[
 TableOption = Annotated[
     Path | None,
     typer.Option(
-        help="CSV with area, centroid and mean intensities of each label; a folder for those "
-        "of several images."
+        help="CSV with area (volume of a stack), centroid and mean intensities of each label; a "
+        "folder for those of several images."
     ),
 ]
 SaveOption = Annotated[
@@ -297,7 +297,8 @@ SeriesOption = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Which image of a TIFF file that holds several, from 0; by default the largest.",
+        help="Which image of a TIFF file that holds several, counted from 0; by default the "
+        "largest.",
     ),
 ]
 JointOption = Annotated[
