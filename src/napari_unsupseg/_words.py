@@ -20,7 +20,7 @@ def count(number: int, noun: str) -> str:
 
     Examples
     --------
-    >>> count(1, "cluster"), count(12, "cluster")
-    ('1 cluster', '12 clusters')
+    >>> count(1, "cluster"), count(1200, "cluster")
+    ('1 cluster', '1,200 clusters')
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number:,} {noun}" + "s" * (number != 1)

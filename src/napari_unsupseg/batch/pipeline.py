@@ -8,6 +8,7 @@ import math
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Labels, Track
+from napari_unsupseg._words import count
 from napari_unsupseg.batch.chunked_pipeline import is_resumable, run_job_in_chunks
 from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
 from napari_unsupseg.errors import FileError, ImageError, UnsupsegError
@@ -178,6 +180,9 @@ def _resolve_metadata(job: Job, source: ImageSource, options: JobOptions) -> Job
         axes = resolve_axes(source.values.shape, axes, channel_axis)
     except ImageError as error:
         raise ImageError(f"{job.image}: {error}") from error
+    if source.mask is not None:
+        transparent = count(int((~source.mask).sum()), "fully transparent pixel")
+        warnings.warn(f"{job.image}: {transparent} left out, with label 0", stacklevel=4)
     pixel_size = source.pixel_size
     if options.pixel_size:
         depth = pixel_size.in_micrometers().depth if pixel_size else None

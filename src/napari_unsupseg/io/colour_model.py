@@ -94,19 +94,11 @@ def _split_alpha(
     """Return values without alpha, and where a pixel is not fully transparent."""
     others = [index for index in range(values.shape[axis]) if index != alpha]
     colours = _take(values, others, axis)
-    left_out = f"{name}: has an alpha channel, which is left out"
+    warnings.warn(f"{name}: has an alpha channel, which is left out", stacklevel=4)
     if not isinstance(values, np.ndarray):  # to look at all of it would be to load it
-        warnings.warn(left_out, stacklevel=4)
         return colours, None
     mask = values.take(alpha, axis) > 0
-    n_transparent = mask.size - int(mask.sum())
-    if n_transparent == 0:
-        warnings.warn(left_out, stacklevel=4)
-        return colours, None
-    warnings.warn(
-        f"{left_out}; its {n_transparent:,} fully transparent pixels take no part", stacklevel=4
-    )
-    return colours, mask
+    return colours, None if mask.all() else mask
 
 
 def _cmyk_to_rgb(values: Any, axis: int, name: object) -> Any:
