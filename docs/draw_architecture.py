@@ -56,7 +56,7 @@ def main() -> None:
         docstring = (ast.get_docstring(parse(path)) or "") if path else BASIS_SENTENCE
         sentence = docstring.split("\n")[0]
         texts[room] = [
-            *filter(None, [sentence.replace("``", "")]),
+            *filter(None, [sentence.replace("`", "")]),
             *list_modules(room, names[room]),
         ]
     drawn = Counter({arrow: count for arrow, count in arrows.items() if arrow[1] != BASIS})
@@ -129,7 +129,8 @@ def sort_rooms(rooms: dict[str, list[str]], arrows: Counter[tuple[str, str]]) ->
         needed = {
             room: sum(arrows[room, other] for other in waiting if other != room) for room in waiting
         }
-        order.append(min(waiting, key=lambda room: needed[room]))
+        # of several modules before folders, so that those of the library stand together
+        order.append(min(waiting, key=lambda room: (needed[room], room.endswith("/"))))
     return order
 
 
