@@ -156,7 +156,9 @@ def _with_signature(
     keywords = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters]
     wrapper.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in keywords}
-    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    wrapper.__name__ = command.__name__
+    # typer keeps the line breaks of the source
+    wrapper.__doc__ = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
     return wrapper
 
 
