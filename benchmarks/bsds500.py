@@ -184,7 +184,7 @@ def judge_ours(
 
 
 def fingerprint() -> str:
-    """Return what changes whenever the package's code does, but for its doors."""
+    """Return what changes whenever the package's code does."""
     sources = sorted(Path(napari_unsupseg.__file__).parent.rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 

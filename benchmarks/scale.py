@@ -235,7 +235,7 @@ def measure_slide(tile: NDArray[np.uint8], side: int, settings: Settings) -> dic
         "pixels": f"{side} × {side}",
         "trained, s": seconds["trained"],
         "iterations": report["iterations"],
-        "the network has learned the clusters, s": seconds["taught"],
+        "the network has learned the clusters, s": seconds["distilled"],
         "predicted and written, s": seconds["written"],
         "megapixels a second": side**2 / 1e6 / seconds["written"],
     }
@@ -256,7 +256,7 @@ def _timed(slide: Path, labels: Path, settings: Settings) -> tuple[Report, dict[
 
     report = run_job(Job(slide, labels), JobOptions(settings=settings, device="cpu"), watch, track)
     times.append(time.perf_counter())
-    parts = zip(("trained", "taught", "written"), np.diff(times).tolist(), strict=True)
+    parts = zip(("trained", "distilled", "written"), np.diff(times).tolist(), strict=True)
     return report, dict(parts)
 
 

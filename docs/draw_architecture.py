@@ -4,7 +4,8 @@
 
 A room is a folder of ``src/napari_unsupseg``, or modules beside the folders. Every room stands
 below those that it imports from. An arrow is the thicker the more pairs of modules are behind it;
-one that points down, against the order, is red.
+one that points down, against the order, is red. All rooms import from the first, the basis: these
+arrows are left out, since they would hide the others.
 """
 
 import ast
@@ -17,9 +18,10 @@ SOURCES = Path(__file__).parents[1] / "src" / "napari_unsupseg"
 DRAWING = Path(__file__).parent / "images" / "architecture.svg"
 
 BASIS = "settings, errors and types"  # the modules beside the folders that need no folder
+BASIS_SENTENCE = "What every room imports from; the arrows to it are not drawn."
 WIDTH, MARGIN, LEFT = 980, 16, 310  # of the drawing; the arrows are left of LEFT
 LINE, GAP = 19, 22  # between lines of text, and between rooms
-CHARACTERS = 92  # of a line of module names
+CHARACTERS = 98  # of a line of module names
 COLOURS = (
     "#1b6ca8",
     "#2a8f6d",
@@ -51,12 +53,14 @@ def main() -> None:
     texts = {}
     for room in sort_rooms(names, arrows):
         path = modules.get(room.removesuffix("/").removesuffix(".py"))
-        sentence = (ast.get_docstring(parse(path)) or "").split("\n")[0] if path else ""
+        docstring = (ast.get_docstring(parse(path)) or "") if path else BASIS_SENTENCE
+        sentence = docstring.split("\n")[0]
         texts[room] = [
-            *filter(None, [sentence.replace("``", "")]),
+            *filter(None, [sentence.replace("`", "")]),
             *list_modules(room, names[room]),
         ]
-    DRAWING.write_text(draw(texts, arrows), encoding="utf-8")
+    drawn = Counter({arrow: count for arrow, count in arrows.items() if arrow[1] != BASIS})
+    DRAWING.write_text(draw(texts, drawn), encoding="utf-8")
 
 
 def parse(path: Path) -> ast.Module:
@@ -125,7 +129,8 @@ def sort_rooms(rooms: dict[str, list[str]], arrows: Counter[tuple[str, str]]) ->
         needed = {
             room: sum(arrows[room, other] for other in waiting if other != room) for room in waiting
         }
-        order.append(min(waiting, key=lambda room: needed[room]))
+        # of several modules before folders, so that those of the library stand together
+        order.append(min(waiting, key=lambda room: (needed[room], room.endswith("/"))))
     return order
 
 

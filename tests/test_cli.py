@@ -354,13 +354,13 @@ def test_ctrl_c_keeps_the_labels_so_far(tmp_path, rgb):
 def test_ctrl_c_waits_until_labels_are_written(tmp_path, rgb, monkeypatch):
     imwrite(tmp_path / "a.png", rgb)
     imwrite(tmp_path / "b.png", rgb)
-    real = napari_unsupseg.batch.pipeline.write_labels
+    real = napari_unsupseg.batch.pipeline.write_tiff_labels
 
     def interrupted(*args):
         os.kill(os.getpid(), signal.SIGINT)
         real(*args)
 
-    monkeypatch.setattr(napari_unsupseg.batch.pipeline, "write_labels", interrupted)
+    monkeypatch.setattr(napari_unsupseg.batch.pipeline, "write_tiff_labels", interrupted)
     out, summary = tmp_path / "out", tmp_path / "s.json"
     result = call("segment", tmp_path, "-o", out, *QUICK, "--json", summary)
     assert "stopped by you" in result.stdout

@@ -39,6 +39,20 @@ def test_typed_dictionaries_become_options():
     }
 
 
+def test_a_paragraph_of_the_help_is_broken_where_the_terminal_ends():
+    @with_image_options
+    def command(*, cut: CutOptions) -> None:
+        """Do something.
+
+        A sentence that goes on
+        in the next line of the source.
+        """
+
+    assert (
+        "A sentence that goes on in the next line of the source." in run(command, "--help").output
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "values"),
     [

@@ -37,6 +37,11 @@ REPORT = {
             id="segments by a known network",
         ),
         pytest.param(
+            {"clusters": 1, "iterations": 1, "segments": 1},
+            "1 segment of 1 cluster after 1 iteration, 1.3 s on cpu in float32",
+            id="one of each",
+        ),
+        pytest.param(
             {"interrupted": True},
             "3 clusters after 7 iterations, 1.3 s on cpu in float32, stopped by you",
             id="stopped",

@@ -30,7 +30,7 @@ class Colours(TypedDict, total=False):
 
 def test_a_function_names_the_options_that_it_passes_on():
     @documented(Sizes, Colours)
-    def draw(shape, *, fill=True, **options):
+    def draw(shape: str, *, fill: bool = True, **options: object) -> tuple[object, ...]:
         """Draw a shape.
 
         Parameters

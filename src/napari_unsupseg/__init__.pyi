@@ -1,6 +1,7 @@
 from .learning.step import Step
 from .regions.hierarchy import Hierarchy
-from .segmenter import Segmenter, segment
+from .segment_function import segment
+from .segmenter import Segmenter
 from .settings import Settings
 
 __all__ = ["Hierarchy", "Segmenter", "Settings", "Step", "__version__", "segment"]

@@ -6,7 +6,7 @@ from typing import TypeVar
 __all__ = ["map_yields", "run_to_end"]
 
 Share = TypeVar("Share")
-LayerSnapshot = TypeVar("LayerSnapshot")
+Shown = TypeVar("Shown")
 Result = TypeVar("Result")
 
 
@@ -32,8 +32,8 @@ def run_to_end(parts: Generator[object, None, Result]) -> Result:
 
 
 def map_yields(
-    parts: Generator[Share, None, Result], show: Callable[[Share], LayerSnapshot]
-) -> Generator[LayerSnapshot, None, Result]:
+    parts: Generator[Share, None, Result], show: Callable[[Share], Shown]
+) -> Generator[Shown, None, Result]:
     """Yield something else than shares.
 
     Parameters

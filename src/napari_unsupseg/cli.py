@@ -57,7 +57,7 @@ from napari_unsupseg.cli_output import (
 )
 from napari_unsupseg.errors import DeviceError, SettingError
 from napari_unsupseg.options import AxesOptions, CutOptions, ImageOptions
-from napari_unsupseg.settings import Settings
+from napari_unsupseg.settings import NETWORK_SIZE, Settings
 
 if TYPE_CHECKING:
     from napari_unsupseg.batch.jobs import Job, JobOptions
@@ -112,7 +112,7 @@ def segment(
     overwrite: OverwriteOption = False,
     settings: Settings,
 ) -> None:
-    """Segment images and write their labels as TIFF.
+    """Segment images and write their labels as TIFF or OME-Zarr.
 
     Images that a call with the same options has done already are skipped. Ctrl-C ends a run early
     and keeps the labels so far.
@@ -121,7 +121,7 @@ def segment(
 
     if start_from:  # its network has its size, whatever the settings say
         known = _load_network(start_from).settings
-        fixed = {name: getattr(known, name) for name in ("components", "filters", "max_clusters")}
+        fixed = {name: getattr(known, name) for name in NETWORK_SIZE}
         settings = dataclasses.replace(settings, **fixed)
     if z_spacing:
         image["spacing"] = (z_spacing, 1, 1)

@@ -156,7 +156,9 @@ def _with_signature(
     keywords = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters]
     wrapper.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in keywords}
-    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    wrapper.__name__ = command.__name__
+    # typer keeps the line breaks of the source
+    wrapper.__doc__ = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
     return wrapper
 
 
@@ -246,8 +248,8 @@ PreviewOption = Annotated[
 TableOption = Annotated[
     Path | None,
     typer.Option(
-        help="CSV with area, centroid and mean intensities of each label; a folder for those "
-        "of several images."
+        help="CSV with area (volume of a stack), centroid and mean intensities of each label; a "
+        "folder for those of several images."
     ),
 ]
 SaveOption = Annotated[
@@ -297,7 +299,8 @@ SeriesOption = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Which image of a TIFF file that holds several, from 0; by default the largest.",
+        help="Which image of a TIFF file that holds several, counted from 0; by default the "
+        "largest.",
     ),
 ]
 JointOption = Annotated[

@@ -15,6 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import UnsupsegError
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def print_report(report: "Report", console: Console) -> None:
     segments, iterations = report["segments"], report["iterations"]
     console.print(
         f"{image}: {report['axes']}; "
-        + (f"{segments} segments of " if segments else "")
-        + f"{report['clusters']} clusters"
-        + (f" after {iterations} iterations" if iterations is not None else "")
+        + (f"{count(segments, 'segment')} of " if segments else "")
+        + count(report["clusters"], "cluster")
+        + (f" after {count(iterations, 'iteration')}" if iterations is not None else "")
         + f", {report['seconds']:.1f} s on {report['device']} in {report['precision']}"
         + (", stopped by you" if report["interrupted"] else ""),
         markup=False,
@@ -114,7 +115,7 @@ def show_training(
         try:
             for step in steps:
                 size = f" at 1/{step.factor} size" if step.factor > 1 else ""
-                description = f"{name}: {step.n_clusters} clusters{size}"
+                description = f"{name}: {count(step.n_clusters, 'cluster')}{size}"
                 completed, total = step.iteration, iterations
                 if step.hierarchy_share is not None:
                     description = f"{name}: segments, %"

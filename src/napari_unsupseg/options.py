@@ -218,7 +218,9 @@ def documented(*kinds: type) -> Callable[[Function], Function]:
         rest = [own.pop()] if own[-1].annotation is Any else []  # more than options is passed on
         parameters = passed_on + [p for p in own if p.kind is not p.VAR_KEYWORD]
         parameters.sort(key=lambda parameter: parameter.kind)  # positional ones first
-        signature = signature.replace(parameters=parameters + rest)
+        # the docstring has the types in words; ArrayLike would take four lines of help()
+        bare = [p.replace(annotation=inspect.Parameter.empty) for p in parameters + rest]
+        signature = inspect.Signature(bare)
         function.__signature__ = signature  # type: ignore[attr-defined]
         return function
 

@@ -1,4 +1,4 @@
-"""The rooms put in order: an image goes in, labels come out."""
+"""The rooms put in order by `Segmenter`: an image goes in, labels come out, step by step."""
 
 import dataclasses
 import os
@@ -6,7 +6,6 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import nn
@@ -15,136 +14,17 @@ import napari_unsupseg
 from napari_unsupseg._generators import run_to_end
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import SettingError, StrokesError
-from napari_unsupseg.image.channels import split_channels, split_drawn, split_frames
 from napari_unsupseg.image.normalize import NormalizedImage
-from napari_unsupseg.image.tiling import check_large_image, is_large
 from napari_unsupseg.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_unsupseg.learning.devices import processor_name, resolve_device, resolve_precision
 from napari_unsupseg.learning.predictor import Predictor
 from napari_unsupseg.learning.run import Run
 from napari_unsupseg.learning.step import Step
-from napari_unsupseg.options import (
-    CutOptions,
-    ImageOptions,
-    documented,
-    is_cut,
-    pick_options,
-)
-from napari_unsupseg.regions.hierarchy import Hierarchy, check_cut
-from napari_unsupseg.regions.labels import stack_frames
+from napari_unsupseg.options import ImageOptions, documented
+from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.settings import Settings
 
-__all__ = ["Segmenter", "segment"]
-
-
-@documented(ImageOptions, CutOptions)
-def segment(
-    image: ArrayLike,
-    *,
-    joint: bool = True,
-    device: str = "auto",
-    preset: str = "standard",
-    **options: Any,
-) -> Labels:
-    """Segment an image that nobody has labelled.
-
-    Parameters
-    ----------
-    image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or of more axes
-        Bool, integers or floats. Of a dask array of more than 2²⁵ values crops are trained on,
-        and labels are a dask array too, computed chunk by chunk when they are asked for.
-    {options}
-    joint : bool
-        Train one network on all planes of a series, or all its volumes, together, so that a
-        cluster has the same number in each; False trains one on each by itself.
-    device : str
-        ``'auto'`` for the GPU if there is one, ``'cpu'``, ``'cuda'``, ``'mps'``, ``'xpu'``.
-    preset : str
-        Settings that go together, by a plain name, such as ``'paper-2018'``.
-    **options
-        Any of `Settings`, such as ``iterations=100`` or ``seed=1``.
-
-    Returns
-    -------
-    ndarray of uint8, uint16 or uint32, shape (..., Y, X)
-        Without the axis of channels. At most `final_clusters` clusters from 1, the darkest, each
-        of segments that look alike and may lie in many places, or as many as strokes have labels
-        if these are more, which keep their numbers; the network's own, 1 to q
-        (`max_clusters`), if `final_clusters` or `settle` is 0. 0 where a pixel takes no part;
-        uint16 if q is above 255. With `granularity` or `n_segments`: segments, each a connected
-        region with a number of its own.
-
-    Raises
-    ------
-    ImageError
-        If the image, its axes or its mask cannot be segmented, memory is too small, or what needs
-        all of an image is asked for of one that is too large to be loaded.
-    ImageDtypeError
-        If the image holds anything but bool, integers or floats.
-    SettingError
-        If a setting or the preset is unknown, or a value out of its range.
-    StrokesError
-        If strokes do not fit the image or have a label above `max_clusters`.
-    DeviceError
-        If there is no such device.
-    OutOfMemoryError
-        If memory runs out during the run.
-
-    References
-    ----------
-    .. [1] A. Kanezaki, "Unsupervised image segmentation by backpropagation",
-       IEEE ICASSP 2018. :doi:`10.1109/ICASSP.2018.8462533`
-    .. [2] W. Kim, A. Kanezaki, M. Tanaka, "Unsupervised learning of image segmentation based on
-       differentiable feature clustering", IEEE TIP 29 (2020). :doi:`10.1109/TIP.2020.3011269`
-
-    Examples
-    --------
-    >>> from skimage.data import coins
-    >>> labels = segment(coins()[::4, ::4], iterations=5, superpixels=500)
-    >>> labels.shape, labels.dtype
-    ((76, 96), dtype('uint8'))
-    >>> segments = segment(coins()[::4, ::4], n_segments=20, iterations=5, superpixels=500)
-    >>> int(segments.max())
-    20
-    """
-    image_options, cut = pick_options(options, ImageOptions), pick_options(options, CutOptions)
-    check_cut(**cut)
-    segmenter = Segmenter(Settings.from_preset(preset, options), device=device)
-    if not joint:
-        return _segment_separately(segmenter, image, image_options, cut)
-    if is_large(image):
-        check_large_image("image", **cut)
-    return _fit_and_cut(segmenter, image, image_options, cut)
-
-
-def _fit_and_cut(
-    segmenter: "Segmenter", image: ArrayLike, options: ImageOptions, cut: CutOptions
-) -> Labels:
-    """Return the clusters of a run, or its segments if a cut is asked for."""
-    segmenter.fit(image, **options)
-    return segmenter.hierarchy_.cut(**cut) if is_cut(cut) else segmenter.labels_
-
-
-def _segment_separately(
-    segmenter: "Segmenter", image: ArrayLike, options: ImageOptions, cut: CutOptions
-) -> Labels:
-    """Segment each frame of a series by a run of its own, with its part of mask and strokes."""
-    channels = split_channels(image, options.get("axes"), options.get("channel_axis"))
-    spatial_ndim = options.get("spatial_ndim", 2)
-    frames, axes = split_frames(channels, spatial_ndim)
-    masks = split_drawn("mask", options.get("mask"), channels, spatial_ndim)
-    strokes = split_drawn("strokes", options.get("strokes"), channels, spatial_ndim)
-    labels = []
-    for frame, mask, drawn in zip(frames, masks, strokes, strict=True):
-        if mask is not None and not np.any(mask):  # nothing in it takes part
-            labels.append(np.zeros(frame.shape[1:], dtype=np.uint8))
-            continue
-        of_frame: ImageOptions = {
-            **options, "axes": axes, "channel_axis": None, "mask": mask, "strokes": drawn
-        }  # fmt: skip
-        labels.append(_fit_and_cut(segmenter, frame, of_frame, cut))
-    leading = channels.values.shape[1:-spatial_ndim]
-    return stack_frames(labels, leading, are_numbered=is_cut(cut))
+__all__ = ["Segmenter"]
 
 
 class Segmenter(Predictor):
@@ -323,17 +203,17 @@ class Segmenter(Predictor):
         >>> int(last.labels.max()) <= segmenter.settings.final_clusters
         True
         """
-        yield from self._begun("there is no run to end: take steps on an image first").finish()
+        yield from self._begun_run("there is no run to end: take steps on an image first").finish()
 
     @property
     def image_(self) -> NormalizedImage:
         """The image of the run as the network sees it, from the first step on."""
-        return self._begun("there is no run yet: fit an image first").image
+        return self._begun_run("there is no run yet: fit an image first").image
 
     @property
     def iterations_left_(self) -> int:
         """Iterations left of the run at most."""
-        return self._begun("there is no run yet: fit an image first").iterations_left
+        return self._begun_run("there is no run yet: fit an image first").iterations_left
 
     def seconds_left(self, seconds: float) -> float:
         """Estimate how long the rest of the run may take.
@@ -348,7 +228,7 @@ class Segmenter(Predictor):
         float
             Seconds at most, without what comes after the last iteration.
         """
-        return self._begun("there is no run yet: fit an image first").seconds_left(seconds)
+        return self._begun_run("there is no run yet: fit an image first").seconds_left(seconds)
 
     @property
     def strokes(self) -> Labels | None:
@@ -405,7 +285,7 @@ class Segmenter(Predictor):
         >>> last
         1.0
         """
-        run = self._begun("there is no run to make segments of: fit an image first")
+        run = self._begun_run("there is no run to make segments of: fit an image first")
         return (yield from run.hierarchy_generator())
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -484,7 +364,7 @@ class Segmenter(Predictor):
             made |= {"iterations": step.iteration, "clusters": step.n_clusters}
         return made
 
-    def _begun(self, otherwise: str) -> Run:
+    def _begun_run(self, otherwise: str) -> Run:
         """Return the run at hand, or raise with a sentence if it has no step yet."""
         if self._run is None or self._run.last_step is None:
             raise SettingError(otherwise)

@@ -10,6 +10,7 @@ from napari_unsupseg.errors import SettingError
 
 __all__ = [
     "GROUPS",
+    "NETWORK_SIZE",
     "PRESETS",
     "IntensityRule",
     "Precision",
@@ -25,6 +26,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 IntensityRule = Literal["auto", "percentile", "range"]
 
 GROUPS: tuple[Group, ...] = get_args(Group)  # headings, in the order to show them
+NETWORK_SIZE = ("components", "filters", "max_clusters")  # what a trained network cannot change
 
 
 @dataclasses.dataclass(frozen=True)

@@ -62,6 +62,21 @@ def end_at_once(steps, _name):
     return next(steps), True
 
 
+@pytest.mark.parametrize("how", [{}, {"joint": False}], ids=["jointly", "separately"])
+def test_pixels_that_are_fully_transparent_have_label_0(tmp_path, rgb, small, how):
+    picture = np.dstack([rgb, np.full(rgb.shape[:2], 128, np.uint8)])
+    picture[:, :5, 3] = 0
+    imwrite(tmp_path / "a.png", picture)
+    job = Job(tmp_path / "a.png", tmp_path / "labels.tif")
+    n_pixels = 5 * len(picture)
+    with (
+        pytest.warns(UserWarning, match="has an alpha channel, which is left out"),
+        pytest.warns(UserWarning, match=f"a.png: {n_pixels} fully transparent pixels left out"),
+    ):
+        run_job(job, JobOptions(settings=small, device="cpu", **how))
+    np.testing.assert_array_equal(tifffile.imread(job.labels) == 0, picture[..., 3] == 0)
+
+
 @pytest.mark.parametrize("name", ["labels.tif", "labels.ome.zarr"])
 def test_labels_of_an_interrupted_run_are_not_taken_for_done(tmp_path, grey, small, name):
     imwrite(tmp_path / "a.png", grey)

@@ -55,6 +55,7 @@ def test_axes_that_cannot_be(shape, axes, channel_axis, sentence):
         ((1, 5, 6), "cyx", "1 channel × 5 × 6 pixels"),
         ((7, 4, 3, 5, 6), "tzcyx", "7 time points × 4 slices × 3 channels × 5 × 6 pixels"),
         ((9, 5, 6), "myx", "9 planes along m × 5 × 6 pixels"),
+        ((1, 1, 1, 5, 6), "tzmyx", "1 time point × 1 slice × 1 plane along m × 5 × 6 pixels"),
     ],
 )
 def test_axes_in_words(shape, axes, words):

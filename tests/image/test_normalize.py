@@ -137,7 +137,7 @@ def test_excluded_pixels_do_not_set_the_range():
         pytest.param(RAMP * 1.0, {"intensity": "range"}, "0 to 99", id="floats out of range"),
     ],
 )
-def test_what_cannot_be_prepared(image, keywords, sentence):
+def test_what_cannot_be_normalized(image, keywords, sentence):
     with pytest.raises(ImageError, match=sentence):
         normalize_image(split_channels(image), **keywords)
 

@@ -20,8 +20,8 @@ GREY = np.where(DISC, 200, 40).astype(np.uint8)
 RGB = np.stack([GREY, np.where(DISC, 60, 120), np.where(DISC, 30, 220)], -1).astype(np.uint8)
 NEAR_INFRARED = np.where(DISC, 10, 250).astype(np.uint8)
 TWO = np.stack([GREY, NEAR_INFRARED])
-TRANSPARENT = "alpha channel, which is left out; its 96 fully transparent pixels take no part"
 LEFT_OUT = "alpha channel, which is left out$"
+TRANSPARENT = {"grey_alpha.png", "rgba.png", "grey_alpha.tif", "rgba.tif"}  # at the left edge
 
 
 def opened(name: str, **options):
@@ -39,15 +39,15 @@ def opened(name: str, **options):
         pytest.param("grey.png", "yx", GREY, None, id="grey PNG"),
         pytest.param("grey16.png", "yx", GREY.astype(np.uint16) * 200, None, id="PNG of 16 bits"),
         pytest.param("one_bit.png", "yx", DISC.astype(np.uint8) * 255, None, id="PNG of 1 bit"),
-        pytest.param("grey_alpha.png", "yx", GREY, TRANSPARENT, id="grey PNG with alpha"),
+        pytest.param("grey_alpha.png", "yx", GREY, LEFT_OUT, id="grey PNG with alpha"),
         pytest.param("rgb.png", "yxs", RGB, None, id="RGB PNG"),
-        pytest.param("rgba.png", "yxs", RGB, TRANSPARENT, id="RGBA PNG"),
+        pytest.param("rgba.png", "yxs", RGB, LEFT_OUT, id="RGBA PNG"),
         pytest.param("opaque.png", "yxs", RGB, LEFT_OUT, id="RGBA PNG, opaque"),
         pytest.param("palette.png", "yxs", RGB, None, id="PNG with a palette"),
         pytest.param("grey.tif", "yx", 255 - GREY, None, id="grey TIFF"),
-        pytest.param("grey_alpha.tif", "yx", GREY, TRANSPARENT, id="grey TIFF with alpha"),
+        pytest.param("grey_alpha.tif", "yx", GREY, LEFT_OUT, id="grey TIFF with alpha"),
         pytest.param("palette.tif", "yxs", RGB, None, id="TIFF with a palette"),
-        pytest.param("rgba.tif", "yxs", RGB, TRANSPARENT, id="RGBA TIFF"),
+        pytest.param("rgba.tif", "yxs", RGB, LEFT_OUT, id="RGBA TIFF"),
         pytest.param(
             "near_infrared.tif", "yxc", np.dstack([RGB, NEAR_INFRARED]), None, id="near infrared"
         ),
@@ -87,7 +87,7 @@ def test_pixels_are_what_the_file_says(name, axes, expected, warning):
         [message] = warned
         assert message.startswith(str(DATA / name))
         assert re.search(warning, message)
-    if warning == TRANSPARENT:
+    if name in TRANSPARENT:
         np.testing.assert_array_equal(source.mask, columns >= 4)
     else:
         assert source.mask is None
@@ -131,9 +131,34 @@ def test_of_several_images_the_largest_is_taken_and_the_others_are_named(
         assert message.endswith("choose another with --series")
 
 
-def test_an_image_that_a_file_does_not_hold_is_refused():
-    with pytest.raises(FileError, match="has no image 5; it has 2, counted from 0"):
-        opened("positions.ome.tif", series=5)
+@pytest.mark.parametrize(
+    ("name", "n_series"),
+    [("positions.ome.tif", 2), ("rgb.png", 1), ("cmyk.jpg", 1), ("bioio_04.ome.zarr", 1)],
+)
+def test_an_image_that_a_file_does_not_hold_is_refused(name, n_series):
+    with pytest.raises(FileError, match=f"has no image 5; it has {n_series}, counted from 0"):
+        opened(name, series=5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rgba.tif", "grey_alpha.tif", "cmyk.tif", "palette.tif", "rgb_planar.tif", "five_bands.tif"],
+)
+def test_pixels_of_a_file_too_large_to_be_loaded_are_the_same(name, monkeypatch):
+    loaded, _ = opened(name)
+    monkeypatch.setattr("napari_unsupseg.image.tiling.LOADED_VALUES", 100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_image(DATA / name) as source:
+            assert source.axes == loaded.axes
+            assert source.values.shape == loaded.values.shape
+            np.testing.assert_array_equal(source.values.compute(), loaded.values)
+
+
+def test_a_file_that_is_no_image_is_named_without_warnings_of_libraries():
+    sentence = r"README\.md: cannot be read as an image"
+    with pytest.raises(FileError, match=sentence), open_image(DATA / "README.md"):
+        pass
 
 
 def test_a_stack_of_imagej_that_is_cut_short_is_refused():

@@ -9,7 +9,7 @@ from napari_unsupseg.io.label_store import (
     CHUNK,
     LabelStore,
     read_zarr_record,
-    write_label_store,
+    write_zarr_labels,
 )
 from napari_unsupseg.io.pixel_size import PixelSize
 
@@ -37,7 +37,7 @@ def all_at_once(chunks, _name):
 
 def test_a_store_has_a_pyramid_with_pixel_sizes(tmp_path):
     path = tmp_path / "o.ome.zarr"
-    write_label_store(path, LABELS, record=RECORD, **PLANE)
+    write_zarr_labels(path, LABELS, record=RECORD, **PLANE)
     yaozarrs.validate_zarr_store(str(path))
     (multiscale,) = yaozarrs.open_group(str(path)).ome_metadata().multiscales
     assert [axis.unit for axis in multiscale.axes] == ["nanometer"] * 2
@@ -60,7 +60,7 @@ def test_a_chunk_lies_in_one_frame(tmp_path, monkeypatch, axes, spatial_ndim, ch
     monkeypatch.setitem(CHUNK, 3, (2, 3, 5))
     labels = np.arange(9 * 8 * 9).reshape((3,) * (len(axes) - 2) + (8, -1)).astype(np.uint16)
     path, pixel_size = tmp_path / "o.zarr", PixelSize(2, 2, "um", 5)
-    write_label_store(
+    write_zarr_labels(
         path, labels, axes=axes, pixel_size=pixel_size, spatial_ndim=spatial_ndim, record=RECORD
     )
     assert zarr.open_group(path)["0"].chunks == chunks
@@ -115,8 +115,8 @@ def test_what_others_have_made_is_no_label_store(tmp_path, kind):
 
 def test_a_store_is_replaced(tmp_path):
     path = tmp_path / "o.zarr"
-    write_label_store(path, LABELS, record=RECORD, **PLANE)
-    write_label_store(path, LABELS[:5], record=RECORD | {"clusters": 3}, **PLANE)
+    write_zarr_labels(path, LABELS, record=RECORD, **PLANE)
+    write_zarr_labels(path, LABELS[:5], record=RECORD | {"clusters": 3}, **PLANE)
     np.testing.assert_array_equal(zarr.open_group(path)["0"], LABELS[:5])
     assert read_zarr_record(path) == RECORD | {"clusters": 3}
     assert list(tmp_path.iterdir()) == [path]
@@ -124,8 +124,8 @@ def test_a_store_is_replaced(tmp_path):
 
 def test_a_failed_write_leaves_the_old_store_and_no_crumbs(tmp_path):
     path = tmp_path / "o.zarr"
-    write_label_store(path, LABELS, record=RECORD, **PLANE)
+    write_zarr_labels(path, LABELS, record=RECORD, **PLANE)
     with pytest.raises(FileError, match="not JSON serializable"):
-        write_label_store(path, LABELS, record={"not json": object()}, **PLANE)
+        write_zarr_labels(path, LABELS, record={"not json": object()}, **PLANE)
     assert read_zarr_record(path) == RECORD
     assert list(tmp_path.iterdir()) == [path]

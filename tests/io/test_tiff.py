@@ -4,7 +4,7 @@ import tifffile
 
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import open_image
-from napari_unsupseg.io.tiff import read_tiff_record, write_labels
+from napari_unsupseg.io.tiff import read_tiff_record, write_tiff_labels
 
 LABELS = np.arange(1, 201, dtype=np.uint8).reshape(10, 20)
 RECORD = {"version": "0", "settings": {"seed": 3}}
@@ -106,7 +106,7 @@ def test_how_large_a_pixel_is(tmp_path, options, expected):
 def test_labels_carry_how_they_were_made_and_their_pixel_size(tmp_path, pixel_size):
     path = tmp_path / "labels.tif"
     volume = np.stack([LABELS, LABELS[::-1]])
-    write_labels(path, volume, "zyx", RECORD, pixel_size)
+    write_tiff_labels(path, volume, "zyx", RECORD, pixel_size)
     assert read_tiff_record(path) == RECORD
     with open_image(path) as source:
         assert (source.pixel_size, source.axes) == (pixel_size, "zyx")
@@ -118,7 +118,7 @@ def test_labels_carry_how_they_were_made_and_their_pixel_size(tmp_path, pixel_si
 def test_the_same_labels_make_the_same_file(tmp_path):
     names = ("a.tif", "b.tif", "other.tif")
     for name, labels in zip(names, (LABELS, LABELS, LABELS[::-1]), strict=True):
-        write_labels(tmp_path / name, labels, "yx", RECORD)
+        write_tiff_labels(tmp_path / name, labels, "yx", RECORD)
     one, two, other = ((tmp_path / name).read_bytes() for name in names)
     assert one == two != other
 

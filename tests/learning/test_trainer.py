@@ -88,7 +88,7 @@ def test_a_run_stops_at_min_clusters(rgb):
     assert min(counts[:-1]) > 8
 
 
-def test_a_run_goes_on_over_another_view(rgb, small):
+def test_a_run_goes_on_over_another_sample(rgb, small):
     sample, other = whole_sample(rgb, small), whole_sample(rgb[::2, ::2], small)
     trainer = Trainer(network_for(sample, small), small)
     *_, last = trainer.run(sample, 8)

@@ -15,14 +15,14 @@ from napari_unsupseg.plugin.layers import (
     blank_labels,
     blank_pyramid,
     check_large_layer,
-    frames_of,
     from_layer_axes,
     labels_keywords,
     layer_array,
     pyramid_if_large,
     region_features,
-    show_names,
+    show_cluster_names,
     to_layer_axes,
+    training_frames,
     voxel_spacing,
 )
 
@@ -98,7 +98,7 @@ def test_the_finest_level_counts_and_zarr_becomes_dask():
     ],
 )
 def test_frames(shape, axes, spatial_ndim, frame, n_frames):
-    assert frames_of(image_of(shape), axes, spatial_ndim) == (frame, n_frames)
+    assert training_frames(image_of(shape), axes, spatial_ndim) == (frame, n_frames)
 
 
 def test_voxels_have_the_spacing_of_the_layer():
@@ -165,8 +165,8 @@ def test_regions_are_measured_in_the_units_of_the_layer(units, scale, area):
 def test_names_of_clusters_are_a_column_until_they_are_gone():
     layer = Labels(np.array([[1, 2]]), features={"index": [1, 2], "area": [5, 6]})
     layer.metadata["napari-unsupseg"] = {"names": {2: "stroma"}}
-    show_names(layer)
+    show_cluster_names(layer)
     assert layer.features["name"].tolist() == ["", "stroma"]
     layer.metadata["napari-unsupseg"] = {"names": {}}
-    show_names(layer)
+    show_cluster_names(layer)
     assert list(layer.features) == ["index", "area"]

@@ -1,17 +1,23 @@
 """The script of a run, line by line; tests/gui/test_script.py runs such scripts."""
 
+import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import dask.array as da
+import imageio.v3
 import numpy as np
 import pytest
+import tifffile
 from napari.layers import Image
 
 from napari_unsupseg import Settings
+from napari_unsupseg.plugin.contributions import get_reader
 from napari_unsupseg.plugin.label_history import LabelHistory
 from napari_unsupseg.plugin.run_data import RunLeg, RunRequest, RunResult
 from napari_unsupseg.plugin.script import python_script
 
+DATA = Path(__file__).parents[1] / "data"
 RECORD = {"processor": "a CPU", "torch": "2.7", "device": "cpu", "precision": "float32"}
 WHOLE_LEG = RunLeg(9, ran_to_end=True)
 REGION = (slice(1, 5), slice(2, 6))
@@ -20,6 +26,7 @@ REGION = (slice(1, 5), slice(2, 6))
 def script(
     *,
     image=None,
+    path=None,
     options=None,
     region=None,
     legs=(WHOLE_LEG,),
@@ -29,6 +36,9 @@ def script(
 ) -> list[str]:
     """Return the lines of the script of a run."""
     layer = Image(np.zeros((7, 8), np.uint8) if image is None else image, name="cells")
+    if path is not None:  # as napari says of a layer that it has read from a file
+        source = SimpleNamespace(path=str(path))
+        layer = SimpleNamespace(data=layer.data, name="cells", multiscale=False, source=source)
     settings = Settings(**settings or {})
     history = LabelHistory(1000)
     history.add(1, np.ones((7, 8), np.uint8))
@@ -127,6 +137,35 @@ def test_a_region_is_cut_out_and_its_clusters_are_found(covers_image, labels, se
 def test_a_cut_is_written_with_its_numbers():
     lines = script(cut={"granularity": 0.25, "min_size": 12})
     assert lines[-1] == "segments = segmenter.hierarchy_.cut(granularity=0.25, min_size=12)"
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        pytest.param("rgb.png", imageio.v3.imread, id="PNG"),
+        pytest.param("imagej.tif", tifffile.imread, id="stack"),
+    ],
+)
+def test_a_file_is_read_as_its_library_reads_it(name, read):
+    lines = script(image=read(DATA / name), path=DATA / name)
+    assert f"image = {read.__module__.split('.')[0]}" in "\n".join(lines)
+    assert not any("napari.current_viewer" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "name", ["grey_alpha.png", "palette.tif", "appended.tif", "cmyk.tif", "rgb_planar.tif"]
+)
+def test_pixels_that_no_library_reads_as_the_layer_has_them_come_from_the_window(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of alpha, CMYK and several images
+        [(values, _, _)] = get_reader(str(DATA / name))(str(DATA / name))
+    lines = script(image=values, path=DATA / name)
+    assert "image = napari.current_viewer().layers['cells'].data" in lines
+
+
+def test_an_image_whose_file_is_gone_comes_from_the_window(tmp_path):
+    lines = script(path=tmp_path / "gone.png")
+    assert "image = napari.current_viewer().layers['cells'].data" in lines
 
 
 def test_a_small_lazy_image_is_loaded_as_the_run_has_loaded_it():

@@ -8,7 +8,7 @@ from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.labels import connected_components
 
-LEVELS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
+GRANULARITIES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 
 def quadrants() -> np.ndarray:

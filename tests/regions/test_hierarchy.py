@@ -13,7 +13,7 @@ from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.labels import connected_components
 
 from ..conftest import SMALL
-from .helpers import LEVELS, blobs, hierarchy_of, quadrants, refines
+from .helpers import GRANULARITIES, blobs, hierarchy_of, quadrants, refines
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def run(grey) -> Segmenter:
 
 
 def test_a_coarser_cut_only_merges(run):
-    cuts = [run.hierarchy_.cut(granularity=level) for level in LEVELS]
+    cuts = [run.hierarchy_.cut(granularity=granularity) for granularity in GRANULARITIES]
     assert all(refines(fine, coarse) for fine, coarse in itertools.pairwise(cuts))
     assert cuts[0].max() > cuts[-1].max() == 1
 
@@ -43,7 +43,7 @@ def test_more_segments_than_there_are(run):
         assert run.hierarchy_.cut(n_segments=100_000).max() == finest
 
 
-def test_the_default_level(run):
+def test_the_default_granularity(run):
     np.testing.assert_array_equal(
         run.hierarchy_.cut(), run.hierarchy_.cut(granularity=Hierarchy.default_granularity)
     )
@@ -53,12 +53,12 @@ def test_boundaries_are_where_cuts_part(run):
     boundaries = run.hierarchy_.boundaries()
     assert boundaries.shape == run.labels_.shape
     assert boundaries.dtype == np.float32
-    for level in LEVELS[1:]:
-        cut = run.hierarchy_.cut(granularity=level)
+    for granularity in GRANULARITIES[1:]:
+        cut = run.hierarchy_.cut(granularity=granularity)
         expected = np.zeros(cut.shape, dtype=bool)
         expected[:-1] |= cut[:-1] != cut[1:]
         expected[:, :-1] |= cut[:, :-1] != cut[:, 1:]
-        np.testing.assert_array_equal(boundaries > level, expected)
+        np.testing.assert_array_equal(boundaries > granularity, expected)
 
 
 def test_segments_that_look_alike_share_a_cluster():

@@ -13,7 +13,7 @@ from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 
 from ..conftest import SMALL
-from .helpers import LEVELS, agree, hierarchy_of, quadrants, refines, sizes
+from .helpers import GRANULARITIES, agree, hierarchy_of, quadrants, refines, sizes
 
 
 def test_squares_are_found_exactly():
@@ -27,8 +27,8 @@ def test_a_history_tells_what_colours_do_not():
     halves = np.repeat([[1] * 30 + [2] * 30], 40, axis=0).astype(np.uint8)
     graph = build_region_graph(regions, colours, [halves] * 3, [1])
     merging = run_to_end(graph.merge())
-    levels = np.maximum.accumulate(merging.dissimilarities)
-    hierarchy = Hierarchy(regions, merging.merges, levels, graph, colours, halves)
+    granularities = np.maximum.accumulate(merging.dissimilarities)
+    hierarchy = Hierarchy(regions, merging.merges, granularities, graph, colours, halves)
     assert agree(hierarchy.cut(n_segments=2), halves) == 1
 
 
@@ -41,10 +41,10 @@ def test_no_cut_has_smaller_segments_than_asked_for(grey, min_size):
         for size in (0, min_size)
     }
     assert sizes(hierarchies[0].cut(granularity=0)).min() < min_size
-    for level in LEVELS:
-        assert sizes(hierarchies[min_size].cut(granularity=level)).min() >= min_size
-        cut = hierarchies[0].cut(granularity=level)
-        merged = hierarchies[0].cut(granularity=level, min_size=min_size)
+    for granularity in GRANULARITIES:
+        assert sizes(hierarchies[min_size].cut(granularity=granularity)).min() >= min_size
+        cut = hierarchies[0].cut(granularity=granularity)
+        merged = hierarchies[0].cut(granularity=granularity, min_size=min_size)
         assert sizes(merged).min() >= min_size
         for number in np.unique(cut):
             assert len(np.unique(merged[cut == number])) == 1
@@ -61,8 +61,8 @@ def test_no_cut_has_smaller_segments_than_asked_for(grey, min_size):
 def test_masked_pixels_take_no_part(mask):
     mask = np.tile(mask, (60, 1))
     hierarchy = hierarchy_of(quadrants(), mask)
-    for level in LEVELS:
-        np.testing.assert_array_equal(hierarchy.cut(granularity=level) > 0, mask)
+    for granularity in GRANULARITIES:
+        np.testing.assert_array_equal(hierarchy.cut(granularity=granularity) > 0, mask)
     assert hierarchy.cut(granularity=1).max() == 1
     np.testing.assert_array_equal(hierarchy.clusters(3) > 0, mask)
     assert hierarchy.boundaries().max() <= 1

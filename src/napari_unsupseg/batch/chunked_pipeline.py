@@ -75,7 +75,7 @@ def run_job_in_chunks(
         write_png(job.preview, _draw_preview(channels, store, segmenter))
     store.mark_complete(record)
     network = _network_file(job, options)
-    if network not in (job.model, options.network):  # nobody asked for it
+    if network not in (job.saved_network, options.network):  # nobody asked for it
         network.unlink(missing_ok=True)
     return record
 
@@ -128,7 +128,7 @@ def _network_file(job: Job, options: JobOptions) -> Path:
     if options.apply_only:
         assert options.network is not None
         return options.network
-    return job.model or job.labels.with_name(f".{job.labels.name}.unsupseg")
+    return job.saved_network or job.labels.with_name(f".{job.labels.name}.unsupseg")
 
 
 def _open_resumable(job: Job, options: JobOptions) -> tuple[LabelStore, Segmenter] | None:

@@ -34,7 +34,7 @@ class Job:
         PNG file for the labels drawn over the image.
     table : Path or None
         CSV file for what their regions measure.
-    model : Path or None
+    saved_network : Path or None
         File for the trained network.
     """
 
@@ -42,12 +42,14 @@ class Job:
     labels: Path
     preview: Path | None = None
     table: Path | None = None
-    model: Path | None = None
+    saved_network: Path | None = None
 
     @property
     def results(self) -> list[Path]:
         """Every file that is to be written."""
-        return [path for path in (self.labels, self.preview, self.table, self.model) if path]
+        return [
+            path for path in (self.labels, self.preview, self.table, self.saved_network) if path
+        ]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import math
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,19 +16,20 @@ import numpy as np
 
 from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Labels, Track
+from napari_unsupseg._words import count
 from napari_unsupseg.batch.chunked_pipeline import is_resumable, run_job_in_chunks
 from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
 from napari_unsupseg.errors import FileError, ImageError, UnsupsegError
 from napari_unsupseg.image.axes import describe_axes, resolve_axes
-from napari_unsupseg.image.channels import split_channels, split_drawn, split_frames
+from napari_unsupseg.image.channels import split_annotation, split_channels, split_frames
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.image.tiling import Slices, is_large
-from napari_unsupseg.io.label_store import read_zarr_record, write_label_store
+from napari_unsupseg.io.label_store import read_zarr_record, write_zarr_labels
 from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import check_writable, is_zarr
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import ImageSource, open_image, read_image
-from napari_unsupseg.io.tiff import read_tiff_record, write_labels
+from napari_unsupseg.io.tiff import read_tiff_record, write_tiff_labels
 from napari_unsupseg.io.writers import write_png, write_table
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.regions.hierarchy import Hierarchy
@@ -83,7 +85,12 @@ def run_job(
             record = run_job_in_chunks(job, image, options, train, track or _track_silently)
         else:
             record = _run_in_memory(job, image, options, watch)
-    files = {"labels": job.labels, "preview": job.preview, "table": job.table, "network": job.model}
+    files = {
+        "labels": job.labels,
+        "preview": job.preview,
+        "table": job.table,
+        "network": job.saved_network,
+    }
     return {
         "image": str(job.image),
         "axes": describe_axes(image.values.shape, image.axes),
@@ -173,6 +180,9 @@ def _resolve_metadata(job: Job, source: ImageSource, options: JobOptions) -> Job
         axes = resolve_axes(source.values.shape, axes, channel_axis)
     except ImageError as error:
         raise ImageError(f"{job.image}: {error}") from error
+    if source.mask is not None:
+        transparent = count(int((~source.mask).sum()), "fully transparent pixel")
+        warnings.warn(f"{job.image}: {transparent} left out, with label 0", stacklevel=4)
     pixel_size = source.pixel_size
     if options.pixel_size:
         depth = pixel_size.in_micrometers().depth if pixel_size else None
@@ -253,8 +263,8 @@ def _run_in_memory(job: Job, image: JobImage, options: JobOptions, watch: Watch)
             record |= {"clusters": len(np.unique(labels[labels > 0]))}
         else:
             labels = _select_labels(segmenter, step, options)
-        if job.model:
-            segmenter.save(job.model)
+        if job.saved_network:
+            segmenter.save(job.saved_network)
         _write_results(job, image, options, labels, record)
     return record
 
@@ -266,7 +276,7 @@ def _label_separately(
     channels = split_channels(image.values, image.axes)
     frames, axes = split_frames(channels, options.spatial_ndim)
     labels, steps = [], []
-    masks = split_drawn("mask", image.mask, channels, options.spatial_ndim)
+    masks = split_annotation("mask", image.mask, channels, options.spatial_ndim)
     for frame, mask in zip(frames, masks, strict=True):
         frame_image = JobImage(frame, axes, image.pixel_size, mask)
         segmenter, step, record = _train(job, frame_image, options, watch)
@@ -339,7 +349,7 @@ def _write_results(
         write_png(job.preview, draw_label_overlay(normalized, labels))
     # last, since a job whose labels are there counts as done
     if is_zarr(job.labels):
-        write_label_store(
+        write_zarr_labels(
             job.labels,
             labels,
             axes=channels.axes,
@@ -348,4 +358,4 @@ def _write_results(
             record=record,
         )
     else:
-        write_labels(job.labels, labels, channels.axes, record, image.pixel_size)
+        write_tiff_labels(job.labels, labels, channels.axes, record, image.pixel_size)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import ImageError
 
 __all__ = ["CHANNELS", "LEADING", "SAMPLES", "axes_from_channel", "describe_axes", "resolve_axes"]
 
 CHANNELS, SAMPLES = "c", "s"  # samples are those of a colour: red, green, blue and alpha
 LEADING = "tzyx"  # the axes that are left when the channels are known, from the last
-NAMES = {"z": "slices", "t": "time points"}
+NAMES = {"z": "slice", "t": "time point"}
 LETTERS = (
     "one letter an axis: y, x, c for channels, s for the samples of RGB, and z, t or any other "
     "for what runs over planes"
@@ -127,11 +128,17 @@ def describe_axes(shape: Sequence[int], axes: str) -> str:
     '25 slices × 2 channels × 384 × 384 pixels'
     """
     lengths = dict(zip(axes, shape, strict=True))
-    parts = [f"{lengths[a]} {NAMES.get(a, f'planes along {a}')}" for a in axes if a not in "csyx"]
+    parts = [
+        count(lengths[axis], NAMES[axis])
+        if axis in NAMES
+        else f"{count(lengths[axis], 'plane')} along {axis}"
+        for axis in axes
+        if axis not in "csyx"
+    ]
     if SAMPLES in lengths:
-        parts.append("RGB" if lengths[SAMPLES] in (3, 4) else f"{lengths[SAMPLES]} channels")
+        parts.append("RGB" if lengths[SAMPLES] in (3, 4) else count(lengths[SAMPLES], "channel"))
     if CHANNELS in lengths:
-        parts.append(f"{lengths[CHANNELS]} channel" + "s" * (lengths[CHANNELS] != 1))
+        parts.append(count(lengths[CHANNELS], "channel"))
     return " × ".join([*parts, f"{lengths['y']} × {lengths['x']} pixels"])
 
 

@@ -16,8 +16,8 @@ __all__ = [
     "ImageChannels",
     "crop_series",
     "load_or_crop",
+    "split_annotation",
     "split_channels",
-    "split_drawn",
     "split_frames",
 ]
 
@@ -109,16 +109,16 @@ def split_frames(image: ImageChannels, spatial_ndim: int) -> tuple[list[NDArray[
     return frames, letter + image.axes[-spatial_ndim:]
 
 
-def split_drawn(
-    name: str, drawn: ArrayLike | None, image: ImageChannels, spatial_ndim: int
+def split_annotation(
+    name: str, annotation: ArrayLike | None, image: ImageChannels, spatial_ndim: int
 ) -> list[Any]:
-    """Take apart what is drawn on a series, as `split_frames` does with the series.
+    """Split the mask or the strokes of a series into those of its frames.
 
     Parameters
     ----------
     name : str
-        What it is, for the sentence of an error.
-    drawn : array_like, shape (..., Y, X), or None
+        ``'mask'`` or ``'strokes'``, for the sentence of an error.
+    annotation : array_like, shape (..., Y, X), or None
         A mask or strokes.
     image : ImageChannels
         The series.
@@ -128,7 +128,7 @@ def split_drawn(
     Returns
     -------
     list of array_like, shape ([Z,] Y, X), or of None
-        One for each frame; None for each if nothing is drawn.
+        One for each frame, in the order of `split_frames`; None for each without an annotation.
 
     Raises
     ------
@@ -136,14 +136,14 @@ def split_drawn(
         If it has another shape than the image.
     """
     shape = image.values.shape[1:]
-    if drawn is None:
+    if annotation is None:
         return [None] * math.prod(shape[:-spatial_ndim])
-    if np.shape(drawn) != shape:
+    if np.shape(annotation) != shape:
         raise ImageError(
-            f"{name} has shape {np.shape(drawn)} and the image {shape} without its channels: give "
-            "one of that shape"
+            f"{name} has shape {np.shape(annotation)} and the image {shape} without its channels: "
+            "give one of that shape"
         )
-    return list(np.reshape(drawn, (-1, *shape[-spatial_ndim:])))
+    return list(np.reshape(annotation, (-1, *shape[-spatial_ndim:])))
 
 
 def load_or_crop(

@@ -17,7 +17,7 @@ from napari_unsupseg.io.pixel_size import UNIT_NAMES, PixelSize
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["CHUNK", "LabelStore", "read_zarr_record", "write_label_store"]
+__all__ = ["CHUNK", "LabelStore", "read_zarr_record", "write_zarr_labels"]
 
 CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}  # of labels, along the axes of a frame
 TOP_LEVEL = 1024  # pixels along the sides of the coarsest level
@@ -263,7 +263,7 @@ class LabelStore:
         return (self.path / array.path / key).is_file()
 
 
-def write_label_store(
+def write_zarr_labels(
     path: Path,
     labels: NDArray[np.unsignedinteger],
     *,

@@ -5,16 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from napari_unsupseg.errors import FileError
+from napari_unsupseg.io.paths import MICROSCOPE_SUFFIXES
 from napari_unsupseg.io.pixel_size import PixelSize
+from napari_unsupseg.io.tiff import check_series
 
-__all__ = ["MICROSCOPE_SUFFIXES", "MicroscopeImage", "is_microscope_format", "open_by_bioio"]
-
-# each with the package that has bioio's reader of it
-MICROSCOPE_SUFFIXES = {
-    ".czi": "bioio-czi", ".lif": "bioio-lif", ".nd2": "bioio-nd2", ".dv": "bioio-dv",
-    ".r3d": "bioio-dv", ".sldy": "bioio-sldy", ".ims": "bioio-bioformats",
-    ".vsi": "bioio-bioformats", ".oif": "bioio-bioformats", ".oib": "bioio-bioformats",
-}  # fmt: skip
+__all__ = ["MicroscopeImage", "open_by_bioio"]
 
 
 class MicroscopeImage(NamedTuple):
@@ -33,22 +28,6 @@ class MicroscopeImage(NamedTuple):
     values: Any
     axes: str
     pixel_size: PixelSize | None
-
-
-def is_microscope_format(path: Path) -> bool:
-    """Tell whether a file is of a format that bioio reads for us, by its ending.
-
-    Parameters
-    ----------
-    path : Path
-        It need not exist.
-
-    Returns
-    -------
-    bool
-        In capitals too.
-    """
-    return path.suffix.lower() in MICROSCOPE_SUFFIXES
 
 
 def open_by_bioio(path: Path, series: int | None = None) -> MicroscopeImage:
@@ -87,13 +66,8 @@ def open_by_bioio(path: Path, series: int | None = None) -> MicroscopeImage:
             f"{path}: is read by bioio with a reader that is not installed, or is damaged: "
             f"pip install {reader}"
         ) from error
-    scenes = image.scenes
     if series is not None:
-        if series >= len(scenes):
-            raise FileError(
-                f"{path}: has no image {series}; it has {len(scenes)}, counted from 0: choose one "
-                "with --series"
-            )
+        check_series(path, series, len(image.scenes))
         image.set_scene(series)
     # bioio gives every image five axes
     axes = image.dims.order.lower()

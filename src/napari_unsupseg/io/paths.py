@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_unsupseg.errors import FileError
-from napari_unsupseg.io.microscope_formats import MICROSCOPE_SUFFIXES
 
 __all__ = [
+    "MICROSCOPE_SUFFIXES",
     "atomic_write",
     "check_writable",
+    "is_microscope_format",
     "is_tiff",
     "is_zarr",
     "list_images",
@@ -20,6 +21,12 @@ __all__ = [
 ]
 
 TIFF_SUFFIXES = (".tif", ".tiff")
+# of microscopes' makers, each with the package that has bioio's reader of it
+MICROSCOPE_SUFFIXES = {
+    ".czi": "bioio-czi", ".lif": "bioio-lif", ".nd2": "bioio-nd2", ".dv": "bioio-dv",
+    ".r3d": "bioio-dv", ".sldy": "bioio-sldy", ".ims": "bioio-bioformats",
+    ".vsi": "bioio-bioformats", ".oif": "bioio-bioformats", ".oib": "bioio-bioformats",
+}  # fmt: skip
 IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".png", ".jpg", ".jpeg", ".bmp", *MICROSCOPE_SUFFIXES)
 
 
@@ -37,6 +44,22 @@ def is_tiff(path: Path) -> bool:
         In capitals too.
     """
     return path.suffix.lower() in TIFF_SUFFIXES
+
+
+def is_microscope_format(path: Path) -> bool:
+    """Tell whether a file is of a format that bioio reads for us, by its ending.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist.
+
+    Returns
+    -------
+    bool
+        In capitals too.
+    """
+    return path.suffix.lower() in MICROSCOPE_SUFFIXES
 
 
 def is_zarr(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Images from files of every format: whole, or as dask arrays where they are large."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image import tiling
-from napari_unsupseg.io.microscope_formats import is_microscope_format, open_by_bioio
+from napari_unsupseg.io.colour_model import Pixels, SampleModel, interpret_samples
+from napari_unsupseg.io.microscope_formats import open_by_bioio
 from napari_unsupseg.io.ome_zarr import open_zarr
-from napari_unsupseg.io.paths import is_tiff, is_zarr
+from napari_unsupseg.io.paths import is_microscope_format, is_tiff, is_zarr
 from napari_unsupseg.io.pixel_size import PixelSize
-from napari_unsupseg.io.samples import Pixels, SampleModel, interpret_samples
-from napari_unsupseg.io.tiff import count_tiff_values, open_tiff
+from napari_unsupseg.io.tiff import check_series, count_tiff_values, open_tiff
 
 __all__ = ["ImageSource", "is_chunked", "open_image", "read_image"]
 
@@ -98,8 +99,10 @@ def open_image(
     Raises
     ------
     FileError
-        If the file is missing, is a folder, is damaged or is no image.
+        If the file is missing, is a folder, is damaged, is no image or has no such series.
     """
+    if series is not None and not (is_tiff(path) or is_microscope_format(path)):
+        check_series(path, series, n_series=1)
     if is_zarr(path):
         values, axes, pixel_size = open_zarr(path)
         yield ImageSource(values if tiling.is_large(values) else values.compute(), axes, pixel_size)
@@ -165,8 +168,11 @@ def _decode(path: Path) -> tuple[NDArray[np.generic], str | None, SampleModel]:
         values = imagecodecs.png_decode(data)  # Pillow makes 8 bits of 16 in RGB
         samples = SAMPLES_OF_PNG[values.shape[-1] if values.ndim == 3 else 1]
     else:
-        # bytes, not the path: of a file it cannot read imageio leaves the handle open
-        values = np.asarray(imageio.v3.imread(data, extension=path.suffix))
+        with warnings.catch_warnings():
+            # imageio tries all that it has on a file of another kind, and warns of what is old
+            warnings.simplefilter("ignore", DeprecationWarning)
+            # bytes, not the path: of a file it cannot read imageio leaves the handle open
+            values = np.asarray(imageio.v3.imread(data, extension=path.suffix))
         mode = imageio.v3.immeta(data, extension=path.suffix).get("mode", "")
         samples = SAMPLES_OF_MODE.get(mode, SampleModel("channels"))
         if mode == "P" and values.shape[-1] == 4:

@@ -16,11 +16,18 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image import tiling
+from napari_unsupseg.io.colour_model import ColourModel, SampleModel
 from napari_unsupseg.io.paths import atomic_write
 from napari_unsupseg.io.pixel_size import UNIT_SPELLINGS, PixelSize
-from napari_unsupseg.io.samples import ColourModel, SampleModel
 
-__all__ = ["TiffImage", "count_tiff_values", "open_tiff", "read_tiff_record", "write_labels"]
+__all__ = [
+    "TiffImage",
+    "check_series",
+    "count_tiff_values",
+    "open_tiff",
+    "read_tiff_record",
+    "write_tiff_labels",
+]
 
 OME_UNITS = {"um": "µm", "angstrom": "Å"}  # OME writes all other units as `PixelSize` does
 NAMESPACE = "napari-unsupseg"  # of the annotation that says how labels were made
@@ -87,15 +94,37 @@ def open_tiff(path: Path, series: int | None = None) -> Iterator[TiffImage]:
             yield TiffImage(values, known, _sample_model(chosen), _pixel_size(tiff, index))
 
 
-def count_tiff_values(path: Path, series: int | None = None) -> int:
-    """Count the values of an image of a TIFF file without reading them.
+def check_series(path: Path, series: int, n_series: int) -> None:
+    """Refuse an image that a file does not hold.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    series : int
+        Which of its images, from 0.
+    n_series : int
+        How many it holds.
+
+    Raises
+    ------
+    FileError
+        If it holds fewer.
+    """
+    if not 0 <= series < n_series:
+        raise FileError(
+            f"{path}: has no image {series}; it has {n_series}, counted from 0: choose one with "
+            "--series"
+        )
+
+
+def count_tiff_values(path: Path) -> int:
+    """Count the values of the largest image of a TIFF file without reading them.
 
     Parameters
     ----------
     path : Path
         It need not be a TIFF file, nor exist.
-    series : int, optional
-        Which of the file's images, from 0; by default the largest.
 
     Returns
     -------
@@ -104,8 +133,7 @@ def count_tiff_values(path: Path, series: int | None = None) -> int:
     """
     try:
         with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
-            sizes = [int(one.size) for one in tiff.series]
-            return max(sizes) if series is None else sizes[series]
+            return max(int(one.size) for one in tiff.series)
     # of a damaged file tifffile may raise anything; whoever reads the file then says what is wrong
     except Exception:
         return 0
@@ -117,12 +145,12 @@ def read_tiff_record(path: Path) -> dict[str, Any] | None:
     Parameters
     ----------
     path : Path
-        A TIFF file that `write_labels` may have written.
+        A TIFF file that `write_tiff_labels` may have written.
 
     Returns
     -------
     dict or None
-        What was given to `write_labels`; None if the file is of another kind, or damaged.
+        What was given to `write_tiff_labels`; None if the file is of another kind, or damaged.
     """
     try:
         with tifffile.TiffFile(path) as tiff:
@@ -137,7 +165,7 @@ def read_tiff_record(path: Path) -> dict[str, Any] | None:
     return record
 
 
-def write_labels(
+def write_tiff_labels(
     path: Path,
     labels: NDArray[np.unsignedinteger],
     axes: str,
@@ -201,11 +229,7 @@ def _choose_series(tiff: tifffile.TiffFile, path: Path, series: int | None) -> i
     """Return which image of a file to take; say so where it holds others."""
     n_series = len(tiff.series)
     if series is not None:
-        if not 0 <= series < n_series:
-            raise FileError(
-                f"{path}: has no image {series}; it has {n_series}, counted from 0: choose one "
-                "with --series"
-            )
+        check_series(path, series, n_series)
         return series
     sizes = [one.size for one in tiff.series]
     largest = sizes.index(max(sizes))
@@ -254,14 +278,16 @@ def _open_lazily(series: Any, path: Path) -> Iterator[Any]:
         yield da.from_zarr(zarr.open_array(store, mode="r"))
 
 
-def _look_up_palette(values: Any, palette: NDArray[Any] | None, path: Path) -> NDArray[np.uint8]:
+def _look_up_palette(values: Any, palette: NDArray[Any] | None, path: Path) -> Any:
     """Return the colours (..., Y, X, 3) that a palette (3, colours) of 16 bits says."""
-    if palette is None or not isinstance(values, np.ndarray):
-        raise FileError(
-            f"{path}: has a palette, which is damaged or needs the image loaded; save it as RGB"
-        )
-    colours: NDArray[np.uint8] = (palette.T >> 8).astype(np.uint8)[values]
-    return colours
+    if palette is None:
+        raise FileError(f"{path}: lacks the palette that its pixels refer to; save it as RGB")
+    colours: NDArray[np.uint8] = (palette.T >> 8).astype(np.uint8)
+    if isinstance(values, np.ndarray):
+        return colours[values]
+    return values.map_blocks(
+        colours.__getitem__, new_axis=values.ndim, chunks=(*values.chunks, 3), dtype=colours.dtype
+    )
 
 
 def _sample_model(series: Any) -> SampleModel:

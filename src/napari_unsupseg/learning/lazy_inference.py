@@ -36,7 +36,7 @@ class LazyLabels:
         Data type of the labels.
     spatial_ndim : int
         Axes of a frame, the last ones.
-    prepared : NormalizedImage
+    crops : NormalizedImage
         Crops from all over the image. The intensities that become 0 and 1 in them do so in every
         part of the image.
     """
@@ -48,7 +48,7 @@ class LazyLabels:
         self.shape = channels.values.shape[1:]
         self.dtype = label_dtype(settings.max_clusters)
         self.spatial_ndim = checkpoint.spatial_ndim
-        self.prepared = normalize_crops(
+        self.crops = normalize_crops(
             channels, settings.intensity, checkpoint.spatial_ndim, settings.seed
         )
 
@@ -131,7 +131,7 @@ class LazyLabels:
         return labels[..., halo::window, halo::window]  # the centre of each window
 
     def _predict(self, image: NormalizedImage) -> Labels:
-        """Label a prepared image by the clusters that the run has kept."""
+        """Label a normalised image by the clusters that the run has kept."""
         return predict(self._checkpoint.network, image, n_labels=self._checkpoint.n_labels)
 
     def _normalize(self, values: NDArray[np.generic]) -> NormalizedImage:
@@ -141,7 +141,7 @@ class LazyLabels:
             None,
             self._checkpoint.settings.intensity,
             self.spatial_ndim,
-            self.prepared.limits,
+            self.crops.limits,
         )
 
 

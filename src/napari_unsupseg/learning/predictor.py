@@ -268,7 +268,7 @@ class Predictor(abc.ABC):
                 "n_segments or min_size; compute a part of it for these"
             )
         labels = LazyLabels(channels, self._checkpoint())
-        self._checkpoint().check_image(labels.prepared)
+        self._checkpoint().check_image(labels.crops)
         return labels
 
 

@@ -34,13 +34,12 @@ from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy_generator, precompile
 from napari_unsupseg.regions.small_regions import merge_small_regions
 from napari_unsupseg.regions.strokes import apply_strokes, check_strokes
-from napari_unsupseg.settings import Settings
+from napari_unsupseg.settings import NETWORK_SIZE, Settings
 
 __all__ = ["HISTORY_ITERATIONS", "Run"]
 
 # early labels tell fine differences, late ones great differences
 HISTORY_ITERATIONS = (10, 15, 20, 30, 40, 60)
-SHAPE_OF_NETWORK = ("components", "filters", "max_clusters")
 
 
 @dataclasses.dataclass(eq=False)
@@ -357,7 +356,7 @@ def _first_network(
         frame = torch.from_numpy(next(image.frames()).values)[None]  # (1, C, [Z,] Y, X)
         return build_network(frame, settings, features).to(device)
     known.check_image(image)
-    for name in SHAPE_OF_NETWORK:
+    for name in NETWORK_SIZE:
         before, now = (getattr(one, name) for one in (known.settings, settings))
         if before != now:
             raise SettingError(

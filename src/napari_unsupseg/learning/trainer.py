@@ -7,12 +7,13 @@ from torch.backends import cudnn
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.learning.convergence import ConvergenceMonitor
-from napari_unsupseg.learning.device_sample import DeviceSample, StrokeTargets
+from napari_unsupseg.learning.device_sample import DeviceSample
 from napari_unsupseg.learning.devices import translate_out_of_memory
 from napari_unsupseg.learning.network import Network
 from napari_unsupseg.learning.objective import training_loss
 from napari_unsupseg.learning.sampling import TrainingSample
 from napari_unsupseg.learning.step import Step
+from napari_unsupseg.learning.stroke_targets import StrokeTargets
 from napari_unsupseg.learning.threads import CoreThreads
 from napari_unsupseg.learning.upsampler import LabelUpsampler
 from napari_unsupseg.settings import Settings

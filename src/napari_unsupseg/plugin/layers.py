@@ -26,14 +26,14 @@ __all__ = [
     "blank_labels",
     "blank_pyramid",
     "check_large_layer",
-    "frames_of",
     "from_layer_axes",
     "labels_keywords",
     "layer_array",
     "pyramid_if_large",
     "region_features",
-    "show_names",
+    "show_cluster_names",
     "to_layer_axes",
+    "training_frames",
     "voxel_spacing",
 ]
 
@@ -119,7 +119,7 @@ def _choice(shape: tuple[int, ...], axes: str) -> tuple[str, str]:
     return describe_axes(shape, axes), axes
 
 
-def frames_of(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple[int, ...], int]:
+def training_frames(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple[int, ...], int]:
     """Return size and number of the frames that a run on a layer trains on.
 
     Parameters
@@ -231,7 +231,7 @@ def region_features(labels: Labels, layer: "Image", axes: str) -> dict[str, NDAr
     return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
 
 
-def show_names(layer: "LabelsLayer") -> None:
+def show_cluster_names(layer: "LabelsLayer") -> None:
     """Show the names that a layer's clusters were given in its table of features.
 
     Parameters

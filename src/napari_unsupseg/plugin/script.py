@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import imageio.v3
 import napari.layers
+import numpy as np
+import tifffile
 
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES
 from napari_unsupseg.image.tiling import is_large, is_lazy
+from napari_unsupseg.io.paths import is_tiff
 from napari_unsupseg.options import ImageOptions, options_of
 from napari_unsupseg.plugin.layers import layer_array
 from napari_unsupseg.plugin.run_data import RunRequest, RunResult
@@ -63,7 +68,6 @@ def _keywords(values: Mapping[str, object]) -> str:
 
 def _image_lines(image: napari.layers.Image, result: RunResult) -> Iterator[str]:
     """Yield the imports, and what makes `image`."""
-    path = image.source.path
     level = "[0]" if image.multiscale else ""
     array = layer_array(image)
     is_loaded_first = is_lazy(array) and not is_large(array)  # as the run itself does
@@ -71,7 +75,8 @@ def _image_lines(image: napari.layers.Image, result: RunResult) -> Iterator[str]
     yield ""
     if is_loaded_first or not result.covers_image:
         yield "import numpy"
-    if path is None or image.multiscale or is_lazy(array):
+    reader = None if image.multiscale or is_lazy(array) else _file_reader(image.source.path, array)
+    if reader is None:
         source = f"napari.current_viewer().layers[{image.name!r}].data{level}"
         if is_large(array):
             yield "import dask.array"
@@ -79,15 +84,28 @@ def _image_lines(image: napari.layers.Image, result: RunResult) -> Iterator[str]
         elif is_loaded_first:
             source = f"numpy.asarray({source})"
         yield "import napari"
-    elif Path(path).suffix.lower() in (".tif", ".tiff"):
-        yield "import tifffile"
-        source = f"tifffile.imread({path!r})"
     else:
-        yield "import imageio.v3"
-        source = f"imageio.v3.imread({path!r})"
+        yield f"import {reader}"
+        source = f"{reader}.imread({image.source.path!r})"
     yield "from napari_unsupseg import Segmenter, Settings"
     yield ""
     yield f"image = {source}"
+
+
+def _file_reader(path: str | None, array: Any) -> str | None:
+    """Name the module whose `imread` gives the pixels of a layer; None if there is none.
+
+    A palette, alpha or several images in a file are read otherwise by this plugin, and the file
+    may have changed since.
+    """
+    if path is None:
+        return None
+    module = tifffile if is_tiff(Path(path)) else imageio.v3
+    try:
+        is_same = np.array_equal(module.imread(path), array)
+    except Exception:  # what a reader raises on a file that is gone or damaged depends on both
+        return None
+    return module.__name__ if is_same else None
 
 
 def _settings(result: RunResult) -> str:

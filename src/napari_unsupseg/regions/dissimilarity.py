@@ -10,7 +10,7 @@ from napari_unsupseg._typing import Floats, Integers
 from napari_unsupseg.regions.compiling import jit
 
 __all__ = [
-    "HISTORY",
+    "LABEL_HISTOGRAM",
     "Borders",
     "DissimilarityWeights",
     "HistogramBins",
@@ -24,8 +24,8 @@ __all__ = [
 
 # Weights of the terms of a dissimilarity. All were chosen together, by the scores of the default
 # cut on BSDS500's val images and on micrographs, so one is best for the values of the others only.
-HISTORY = 0.3  # share of pixels whose labels differ, mean over snapshots
-HISTORY_AT_BORDER = 0.7  # share of the border across which labels differ, mean over snapshots
+LABEL_HISTOGRAM = 0.3  # share of pixels whose labels differ, mean over snapshots
+LABEL_CHANGE = 0.7  # share of the border across which labels differ, mean over snapshots
 MEAN_COLOUR = 0.75  # distance of mean colours, 1 from black to white
 MEAN_COLOUR_OF_TINY = 2.1  # the same for tiny regions; it stands in for the missing histograms
 COLOUR_HISTOGRAM = 1.4  # share of pixels whose colours differ, mean over channels
@@ -176,13 +176,17 @@ def make_weights(
         These weights.
     """
     # half: of two disjoint histograms the differences of all bins add up to 2
-    per_bin = (COLOUR_HISTOGRAM / 2 / n_channels, SLOPE_HISTOGRAM / 2, HISTORY / 2 / n_snapshots)
+    per_bin = (
+        COLOUR_HISTOGRAM / 2 / n_channels,
+        SLOPE_HISTOGRAM / 2,
+        LABEL_HISTOGRAM / 2 / n_snapshots,
+    )
     small_area = SMALL_SIDE ** len(pixel_size) / math.prod(pixel_size)
     return DissimilarityWeights(
         MEAN_COLOUR_OF_TINY if are_tiny else MEAN_COLOUR,
         np.repeat(np.array(per_bin, dtype=np.float32), bins),
         EDGE,
-        HISTORY_AT_BORDER,
+        LABEL_CHANGE,
         ENCLOSED,
         min(small_area, SMALL_SHARE * n_pixels / n_frames),
         0.0 if are_tiny else SIZE_EXPONENT,

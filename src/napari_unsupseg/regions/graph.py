@@ -11,7 +11,7 @@ from napari_unsupseg._generators import run_to_end
 from napari_unsupseg._typing import Floats
 from napari_unsupseg.regions.compiling import jit
 from napari_unsupseg.regions.dissimilarity import (
-    HISTORY,
+    LABEL_HISTOGRAM,
     Borders,
     DissimilarityWeights,
     RegionStatistics,
@@ -152,8 +152,8 @@ class RegionGraph:
         around = np.where(lengths > 0, adjacency @ means / np.maximum(lengths, 1), means)
         labels = self.sums.histograms[:, self.sums.histograms.shape[1] - self._n_labels :]
         shares = labels / self.sums.areas[:, np.newaxis]
-        # regions without a label in common are as far apart as HISTORY says (Hellinger distance)
-        history = HISTORY * np.sqrt(shares / (2 * self._n_snapshots))
+        # regions without a label in common are as far apart as LABEL_HISTOGRAM says (Hellinger)
+        history = LABEL_HISTOGRAM * np.sqrt(shares / (2 * self._n_snapshots))
         return np.hstack([means, means - around, history])
 
     def cluster_ward(

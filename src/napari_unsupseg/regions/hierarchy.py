@@ -11,7 +11,7 @@ from napari_unsupseg.errors import SettingError
 from napari_unsupseg.regions.boundary_refinement import refine_boundaries
 from napari_unsupseg.regions.graph import RegionGraph, groups_from_merges
 from napari_unsupseg.regions.labels import map_labels
-from napari_unsupseg.regions.merge_levels import MergeLevels
+from napari_unsupseg.regions.merge_granularities import MergeGranularities
 from napari_unsupseg.regions.strokes import apply_strokes, propagate_strokes
 
 __all__ = ["Hierarchy", "check_cut"]
@@ -45,7 +45,7 @@ class Hierarchy:
     Attributes
     ----------
     default_granularity : float
-        Level that suits most images.
+        Granularity that suits most images.
     n_fragments : int
         Segments of the finest cut.
     """
@@ -169,26 +169,26 @@ class Hierarchy:
         return labels - 1
 
     def boundaries(self) -> NDArray[np.float32]:
-        """Draw up to which level each border lasts.
+        """Draw up to which granularity each border lasts.
 
         Returns
         -------
         ndarray of float32, shape (..., Y, X)
-            Highest level at which a pixel's fragment merges with that of its neighbour to the
+            Highest granularity at which a pixel's fragment merges with that of its neighbour to the
             right, below or in the next plane; 0 inside fragments.
         """
-        levels = np.zeros(self._fragments.shape, dtype=np.float32)
+        lasting = np.zeros(self._fragments.shape, dtype=np.float32)
         if self.n_fragments == 1:
-            return levels
-        merge_levels = MergeLevels(self._merges, self._granularities)
-        for axis in range(levels.ndim - self._spatial_ndim, levels.ndim):
-            length: int = levels.shape[axis]
+            return lasting
+        granularities = MergeGranularities(self._merges, self._granularities)
+        for axis in range(lasting.ndim - self._spatial_ndim, lasting.ndim):
+            length: int = lasting.shape[axis]
             near = self._fragments.take(range(length - 1), axis)
             far = self._fragments.take(range(1, length), axis)
             pixels = np.nonzero((near != far) & (near >= 0) & (far >= 0))
-            between = merge_levels.between(near[pixels], far[pixels]).astype(np.float32)
-            np.maximum.at(levels, pixels, between)
-        return levels
+            between = granularities.between(near[pixels], far[pixels]).astype(np.float32)
+            np.maximum.at(lasting, pixels, between)
+        return lasting
 
     def _count_segments(self, n_segments: int | None, granularity: float | None) -> int:
         """Return how many segments a cut has."""
@@ -220,7 +220,7 @@ def check_cut(n_segments: int | None = None, granularity: float | None = None) -
     n_segments : int, optional
         Segments to have, from 1.
     granularity : float, optional
-        Level to cut at, 0 to 1.
+        Granularity to cut at, 0 to 1.
 
     Raises
     ------

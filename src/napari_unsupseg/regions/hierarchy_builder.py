@@ -24,7 +24,7 @@ from napari_unsupseg.regions.hierarchy import Hierarchy
 __all__ = ["build_hierarchy", "build_hierarchy_generator", "precompile"]
 
 TYPICAL_DISSIMILARITY = 1.23  # at which the default granularity of 0.5 cuts
-STEEPNESS = 3  # of granularities there, so that levels of use lie well apart
+STEEPNESS = 3  # of granularities there, so that those of use lie well apart
 
 
 def build_hierarchy(

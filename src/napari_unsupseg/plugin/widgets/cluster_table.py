@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import QSignalDebouncer
 
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.plugin.layers import show_names
+from napari_unsupseg.plugin.layers import show_cluster_names
 from napari_unsupseg.plugin.widgets.controls import row
 
 __all__ = ["ClusterTable"]
@@ -284,7 +284,7 @@ class ClusterTable(Container[Widget]):
         assert self._layer is not None
         names = {label: name for label, name in self._names.items() if name}
         self._layer.metadata["napari-unsupseg"]["names"] = names
-        show_names(self._layer)
+        show_cluster_names(self._layer)
 
 
 def _colour(colormap: Any, label: int) -> tuple[float, ...]:

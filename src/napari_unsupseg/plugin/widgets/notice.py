@@ -4,7 +4,7 @@ from qtpy.QtCore import QTimer
 
 from napari_unsupseg.image.tiling import is_large
 from napari_unsupseg.plugin.background import preload
-from napari_unsupseg.plugin.layers import frames_of, layer_array
+from napari_unsupseg.plugin.layers import layer_array, training_frames
 from napari_unsupseg.plugin.training_region import WHOLE
 from napari_unsupseg.plugin.widgets.controls import Sentence
 from napari_unsupseg.plugin.widgets.image_form import ImageForm
@@ -73,7 +73,7 @@ class Notice(Sentence):
         runs_on_accelerator = device != "cpu" and available_devices()[0] != "cpu"
         if form.axes.value is None or form.region.value != WHOLE or runs_on_accelerator:
             return ""
-        shape, n_frames = frames_of(form.image.value, form.axes.value, form.spatial_ndim)
+        shape, n_frames = training_frames(form.image.value, form.axes.value, form.spatial_ndim)
         return slow_notice(shape, n_frames, self._settings_form.settings())
 
     def _on_preload_poll(self) -> None:

@@ -17,7 +17,7 @@ from napari_unsupseg.plugin.layers import (
     from_layer_axes,
     labels_keywords,
     region_features,
-    show_names,
+    show_cluster_names,
     to_layer_axes,
 )
 from napari_unsupseg.plugin.script import python_script
@@ -268,7 +268,7 @@ class Results(Container[Widget]):
         def set_features(features: dict[str, NDArray[np.number]]) -> None:
             if to_measure is self._to_measure:  # the layer shows no other labels by now
                 layer.features = features
-                show_names(layer)
+                show_cluster_names(layer)
 
         create_worker(
             region_features,

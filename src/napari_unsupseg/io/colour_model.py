@@ -93,20 +93,12 @@ def _split_alpha(
 ) -> tuple[Any, NDArray[np.bool_] | None]:
     """Return values without alpha, and where a pixel is not fully transparent."""
     others = [index for index in range(values.shape[axis]) if index != alpha]
-    colours = values.take(others, axis)
-    left_out = f"{name}: has an alpha channel, which is left out"
+    colours = _take(values, others, axis)
+    warnings.warn(f"{name}: has an alpha channel, which is left out", stacklevel=4)
     if not isinstance(values, np.ndarray):  # to look at all of it would be to load it
-        warnings.warn(left_out, stacklevel=4)
         return colours, None
     mask = values.take(alpha, axis) > 0
-    n_transparent = mask.size - int(mask.sum())
-    if n_transparent == 0:
-        warnings.warn(left_out, stacklevel=4)
-        return colours, None
-    warnings.warn(
-        f"{left_out}; its {n_transparent:,} fully transparent pixels take no part", stacklevel=4
-    )
-    return colours, mask
+    return colours, None if mask.all() else mask
 
 
 def _cmyk_to_rgb(values: Any, axis: int, name: object) -> Any:
@@ -117,6 +109,11 @@ def _cmyk_to_rgb(values: Any, axis: int, name: object) -> Any:
     if values.dtype not in (np.uint8, np.uint16):
         raise FileError(f"{name}: is CMYK of {values.dtype}; save it as RGB, or with 8 or 16 bits")
     white = int(np.iinfo(values.dtype).max)
-    ink = values.take(range(3), axis).astype(np.float32) / white
-    black = values.take([3], axis).astype(np.float32) / white
+    ink = _take(values, [0, 1, 2], axis).astype(np.float32) / white
+    black = _take(values, [3], axis).astype(np.float32) / white
     return ((1 - ink) * (1 - black) * white).round().astype(values.dtype)
+
+
+def _take(values: Any, samples: list[int], axis: int) -> Any:
+    """Return some of the samples along an axis; a dask array has no method for it."""
+    return values[(slice(None),) * axis + (samples,)]

@@ -142,9 +142,8 @@ def test_each_control_has_a_name_for_screen_readers(viewer, panel, qtbot, rgb):
 
 @pytest.mark.parametrize("scale", ["1", "1.25", "2"])
 def test_nothing_is_clipped_in_a_narrow_dock(tmp_path, scale):
-    script = (
-        f"from tests.gui.test_access import narrow_run; narrow_run({str(tmp_path / 'w.png')!r})"
-    )
+    path = str(tmp_path / "w.png")
+    script = f"from tests.gui.test_accessibility import narrow_run; narrow_run({path!r})"
     environment = {**os.environ, "QT_SCALE_FACTOR": scale}
     command = [sys.executable, "-c", script]
     said = subprocess.run(

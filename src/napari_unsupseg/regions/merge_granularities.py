@@ -1,4 +1,4 @@
-"""At which level of a hierarchy two fragments come together."""
+"""At which granularity of a hierarchy two fragments come together."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,24 +6,24 @@ from numpy.typing import NDArray
 from napari_unsupseg._typing import Floats
 from napari_unsupseg.regions.compiling import jit
 
-__all__ = ["MergeLevels"]
+__all__ = ["MergeGranularities"]
 
 
-class MergeLevels:
-    """At which level any two fragments of a hierarchy come together.
+class MergeGranularities:
+    """At which granularity any two fragments of a hierarchy come together.
 
     Parameters
     ----------
     merges : ndarray of int, shape (F - 1, 2)
         Nodes that merge, in order; nodes below F are fragments, node F + i is what merge i made.
-    levels : ndarray of float64, shape (F - 1,)
-        Level at which each merges, 0 to 1, never falling.
+    granularities : ndarray of float64, shape (F - 1,)
+        Granularity at which each merges, 0 to 1, never falling.
 
     Notes
     -----
     In an order of the fragments in which each node's lie side by side, two of them come together
-    at the highest level between any two neighbours from one to the other. A table of the highest of
-    1, 2, 4… levels in a row has it in two entries, whose ranges may overlap [1]_.
+    at the highest granularity between any two neighbours from one to the other. A table of the
+    highest of 1, 2, 4… in a row has it in two entries, whose ranges may overlap [1]_.
 
     References
     ----------
@@ -31,17 +31,17 @@ class MergeLevels:
        :doi:`10.1007/10719839_9`
     """
 
-    def __init__(self, merges: NDArray[np.integer], levels: Floats) -> None:
+    def __init__(self, merges: NDArray[np.integer], granularities: Floats) -> None:
         self._positions, seconds = _leaf_order(np.asarray(merges))
-        highest = np.zeros(len(levels) + 1)  # [i] is the level between positions i - 1 and i
-        highest[seconds] = levels
-        self._highest = [highest]  # [k][i] is the highest of 2**k levels from i on
+        highest = np.zeros(len(granularities) + 1)  # [i] is that between positions i - 1 and i
+        highest[seconds] = granularities
+        self._highest = [highest]  # [k][i] is the highest of 2**k from i on
         while 2 ** len(self._highest) <= len(highest):
             half = 2 ** (len(self._highest) - 1)
             self._highest.append(np.maximum(self._highest[-1][:-half], self._highest[-1][half:]))
 
     def between(self, ones: NDArray[np.integer], others: NDArray[np.integer]) -> Floats:
-        """Return the level of each pair of fragments.
+        """Return the granularity at which each pair of fragments comes together.
 
         Parameters
         ----------
@@ -51,16 +51,16 @@ class MergeLevels:
         Returns
         -------
         ndarray of float64, shape (pairs,)
-            Their levels.
+            Their granularities.
         """
         first, last = np.sort([self._positions[ones], self._positions[others]], axis=0)
         sizes = np.frexp(last - first)[1] - 1  # whole part of the binary logarithm
-        levels = np.empty(len(ones))
+        granularities = np.empty(len(ones))
         for size in np.unique(sizes):
             chosen, table = sizes == size, self._highest[size]
             ends = last[chosen] + 1 - 2**size
-            levels[chosen] = np.maximum(table[first[chosen] + 1], table[ends])
-        return levels
+            granularities[chosen] = np.maximum(table[first[chosen] + 1], table[ends])
+        return granularities
 
 
 @jit()
