@@ -12,6 +12,7 @@ from napari_unsupseg.image.tiling import (
     crop_slices,
     is_large,
     is_lazy,
+    load_if_small,
     map_chunks_with_halo,
     shift_slices,
 )
@@ -140,3 +141,14 @@ def test_chunks_see_what_is_around_them_in_their_frame(shape, spatial_ndim):
         dtype=np.int64,
     )
     np.testing.assert_array_equal(labels, add_neighbours(image))
+
+
+def test_only_a_lazy_image_that_is_small_is_loaded(monkeypatch):
+    pixels = np.arange(12).reshape(3, 4)
+    assert load_if_small(pixels) is pixels
+    lazy = da.from_array(pixels)
+    loaded = load_if_small(lazy)
+    assert isinstance(loaded, np.ndarray)
+    np.testing.assert_array_equal(loaded, pixels)
+    monkeypatch.setattr("napari_unsupseg.image.tiling.LOADED_VALUES", 11)
+    assert load_if_small(lazy) is lazy

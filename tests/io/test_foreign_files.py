@@ -155,8 +155,18 @@ def test_pixels_of_a_file_too_large_to_be_loaded_are_the_same(name, monkeypatch)
             np.testing.assert_array_equal(source.values.compute(), loaded.values)
 
 
-def test_a_file_that_is_no_image_is_named_without_warnings_of_libraries():
-    sentence = r"README\.md: cannot be read as an image"
+def test_of_alpha_and_colours_that_can_be_loaded_without_it_pixels_are_masked(monkeypatch):
+    monkeypatch.setattr("napari_unsupseg.image.tiling.LOADED_VALUES", 3 * 24 * 32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_image(DATA / "rgba.tif") as source:
+            mask, values = source.mask, source.values
+    assert isinstance(values, np.ndarray)
+    np.testing.assert_array_equal(mask, columns >= 4)
+
+
+def test_a_file_that_is_no_image_is_named_without_words_and_warnings_of_libraries():
+    sentence = "damaged or of another kind; TIFF, OME-Zarr, PNG and JPEG can be read$"
     with pytest.raises(FileError, match=sentence), open_image(DATA / "README.md"):
         pass
 

@@ -1,11 +1,8 @@
-import dask.array as da
-import numpy as np
 import pytest
 
 from napari_unsupseg.errors import ImageError
 from napari_unsupseg.plugin.background import (
     RunError,
-    load_if_small,
     run_until_stopped,
     translate_worker_errors,
 )
@@ -53,14 +50,3 @@ def test_no_error_is_lost_and_those_for_the_user_stay():
     assert isinstance(raised.value.__cause__, KeyError)
     with pytest.raises(ImageError, match=r"^too small$"), translate_worker_errors("it failed: "):
         raise ImageError("too small")
-
-
-def test_only_a_lazy_image_that_is_small_is_loaded(monkeypatch):
-    pixels = np.arange(12).reshape(3, 4)
-    assert load_if_small(pixels) is pixels
-    lazy = da.from_array(pixels)
-    loaded = load_if_small(lazy)
-    assert isinstance(loaded, np.ndarray)
-    np.testing.assert_array_equal(loaded, pixels)
-    monkeypatch.setattr("napari_unsupseg.image.tiling.LOADED_VALUES", 11)
-    assert load_if_small(lazy) is lazy

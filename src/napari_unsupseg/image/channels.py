@@ -10,7 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import ImageDtypeError, ImageError
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES, resolve_axes
-from napari_unsupseg.image.tiling import check_large_image, compute_crops, is_large, is_lazy
+from napari_unsupseg.image.tiling import (
+    check_large_image,
+    compute_crops,
+    is_large,
+    is_lazy,
+    load_if_small,
+)
 
 __all__ = [
     "ImageChannels",
@@ -175,10 +181,8 @@ def load_or_crop(
         If crops are all there can be, and an option needs all of the image.
     """
     values: Any = image.values
-    if not is_lazy(values):
-        return image, False
     if not is_large(values):
-        return dataclasses.replace(image, values=values.compute()), False
+        return dataclasses.replace(image, values=load_if_small(values)), False
     check_large_image("image", **needs_all)
     crops = compute_crops(values, spatial_ndim, seed)
     return crop_series(image, crops, spatial_ndim), True

@@ -25,6 +25,7 @@ __all__ = [
     "crop_slices",
     "is_large",
     "is_lazy",
+    "load_if_small",
     "map_chunks_with_halo",
     "shift_slices",
 ]
@@ -72,6 +73,22 @@ def is_large(image: Any) -> bool:
         Whether it is lazy and has more than 2²⁵ values.
     """
     return is_lazy(image) and image.size > LOADED_VALUES
+
+
+def load_if_small(image: Any) -> Any:
+    """Compute a lazy image, unless it is too large to be loaded.
+
+    Parameters
+    ----------
+    image : array_like
+        The image.
+
+    Returns
+    -------
+    array_like
+        A dask array only if it is too large to be loaded.
+    """
+    return image.compute() if is_lazy(image) and not is_large(image) else image
 
 
 def check_large_image(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES
+from napari_unsupseg.image.tiling import is_large
 
 __all__ = ["ColourModel", "Pixels", "SampleModel", "interpret_samples"]
 
@@ -95,9 +96,9 @@ def _split_alpha(
     others = [index for index in range(values.shape[axis]) if index != alpha]
     colours = _take(values, others, axis)
     warnings.warn(f"{name}: has an alpha channel, which is left out", stacklevel=4)
-    if not isinstance(values, np.ndarray):  # to look at all of it would be to load it
+    if is_large(colours):  # to look at all of its alpha would be to load it
         return colours, None
-    mask = values.take(alpha, axis) > 0
+    mask = np.asarray(_take(values, [alpha], axis).squeeze(axis)) > 0
     return colours, None if mask.all() else mask
 
 

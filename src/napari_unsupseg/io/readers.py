@@ -105,7 +105,7 @@ def open_image(
         check_series(path, series, n_series=1)
     if is_zarr(path):
         values, axes, pixel_size = open_zarr(path)
-        yield ImageSource(values if tiling.is_large(values) else values.compute(), axes, pixel_size)
+        yield ImageSource(tiling.load_if_small(values), axes, pixel_size)
         return
     if not path.exists():
         raise FileError(f"{path}: no such file")
@@ -126,7 +126,8 @@ def open_image(
             pixels = Pixels(values, axes or "", None)
             if axes is not None and not as_stored:
                 pixels = interpret_samples(values, axes, samples, path)
-        yield ImageSource(pixels.values, pixels.axes or None, pixel_size, pixels.mask)
+            values = tiling.load_if_small(pixels.values)  # it may be small without its alpha
+        yield ImageSource(values, pixels.axes or None, pixel_size, pixels.mask)
 
 
 def is_chunked(path: Path) -> bool:
@@ -172,7 +173,15 @@ def _decode(path: Path) -> tuple[NDArray[np.generic], str | None, SampleModel]:
             # imageio tries all that it has on a file of another kind, and warns of what is old
             warnings.simplefilter("ignore", DeprecationWarning)
             # bytes, not the path: of a file it cannot read imageio leaves the handle open
-            values = np.asarray(imageio.v3.imread(data, extension=path.suffix))
+            try:
+                values = np.asarray(imageio.v3.imread(data, extension=path.suffix))
+            except OSError as error:
+                if "backend" not in str(error):  # of a library that knows such files
+                    raise
+                raise FileError(
+                    f"{path}: cannot be read as an image, it is damaged or of another kind; TIFF, "
+                    "OME-Zarr, PNG and JPEG can be read"
+                ) from error
         mode = imageio.v3.immeta(data, extension=path.suffix).get("mode", "")
         samples = SAMPLES_OF_MODE.get(mode, SampleModel("channels"))
         if mode == "P" and values.shape[-1] == 4:

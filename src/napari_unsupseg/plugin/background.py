@@ -4,13 +4,12 @@ import contextlib
 import importlib
 import threading
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from napari_unsupseg.errors import UnsupsegError
-from napari_unsupseg.image.tiling import is_large, is_lazy
 from napari_unsupseg.plugin.throttle import PictureThrottle
 
-__all__ = ["RunError", "load_if_small", "preload", "run_until_stopped", "translate_worker_errors"]
+__all__ = ["RunError", "preload", "run_until_stopped", "translate_worker_errors"]
 
 Update = TypeVar("Update")
 Result = TypeVar("Result")
@@ -41,22 +40,6 @@ def preload() -> threading.Thread:
 def _import_slow_modules() -> None:
     for name in ("napari_unsupseg.segmenter", "pyqtgraph"):
         importlib.import_module(name)
-
-
-def load_if_small(image: Any) -> Any:
-    """Return a lazy image computed, unless it is too large to be loaded.
-
-    Parameters
-    ----------
-    image : array_like
-        Data of an Image layer.
-
-    Returns
-    -------
-    array_like
-        A dask array only if it is too large to be loaded.
-    """
-    return image.compute() if is_lazy(image) and not is_large(image) else image
 
 
 def run_until_stopped(

@@ -10,9 +10,9 @@ import numpy as np
 from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import StrokesError
+from napari_unsupseg.image.tiling import load_if_small
 from napari_unsupseg.options import ImageOptions
 from napari_unsupseg.plugin.background import (
-    load_if_small,
     run_until_stopped,
     translate_worker_errors,
 )

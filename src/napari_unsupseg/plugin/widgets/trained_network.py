@@ -15,9 +15,8 @@ from numpy.typing import ArrayLike
 from qtpy.QtWidgets import QFileDialog
 
 from napari_unsupseg.errors import FileError, UnsupsegError
-from napari_unsupseg.image.tiling import is_large
+from napari_unsupseg.image.tiling import is_large, load_if_small
 from napari_unsupseg.plugin.background import (
-    load_if_small,
     run_until_stopped,
     translate_worker_errors,
 )
