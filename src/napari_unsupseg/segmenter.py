@@ -109,6 +109,7 @@ def segment(
     """
     image_options, cut = pick_options(options, ImageOptions), pick_options(options, CutOptions)
     check_cut(**cut)
+    _check_flag("joint", joint)
     segmenter = Segmenter(Settings.from_preset(preset, options), device=device)
     if not joint:
         return _segment_separately(segmenter, image, image_options, cut)
@@ -147,6 +148,12 @@ def _segment_separately(
     return stack_frames(labels, leading, are_numbered=is_cut(cut))
 
 
+def _check_flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False: ``'no'`` would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise SettingError(f"{name} must be True or False, got {value!r}")
+
+
 class Segmenter(Predictor):
     """A segmentation in steps, or with a network of your own.
 
@@ -169,6 +176,8 @@ class Segmenter(Predictor):
 
     Raises
     ------
+    SettingError
+        If `settings` is something else.
     DeviceError
         If there is no such device.
 
@@ -193,6 +202,11 @@ class Segmenter(Predictor):
         features: nn.Module | None = None,
         device: str = "auto",
     ) -> None:
+        if not isinstance(settings, Settings | None):
+            raise SettingError(
+                f"settings must be made by Settings, such as Settings(iterations=50), got "
+                f"{settings!r}"
+            )
         self.settings = settings or Settings()
         self.features = features
         self.device = resolve_device(device)
@@ -262,6 +276,7 @@ class Segmenter(Predictor):
         UnsupsegError
             As `segment` raises it.
         """
+        _check_flag("warm_start", warm_start)
         known = self._checkpoint() if warm_start else None
         if self._run is not None:
             self._run.leave()

@@ -7,6 +7,7 @@ from scipy.spatial.distance import cdist
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import StrokesError
+from napari_unsupseg.image.channels import as_array
 from napari_unsupseg.regions.labels import label_dtype
 
 __all__ = ["apply_strokes", "check_strokes", "propagate_strokes", "split_by_stroke"]
@@ -53,7 +54,7 @@ draw with labels from 1 to 100, or raise max_clusters
     """
     if strokes is None:
         return None
-    array = np.asarray(strokes)
+    array = as_array("strokes", strokes, StrokesError)
     if array.shape != valid.shape or array.dtype.kind not in "ui":
         raise StrokesError(
             f"strokes have shape {array.shape} and dtype {array.dtype}; expected the labels' "
