@@ -22,12 +22,16 @@ from napari_unsupseg.image.axes import describe_axes, resolve_axes
 from napari_unsupseg.image.channels import split_channels, split_drawn, split_frames
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.image.tiling import Slices, is_large
-from napari_unsupseg.io.label_store import read_zarr_record, write_label_store
+from napari_unsupseg.io.label_store import (
+    check_zarr_axes,
+    read_zarr_record,
+    write_label_store,
+)
 from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import check_writable, is_zarr
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import ImageSource, open_image, read_image
-from napari_unsupseg.io.tiff import read_tiff_record, write_labels
+from napari_unsupseg.io.tiff import check_tiff_axes, read_tiff_record, write_labels
 from napari_unsupseg.io.writers import write_png, write_table
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.regions.hierarchy import Hierarchy
@@ -78,6 +82,8 @@ def run_job(
     as_stored = any(options.image.get(name) is not None for name in ("axes", "channel_axis"))
     with open_image(job.image, series=options.series, as_stored=as_stored) as opened:
         image = _resolve_metadata(job, opened, options)
+        check_axes = check_zarr_axes if is_zarr(job.labels) else check_tiff_axes
+        check_axes(job.labels, split_channels(image.values, image.axes).axes)
         if is_large(image.values):
             train = functools.partial(_train, job, image, options, watch)
             record = run_job_in_chunks(job, image, options, train, track or _track_silently)
