@@ -9,9 +9,8 @@ from napari_unsupseg.errors import FileError
 from napari_unsupseg.io.paths import (
     atomic_write,
     check_writable,
-    is_same_place,
+    find_clash,
     is_zarr,
-    lies_within,
     list_images,
 )
 
@@ -102,25 +101,32 @@ def test_two_processes_may_write_one_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("inner", "outer", "same", "within"),
+    ("written", "kept", "relation"),
     [
-        pytest.param("a/b.tif", "a/../a/b.tif", True, False, id="dots"),
-        pytest.param("link/b.tif", "a/b.tif", True, False, id="a link to its folder"),
-        pytest.param("hard.tif", "a/b.tif", True, False, id="a hard link"),
-        pytest.param("link/new.tif", "a/new.tif", True, False, id="to be written"),
-        pytest.param("link/o.zarr/0", "a/o.zarr", False, True, id="in a store"),
-        pytest.param("a/o.zarr", "a/o.zarr/0", False, False, id="around it"),
-        pytest.param("a/b.tif", "a/b.tiff", False, False, id="others"),
+        pytest.param("a/b.tif", "a/../a/b.tif", "is", id="dots"),
+        pytest.param("link/b.tif", "a/b.tif", "is", id="a link to its folder"),
+        pytest.param("hard.tif", "a/b.tif", "is", id="a hard link"),
+        pytest.param("link/new.tif", "a/new.tif", "is", id="to be written"),
+        pytest.param("link/o.zarr/0", "a/o.zarr", "lies in", id="in a store"),
+        pytest.param("a/o.zarr", "link/o.zarr/0", "holds", id="around it"),
+        pytest.param("a/b.tif", "a/b.tiff", None, id="others"),
+        pytest.param("a/o.zarr", "a/b.tif", None, id="neighbours"),
     ],
 )
-def test_paths_are_compared_as_files(tmp_path, inner, outer, same, within):
+def test_paths_are_compared_as_files(tmp_path, written, kept, relation):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.tif").touch()
     (tmp_path / "link").symlink_to(tmp_path / "a")
     (tmp_path / "hard.tif").hardlink_to(tmp_path / "a" / "b.tif")
-    inner, outer = tmp_path / inner, tmp_path / outer
-    assert is_same_place(inner, outer) == same
-    assert lies_within(inner, outer) == within
+    written, kept = tmp_path / written, tmp_path / kept
+    expected = (written, relation, kept) if relation else None
+    assert find_clash([tmp_path / "c", written], [kept, tmp_path / "d"]) == expected
+
+
+def test_a_file_does_not_clash_with_itself(tmp_path):
+    one, other, again = tmp_path / "o.zarr", tmp_path / "p.zarr", tmp_path / "o.zarr"
+    assert find_clash([one, other], [one, other]) is None
+    assert find_clash([one, other, again], [one, other, again]) == (one, "is", again)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -9,7 +9,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -21,11 +21,10 @@ __all__ = [
     "atomic_write",
     "check_writable",
     "file_kind",
+    "find_clash",
     "hidden_path",
-    "is_same_place",
     "is_tiff",
     "is_zarr",
-    "lies_within",
     "list_images",
     "partial_path",
     "remove",
@@ -84,11 +83,15 @@ def list_images(folder: Path) -> list[Path]:
     Raises
     ------
     FileError
-        If there is none.
+        If there is none, or the folder cannot be read.
     """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be read ({error.strerror})") from error
     files = [
         path
-        for path in sorted(folder.iterdir())
+        for path in entries
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     ]
     if not files:
@@ -247,38 +250,52 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def is_same_place(one: Path, other: Path) -> bool:
-    """Tell whether two paths are those of one file, however they are written.
+def find_clash(
+    written: Sequence[Path], others: Sequence[Path]
+) -> tuple[Path, Literal["is", "holds", "lies in"], Path] | None:
+    """Find a file to be written by which another would be lost.
 
     Parameters
     ----------
-    one, other : Path
-        They need not exist.
+    written : sequence of Path
+        Files and stores to be written.
+    others : sequence of Path
+        Files that are to stay; or `written` itself, for two that would be lost by each other.
 
     Returns
     -------
-    bool
-        Through links too, and in capitals or not where the system takes these for the same.
+    tuple of Path, str and Path, or None
+        The first file that is one of the others, however both paths are written, or is a folder
+        that holds one, or lies in one, such as in a zarr store.
     """
-    are_there = "nothing" not in (file_kind(one), file_kind(other))
-    return (are_there and one.samefile(other)) or _resolved(one) == _resolved(other)
+    places = {key: path for path in others for key in _place_keys(path)}
+    around = {parent: path for path in others for parent in _resolved_parents(path)}
+    for path in written:
+        keys, parents = _place_keys(path), _resolved_parents(path)
+        relations: dict[Literal["is", "holds", "lies in"], list[Path | None]] = {
+            "is": [places.get(key) for key in keys],
+            "holds": [around.get(key) for key in keys],
+            "lies in": [places.get(parent) for parent in parents],
+        }
+        for relation, found in relations.items():
+            for other in found:
+                if other is not None and other is not path:  # not itself, where it is in both
+                    return path, relation, other
+    return None
 
 
-def lies_within(inner: Path, outer: Path) -> bool:
-    """Tell whether a file lies in a folder, such as an image in a zarr store.
+def _place_keys(path: Path) -> list[str]:
+    """Return what is the same for all paths of a file: two keys, one where nothing is there."""
+    keys = [_resolved(path)]
+    if file_kind(path) == "file":
+        status = path.stat()
+        keys.append(f"{status.st_dev}:{status.st_ino}")  # the same of hard links
+    return keys
 
-    Parameters
-    ----------
-    inner, outer : Path
-        They need not exist.
 
-    Returns
-    -------
-    bool
-        At any depth; a folder does not lie in itself.
-    """
-    resolved = Path(os.path.realpath(inner))
-    return any(is_same_place(parent, outer) for parent in resolved.parents)
+def _resolved_parents(path: Path) -> list[str]:
+    """Return the folders that a file lies in, without links."""
+    return [str(parent) for parent in Path(_resolved(path)).parents]
 
 
 def _resolved(path: Path) -> str:
