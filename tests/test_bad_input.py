@@ -8,11 +8,12 @@ import re
 import dask.array as da
 import numpy as np
 import pytest
+import torch
 
-from napari_unsupseg import Segmenter, segment
+from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import ImageError, SettingError, StrokesError, UnsupsegError
 
-from .conftest import SMALL
+from .conftest import SMALL, threads_of_torch
 
 UNEVEN = [[1, 2], [3]]
 
@@ -119,3 +120,27 @@ def test_a_segmenter_of_no_settings(grey):
         Segmenter({"iterations": 3})
     with pytest.raises(SettingError, match="warm_start must be True or False, got 'no'"):
         Segmenter().fit(grey, warm_start="no")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
+def test_labels_do_not_depend_on_what_a_caller_has_set_in_torch(grey, dtype):
+    """Its default data type, inference mode and the number of threads."""
+    strokes = np.zeros(grey.shape, np.uint8)
+    strokes[5:9, 5:9], strokes[40:44, 40:44] = 1, 2
+    options = SMALL | {"balance": 0.5, "continuity": 1.0, "strokes": strokes}
+
+    def all_labels() -> list[np.ndarray]:
+        segmenter = Segmenter(Settings(**SMALL)).fit(grey)
+        return [segment(grey, **options), segmenter.labels_, segmenter.predict(grey[::-1])]
+
+    expected = all_labels()
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.inference_mode(), threads_of_torch(3):
+            found = all_labels()
+            assert torch.get_num_threads() == 3
+    finally:
+        torch.set_default_dtype(before)
+    for labels, same in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(labels, same)

@@ -19,7 +19,12 @@ from napari_unsupseg.image.channels import split_channels, split_drawn, split_fr
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.image.tiling import check_large_image, is_large
 from napari_unsupseg.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from napari_unsupseg.learning.devices import processor_name, resolve_device, resolve_precision
+from napari_unsupseg.learning.devices import (
+    processor_name,
+    resolve_device,
+    resolve_precision,
+    translate_out_of_memory,
+)
 from napari_unsupseg.learning.predictor import Predictor
 from napari_unsupseg.learning.run import Run
 from napari_unsupseg.learning.step import Step
@@ -280,11 +285,12 @@ class Segmenter(Predictor):
         known = self._checkpoint() if warm_start else None
         if self._run is not None:
             self._run.leave()
-        run = Run.begin(
-            image, self.settings, self.device, features=self.features, known=known, **options
-        )
-        self._run, self.precision = run, run.network.precision
-        yield from run.steps()
+        with translate_out_of_memory(self.device):
+            run = Run.begin(
+                image, self.settings, self.device, features=self.features, known=known, **options
+            )
+            self._run, self.precision = run, run.network.precision
+            yield from run.steps()
 
     def resume(self) -> Generator[Step, None, None]:
         """Go on with a run where it was left, with its network, momentum and count of iterations.
@@ -421,7 +427,8 @@ class Segmenter(Predictor):
         1.0
         """
         run = self._begun("there is no run to make segments of: fit an image first")
-        return (yield from run.hierarchy_generator())
+        with translate_out_of_memory(self.device):
+            return (yield from run.hierarchy_generator())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network of a run, to be used on other images.
