@@ -292,7 +292,7 @@ def test_bad_input_exits_with_1(arguments, sentence, image_file, monkeypatch):
         pytest.param(["a.png", "-o", "o"], "must end in .tif", id="folder for one image"),
         pytest.param(["a.png", "b.png", "-o", "o.tif"], "name a folder", id="file for two"),
         pytest.param(["a/x.png", "b/x.png", "-o", "o"], "two results", id="names clash"),
-        pytest.param(["tissue.tif", "-o", "tissue.tif", "--overwrite"], "one of the images",
+        pytest.param(["tissue.tif", "-o", "tissue.tif", "--overwrite"], "which this command reads",
                      id="labels over the image"),
         pytest.param(["a.png", "-o", "o.tif", "--preview", "p.jpg"], ".png", id="preview"),
         pytest.param(["a.png", "-o", "o.tif", "--components", "9"], "from 1 to 5, got 9", id="M"),

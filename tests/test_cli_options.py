@@ -111,6 +111,7 @@ def test_every_setting_is_an_option():
         pytest.param(["--z-spacing", 0], "0.0 must be above 0", id="distance of slices"),
         pytest.param(["--pixel-size", 0], "0.0 must be above 0", id="pixel size"),
         pytest.param(["--min-area", "nan"], "nan must be above 0", id="area"),
+        pytest.param(["--pixel-size", "inf"], "inf must be above 0, and not infinite", id="inf"),
         pytest.param(["--workers", 0], "'--workers'", id="workers"),
         pytest.param(["--components", 9], "must be a whole number from 1 to 5, got 9", id="M"),
     ],

@@ -54,6 +54,7 @@ from napari_unsupseg.cli_output import (
     print_warnings,
     show_images,
     show_training,
+    terminate_like_ctrl_c,
 )
 from napari_unsupseg.errors import DeviceError, SettingError
 from napari_unsupseg.options import AxesOptions, CutOptions, ImageOptions
@@ -205,14 +206,18 @@ def demo(
     """Segment a stained tissue section that comes with scikit-image."""
     from napari_unsupseg.batch.jobs import Job, JobOptions
     from napari_unsupseg.io.paths import check_writable
+    from napari_unsupseg.io.tiff import read_tiff_record
     from napari_unsupseg.io.writers import write_png
     from napari_unsupseg.sample_images import tissue
 
     job = Job(output / "tissue.png", output / "labels.tif", output / "preview.png")
+    # those of an earlier demo, and no others
+    may_replace = read_tiff_record(job.labels) is not None
     settings = check_settings("standard", {"iterations": iterations})
     options = JobOptions(settings=settings, device=_check_device(device), overwrite=True)
     with exit_on_error():
-        check_writable(job.image, overwrite=True)
+        for path in (job.image, *job.results):
+            check_writable(path, overwrite=may_replace)
         write_png(job.image, tissue())
     reports = _run_one_by_one([job], options, Console(highlight=False, soft_wrap=True))
     if not reports or "error" in reports[0]:
@@ -237,18 +242,23 @@ def _run(
     many = len(images) > 1 or _is_folder(images[0])
     with exit_on_error():
         images = _expand_folders(images)
-    jobs = _plan_jobs(images, many, *outputs, summary)
-    _check_labelling(options)
+    jobs = _plan_jobs(images, many, *outputs)
     to_stdout = str(summary) == "-"
+    read = [path for path in (*images, options.strokes, options.network) if path]
+    written = [path for job in jobs for path in job.results]
+    _refuse_clashes(read, written + ([summary] if summary and not to_stdout else []))
+    _check_labelling(options)
     if summary and not to_stdout:
         with exit_on_error():
-            check_writable(summary, overwrite=options.overwrite)
+            is_ours = _is_of_stopped_call(summary, options, len(jobs))
+            check_writable(summary, overwrite=options.overwrite or is_ours)
     # stdout then has the summary alone, for a program to read
     console = Console(stderr=to_stdout, highlight=False, soft_wrap=True)
-    if scheduler or workers > 1:
-        reports = _run_side_by_side(jobs, options, console, workers, scheduler)
-    else:
-        reports = _run_one_by_one(jobs, options, console)
+    with terminate_like_ctrl_c():
+        if scheduler or workers > 1:
+            reports = _run_side_by_side(jobs, options, console, workers, scheduler)
+        else:
+            reports = _run_one_by_one(jobs, options, console)
     if summary:
         _write_summary(summary, options, reports)
     failed = [report["image"] for report in reports if "error" in report]
@@ -301,6 +311,8 @@ def _run_side_by_side(
 
 def _write_summary(path: Path, options: "JobOptions", reports: "list[Report]") -> None:
     """Write what was done as JSON, or print it where the path is ``-``."""
+    from napari_unsupseg.io.paths import atomic_write
+
     summary = {
         "version": __version__,
         "device": options.device,
@@ -311,7 +323,20 @@ def _write_summary(path: Path, options: "JobOptions", reports: "list[Report]") -
     if str(path) == "-":
         typer.echo(text)
     else:
-        path.write_text(text + "\n")
+        with exit_on_error(), atomic_write(path) as partial:
+            partial.write_text(text + "\n", encoding="utf-8")
+
+
+def _is_of_stopped_call(path: Path, options: "JobOptions", n_jobs: int) -> bool:
+    """Tell whether a summary is that of a call with the same settings that did not do all."""
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        reports = summary["images"]
+        is_stopped = len(reports) < n_jobs or any(report["interrupted"] for report in reports[-1:])
+        return is_stopped and summary["settings"] == options.settings.to_dict()
+    # what others have written can be anything
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _plan_jobs(
@@ -321,9 +346,8 @@ def _plan_jobs(
     preview: Path | None,
     table: Path | None,
     network: Path | None,
-    summary: Path | None,
 ) -> "list[Job]":
-    """Name every file to be written, and refuse names that clash."""
+    """Name every file to be written."""
     from napari_unsupseg.batch.jobs import Job, labels_file_name
     from napari_unsupseg.io.paths import result_file_name
 
@@ -347,18 +371,24 @@ def _plan_jobs(
             wrong = result.suffix.lower() not in suffixes
             _refuse_if(wrong, f"{flag} {result}: must end in {allowed}")
         results.append(paths)
-    jobs = [Job(*paths) for paths in zip(images, *results, strict=True)]
-    _refuse_clashes(images, [path for job in jobs for path in job.results], summary)
-    return jobs
+    return [Job(*paths) for paths in zip(images, *results, strict=True)]
 
 
-def _refuse_clashes(images: list[Path], results: list[Path], summary: Path | None) -> None:
-    """Refuse results that would be written over each other or over an image."""
-    written = results + ([summary] if summary else [])
-    for path in written:
-        _refuse_if(written.count(path) > 1, f"{path}: two results would be written to this file")
-        clash = any(image.exists() and path.exists() and path.samefile(image) for image in images)
-        _refuse_if(clash, f"{path}: is one of the images and would be overwritten")
+def _refuse_clashes(read: list[Path], written: list[Path]) -> None:
+    """Refuse results that would be written over each other or over what is read."""
+    from napari_unsupseg.io.paths import find_clash
+
+    if clash := find_clash(written, read):
+        path, relation, other = clash
+        _refuse_if(
+            True,
+            f"{path}: {relation} {other}, which this command reads; name another place",
+        )
+    if clash := find_clash(written, written):
+        path, relation, other = clash
+        if relation == "is":
+            _refuse_if(True, f"{path}: two results would be written to this file")
+        _refuse_if(True, f"{path}: {relation} {other}, another result; name another place")
 
 
 def _check_labelling(options: "JobOptions") -> None:
@@ -408,9 +438,9 @@ def _expand_folders(images: list[Path]) -> list[Path]:
 
 def _is_folder(path: Path) -> bool:
     """Tell a folder of images from one that is an image."""
-    from napari_unsupseg.io.paths import is_zarr
+    from napari_unsupseg.io.paths import file_kind, is_zarr
 
-    return path.is_dir() and not is_zarr(path)
+    return file_kind(path) == "folder" and not is_zarr(path)
 
 
 def _has_display() -> bool:

@@ -5,6 +5,7 @@ module makes options of the command line from them.
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -222,8 +223,8 @@ def _plain_text(text: str) -> str:
 
 def _check_above_zero(value: float | None) -> float | None:
     """Refuse a length or an area that is none."""
-    if value is not None and not value > 0:
-        raise typer.BadParameter(f"{value} must be above 0")
+    if value is not None and not 0 < value < math.inf:
+        raise typer.BadParameter(f"{value} must be above 0, and not infinite")
     return value
 
 

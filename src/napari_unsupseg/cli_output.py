@@ -1,6 +1,8 @@
 """What the command ``napari-unsupseg`` prints: progress, reports, warnings and errors."""
 
 import contextlib
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -30,6 +32,7 @@ __all__ = [
     "print_warnings",
     "show_images",
     "show_training",
+    "terminate_like_ctrl_c",
 ]
 
 FAILED = 1  # exit code where an image failed; typer's own, for wrong use, is 2
@@ -164,6 +167,31 @@ def print_warnings() -> Iterator[None]:
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
         yield
+
+
+@contextlib.contextmanager
+def terminate_like_ctrl_c() -> Iterator[None]:
+    """Have SIGTERM, which ends jobs of a cluster, do what Ctrl-C does: labels so far are kept.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the signal comes.
+    """
+
+    def stop(*_: object) -> None:
+        print_error("was told to end (SIGTERM)")
+        raise KeyboardInterrupt
+
+    # Python lets the main thread alone set a handler
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
 
 
 @contextlib.contextmanager

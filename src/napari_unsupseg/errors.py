@@ -9,7 +9,32 @@ __all__ = [
     "SettingError",
     "StrokesError",
     "UnsupsegError",
+    "first_line",
 ]
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return what an error of another library says, for the brackets of a sentence.
+
+    Parameters
+    ----------
+    error : BaseException
+        The error.
+
+    Returns
+    -------
+    str
+        The first line of its text; its kind if it has none.
+
+    Examples
+    --------
+    >>> first_line(ValueError("no zlib header\nat byte 3"))
+    'no zlib header'
+    >>> first_line(MemoryError())
+    'MemoryError'
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 class UnsupsegError(Exception):

@@ -11,7 +11,10 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypedDict, TypeVar, cast, get_type_hints
 
+import numpy as np
 from numpy.typing import ArrayLike
+
+from napari_unsupseg.errors import SettingError
 
 __all__ = [
     "AxesOptions",
@@ -19,6 +22,7 @@ __all__ = [
     "ImageOptions",
     "Option",
     "PredictOptions",
+    "check_flag",
     "documented",
     "is_cut",
     "options_of",
@@ -187,6 +191,25 @@ def is_cut(options: CutOptions) -> bool:
         Whether one of them is given.
     """
     return any(value is not None for value in options.values())
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False: ``'no'`` would count as True.
+
+    Parameters
+    ----------
+    name : str
+        What the flag is called.
+    value : object
+        What was given.
+
+    Raises
+    ------
+    SettingError
+        If it is no bool.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise SettingError(f"{name} must be True or False, got {value!r}")
 
 
 def documented(*kinds: type) -> Callable[[Function], Function]:

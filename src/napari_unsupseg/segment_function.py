@@ -8,7 +8,14 @@ from numpy.typing import ArrayLike
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.channels import split_annotation, split_channels, split_frames
 from napari_unsupseg.image.tiling import check_large_image, is_large
-from napari_unsupseg.options import CutOptions, ImageOptions, documented, is_cut, pick_options
+from napari_unsupseg.options import (
+    CutOptions,
+    ImageOptions,
+    check_flag,
+    documented,
+    is_cut,
+    pick_options,
+)
 from napari_unsupseg.regions.hierarchy import check_cut
 from napari_unsupseg.regions.labels import stack_frames
 from napari_unsupseg.segmenter import Segmenter
@@ -89,6 +96,7 @@ def segment(
     """
     image_options, cut = pick_options(options, ImageOptions), pick_options(options, CutOptions)
     check_cut(**cut)
+    check_flag("joint", joint)
     segmenter = Segmenter(Settings.from_preset(preset, options), device=device)
     if not joint:
         return _segment_separately(segmenter, image, image_options, cut)

@@ -16,11 +16,16 @@ from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import SettingError, StrokesError
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from napari_unsupseg.learning.devices import processor_name, resolve_device, resolve_precision
+from napari_unsupseg.learning.devices import (
+    processor_name,
+    resolve_device,
+    resolve_precision,
+    translate_out_of_memory,
+)
 from napari_unsupseg.learning.predictor import Predictor
 from napari_unsupseg.learning.run import Run
 from napari_unsupseg.learning.step import Step
-from napari_unsupseg.options import ImageOptions, documented
+from napari_unsupseg.options import ImageOptions, check_flag, documented
 from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.settings import Settings
 
@@ -49,6 +54,8 @@ class Segmenter(Predictor):
 
     Raises
     ------
+    SettingError
+        If `settings` is something else.
     DeviceError
         If there is no such device.
 
@@ -73,6 +80,11 @@ class Segmenter(Predictor):
         features: nn.Module | None = None,
         device: str = "auto",
     ) -> None:
+        if not isinstance(settings, Settings | None):
+            raise SettingError(
+                f"settings must be made by Settings, such as Settings(iterations=50), got "
+                f"{settings!r}"
+            )
         self.settings = settings or Settings()
         self.features = features
         self.device = resolve_device(device)
@@ -142,14 +154,16 @@ class Segmenter(Predictor):
         UnsupsegError
             As `segment` raises it.
         """
+        check_flag("warm_start", warm_start)
         known = self._checkpoint() if warm_start else None
         if self._run is not None:
             self._run.leave()
-        run = Run.begin(
-            image, self.settings, self.device, features=self.features, known=known, **options
-        )
-        self._run, self.precision = run, run.network.precision
-        yield from run.steps()
+        with translate_out_of_memory(self.device):
+            run = Run.begin(
+                image, self.settings, self.device, features=self.features, known=known, **options
+            )
+            self._run, self.precision = run, run.network.precision
+            yield from run.steps()
 
     def resume(self) -> Generator[Step, None, None]:
         """Go on with a run where it was left, with its network, momentum and count of iterations.
@@ -286,7 +300,8 @@ class Segmenter(Predictor):
         1.0
         """
         run = self._begun_run("there is no run to make segments of: fit an image first")
-        return (yield from run.hierarchy_generator())
+        with translate_out_of_memory(self.device):
+            return (yield from run.hierarchy_generator())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network of a run, to be used on other images.

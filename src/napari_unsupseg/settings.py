@@ -1,8 +1,10 @@
 """Every setting of the algorithm once, with its range, and presets of those that go together."""
 
+import contextlib
 import dataclasses
 import difflib
 import numbers
+import reprlib
 from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
@@ -73,11 +75,12 @@ class SettingSpec:
         # numbers of NumPy count too; True is an integer to Python, and a mistake here
         accepted = {int: numbers.Integral, float: numbers.Real, str: str}[self.kind]
         if isinstance(value, accepted) and not isinstance(value, bool):
-            value = self.kind(value)
+            with contextlib.suppress(OverflowError):  # there are whole numbers beyond any float
+                value = self.kind(value)
             if value in self.choices if self.choices else self.minimum <= value <= self.maximum:
                 return value
         label = f"{name} ({self.symbol})" if self.symbol else name
-        raise SettingError(f"{label} must be {self.allowed}, got {value!r}")
+        raise SettingError(f"{label} must be {self.allowed}, got {reprlib.repr(value)}")
 
 
 def _setting(
@@ -432,7 +435,7 @@ def preset_values(name: str) -> dict[str, Any]:
     >>> preset_values("paper-2020")["continuity"]
     5.0
     """
-    if name not in PRESETS:
+    if name not in tuple(PRESETS):  # a list or a dict cannot be looked up
         raise SettingError(f"preset must be one of {', '.join(map(repr, PRESETS))}, got {name!r}")
     return dict(PRESETS[name].values)
 

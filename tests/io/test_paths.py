@@ -1,11 +1,18 @@
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from napari_unsupseg.errors import FileError
-from napari_unsupseg.io.paths import atomic_write, check_writable, is_zarr, list_images
+from napari_unsupseg.io.paths import (
+    atomic_write,
+    check_writable,
+    find_clash,
+    is_zarr,
+    list_images,
+)
 
 
 def read_only_folder(tmp_path: Path) -> Path:
@@ -51,14 +58,88 @@ def test_a_failed_write_leaves_the_old_file_and_no_crumbs(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_has_left_goes_with_the_next_write(tmp_path):
-    left, other = tmp_path / ".a[1].99.partial.txt", tmp_path / ".b.99.partial.txt"
-    for path in (left, other):
-        path.touch()
-    with atomic_write(tmp_path / "a[1].txt") as partial:
+HELD = """
+import sys
+from pathlib import Path
+from napari_unsupseg.io.paths import atomic_write
+with atomic_write(Path(sys.argv[1])) as partial:
+    partial.write_text("new")
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+def start_to_write(path: Path) -> subprocess.Popen:
+    """Return a process that has written a file and has yet to put it in its place."""
+    command = [sys.executable, "-c", HELD, str(path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "written\n"
+    return process
+
+
+@pytest.mark.parametrize("name", ["a[1].txt", "a*?.txt", "n" * 240 + ".txt", "ä" * 120 + ".txt"])
+def test_what_a_killed_process_has_left_goes_with_the_next_write(tmp_path, name):
+    path = tmp_path / name
+    with start_to_write(path) as process:
+        process.kill()
+    assert len(list(tmp_path.iterdir())) == 1
+    with atomic_write(path) as partial:
         partial.write_text("new")
-    assert sorted(tmp_path.iterdir()) == [other, tmp_path / "a[1].txt"]
-    assert (tmp_path / "a[1].txt").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_processes_may_write_one_file(tmp_path):
+    path = tmp_path / "a.txt"
+    with start_to_write(path) as process:
+        with atomic_write(path) as partial:
+            partial.write_text("mine")
+        assert path.read_text() == "mine"
+        process.communicate()
+    assert process.returncode == 0
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("written", "kept", "relation"),
+    [
+        pytest.param("a/b.tif", "a/../a/b.tif", "is", id="dots"),
+        pytest.param("link/b.tif", "a/b.tif", "is", id="a link to its folder"),
+        pytest.param("hard.tif", "a/b.tif", "is", id="a hard link"),
+        pytest.param("link/new.tif", "a/new.tif", "is", id="to be written"),
+        pytest.param("link/o.zarr/0", "a/o.zarr", "lies in", id="in a store"),
+        pytest.param("a/o.zarr", "link/o.zarr/0", "holds", id="around it"),
+        pytest.param("a/b.tif", "a/b.tiff", None, id="others"),
+        pytest.param("a/o.zarr", "a/b.tif", None, id="neighbours"),
+    ],
+)
+def test_paths_are_compared_as_files(tmp_path, written, kept, relation):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.tif").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "hard.tif").hardlink_to(tmp_path / "a" / "b.tif")
+    written, kept = tmp_path / written, tmp_path / kept
+    expected = (written, relation, kept) if relation else None
+    assert find_clash([tmp_path / "c", written], [kept, tmp_path / "d"]) == expected
+
+
+def test_a_file_does_not_clash_with_itself(tmp_path):
+    one, other, again = tmp_path / "o.zarr", tmp_path / "p.zarr", tmp_path / "o.zarr"
+    assert find_clash([one, other], [one, other]) is None
+    assert find_clash([one, other, again], [one, other, again]) == (one, "is", again)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_name_that_is_too_long(tmp_path, overwrite):
+    with pytest.raises(FileError, match=r"n\.tif: cannot be written \(File name too long\)"):
+        check_writable(tmp_path / ("n" * 300 + ".tif"), overwrite=overwrite)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes with names")
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "o.tif")
+    with pytest.raises(FileError, match="is a device or a pipe"):
+        check_writable(tmp_path / "o.tif", overwrite=True)
 
 
 def test_the_images_of_a_folder(tmp_path):

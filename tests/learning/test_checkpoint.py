@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -174,7 +175,7 @@ def flip(path):
             lambda path: save_file({"a": torch.zeros(2)}, path), "is no network of", id="another's"
         ),
         pytest.param(
-            lambda path: rewritten(path, lambda header: header.update(format_version=2)),
+            lambda path: rewritten(path, lambda header: header.update(format_version=3)),
             "by a newer napari-unsupseg",
             id="newer",
         ),
@@ -200,8 +201,58 @@ def flip(path):
         ),
         pytest.param(
             lambda path: rewritten(path, None, lambda tensors: tensors.popitem()),
-            "weights are not those",
+            "weights are not of the shapes",
             id="weights missing",
+        ),
+        pytest.param(
+            lambda path: rewritten(path, lambda header: header["settings"].update(seed=7)),
+            "settings or weights are not those that were written",
+            id="another seed",
+        ),
+        pytest.param(
+            lambda path: rewritten(path, lambda header: header.update(rgb=True)),
+            "settings or weights are not those that were written",
+            id="colours",
+        ),
+        pytest.param(
+            lambda path: rewritten(path, lambda header: header.update(format_version=1)),
+            "settings or weights are not those that were written",
+            id="older",
+        ),
+        pytest.param(
+            lambda path: rewritten(path, lambda header: header.update(channels=10**12)),
+            "its number of channels is 1000000000000; expected 1 to 100,000",
+            id="memory that nobody has",
+        ),
+        pytest.param(
+            lambda path: rewritten(path, lambda header: header.update(channels=99_999)),
+            "weights are not of the shapes",
+            id="channels",
+        ),
+        pytest.param(
+            lambda path: rewritten(path, lambda header: header["settings"].update(filters=1024)),
+            "weights are not of the shapes",
+            id="filters",
+        ),
+        pytest.param(
+            lambda path: rewritten(path, lambda header: header.update(labels=21)),
+            "its number of labels is 21; expected 1 to 20",
+            id="labels",
+        ),
+        pytest.param(
+            lambda path: rewritten(path, lambda header: header.update(spatial_ndim=4)),
+            "its axes or its colours are none that there are",
+            id="axes",
+        ),
+        pytest.param(
+            lambda path: rewritten(path, lambda header: header.update(settings=[1])),
+            "damaged or was changed",
+            id="settings in a list",
+        ),
+        pytest.param(
+            lambda path: rewritten(path, lambda header: header.update(format_version=1e999)),
+            "damaged or was changed",
+            id="infinite version",
         ),
     ],
 )
@@ -211,6 +262,16 @@ def test_files_that_are_no_networks(path, spoil, sentence):
         load_checkpoint(path)
     assert str(path) in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+def test_a_file_of_the_first_format_is_read(fitted, path):
+    """Its SHA-256 is that of the weights alone."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(load_file(path).items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
+    rewritten(path, lambda h: h.update(format_version=1, sha256=digest.hexdigest()))
+    image, _ = cells(1)
+    np.testing.assert_array_equal(Segmenter.load(path).predict(image), fitted.predict(image))
 
 
 def test_nothing_in_a_file_runs(path):

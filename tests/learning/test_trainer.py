@@ -114,22 +114,36 @@ def test_a_caller_may_be_in_inference_mode(grey, small):
 
 
 @pytest.mark.parametrize(
-    ("message", "expected"),
+    ("error", "is_memory"),
     [
-        pytest.param("[enforce fail] DefaultCPUAllocator: can't allocate memory", True, id="CPU"),
-        pytest.param("shapes do not match", False, id="another error"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (
+            RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes"),
+            True,
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), True),
+        (RuntimeError("XPU out of memory"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (MemoryError(), True),
+        (MemoryError("Unable to allocate 8 TiB for an array"), True),
+        (RuntimeError("shapes do not match"), False),
     ],
+    ids=lambda value: f"{type(value).__name__} {value}" if isinstance(value, Exception) else "",
 )
-def test_out_of_memory_is_told_from_other_errors(rgb, small, monkeypatch, message, expected):
+def test_out_of_memory_is_told_from_other_errors(rgb, small, monkeypatch, error, is_memory):
     def fail(*_):
-        raise RuntimeError(message)
+        raise error
 
     steps = run_whole(rgb, small)
     next(steps)
     monkeypatch.setattr(Network, "forward", fail)
-    with pytest.raises(OutOfMemoryError if expected else RuntimeError) as caught:
+    with pytest.raises(OutOfMemoryError if is_memory else RuntimeError) as caught:
         next(steps)
-    assert ("fewer filters" in str(caught.value)) == expected
+    assert ("fewer filters" in str(caught.value)) == is_memory
 
 
 def test_the_same_seed_gives_the_same_bytes_in_two_processes():

@@ -18,7 +18,7 @@ from napari_unsupseg.image.normalize import normalize_crops, normalize_image
 from napari_unsupseg.image.tiling import Slices, block_slices, check_large_image
 from napari_unsupseg.io.label_store import CHUNK, LabelStore
 from napari_unsupseg.io.overlay import draw_label_overlay
-from napari_unsupseg.io.paths import is_zarr
+from napari_unsupseg.io.paths import hidden_path, is_zarr
 from napari_unsupseg.io.writers import write_png, write_table
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.labels import label_dtype
@@ -66,7 +66,11 @@ def run_job_in_chunks(
     """
     _check_large_job(job, options)
     channels = split_channels(image.values, image.axes)
-    store, segmenter = _open_resumable(job, options) or _begin(job, image, channels, options, train)
+    resumable = _open_resumable(job, options)
+    # an image of the same name may have been replaced by another
+    if resumable is None or resumable[0].level(0).shape != channels.values.shape[1:]:
+        resumable = _begin(job, image, channels, options, train)
+    store, segmenter = resumable
     record = store.record | _write_labels(channels, store, segmenter, options, track)
     store.write_pyramid()
     if job.table:
@@ -128,7 +132,7 @@ def _network_file(job: Job, options: JobOptions) -> Path:
     if options.apply_only:
         assert options.network is not None
         return options.network
-    return job.saved_network or job.labels.with_name(f".{job.labels.name}.unsupseg")
+    return job.saved_network or hidden_path(job.labels, ".unsupseg")
 
 
 def _open_resumable(job: Job, options: JobOptions) -> tuple[LabelStore, Segmenter] | None:

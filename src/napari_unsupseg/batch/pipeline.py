@@ -19,24 +19,28 @@ from napari_unsupseg._typing import Labels, Track
 from napari_unsupseg._words import count
 from napari_unsupseg.batch.chunked_pipeline import is_resumable, run_job_in_chunks
 from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
-from napari_unsupseg.errors import FileError, ImageError, UnsupsegError
+from napari_unsupseg.errors import FileError, ImageError, UnsupsegError, first_line
 from napari_unsupseg.image.axes import describe_axes, resolve_axes
 from napari_unsupseg.image.channels import split_annotation, split_channels, split_frames
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.image.tiling import Slices, is_large
-from napari_unsupseg.io.label_store import read_zarr_record, write_zarr_labels
+from napari_unsupseg.io.label_store import (
+    check_zarr_axes,
+    read_zarr_record,
+    write_zarr_labels,
+)
 from napari_unsupseg.io.overlay import draw_label_overlay
-from napari_unsupseg.io.paths import check_writable, is_zarr
+from napari_unsupseg.io.paths import check_writable, file_kind, is_zarr
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import ImageSource, open_image, read_image
-from napari_unsupseg.io.tiff import read_tiff_record, write_tiff_labels
+from napari_unsupseg.io.tiff import check_tiff_axes, read_tiff_record, write_tiff_labels
 from napari_unsupseg.io.writers import write_png, write_table
 from napari_unsupseg.learning.step import Step
-from napari_unsupseg.regions.hierarchy import Hierarchy
+from napari_unsupseg.options import AxesOptions
 from napari_unsupseg.regions.labels import connected_components, stack_frames
 from napari_unsupseg.regions.measure import measure_regions
 from napari_unsupseg.segmenter import Segmenter
-from napari_unsupseg.settings import Settings
+from napari_unsupseg.settings import Settings, setting_specs
 
 __all__ = ["Report", "is_done", "run_job", "try_run_job"]
 
@@ -72,7 +76,7 @@ def run_job(
     UnsupsegError
         If the image cannot be read or segmented, or a result not be written.
     """
-    may_replace = options.overwrite or is_resumable(job, options)
+    may_replace = options.overwrite or is_resumable(job, options) or _was_interrupted(job, options)
     for path in job.results:
         check_writable(path, overwrite=may_replace)
     start, watch = time.perf_counter(), watch or _watch_silently
@@ -80,6 +84,8 @@ def run_job(
     as_stored = any(options.image.get(name) is not None for name in ("axes", "channel_axis"))
     with open_image(job.image, series=options.series, as_stored=as_stored) as opened:
         image = _resolve_metadata(job, opened, options)
+        check_axes = check_zarr_axes if is_zarr(job.labels) else check_tiff_axes
+        check_axes(job.labels, split_channels(image.values, image.axes).axes)
         if is_large(image.values):
             train = functools.partial(_train, job, image, options, watch)
             record = run_job_in_chunks(job, image, options, train, track or _track_silently)
@@ -120,16 +126,10 @@ def is_done(job: Job, options: JobOptions) -> bool:
     bool
         Whether there is nothing to do. Labels of a run that the user ended early do not count.
     """
-    if options.overwrite or not all(path.exists() for path in job.results):
+    if options.overwrite or "nothing" in map(file_kind, job.results):
         return False
-    record = read_zarr_record(job.labels) if is_zarr(job.labels) else read_tiff_record(job.labels)
-    if record is None or "interrupted" in record:
-        return False
-    settings = options.settings.to_dict()
-    if options.min_area is not None:
-        # the file has it in pixels, the options in physical units, which are compared below
-        settings["min_size"] = record["settings"]["min_size"]
-    return bool(record["settings"] == settings and record.get("options") == options.to_dict())
+    record = _read_record(job, options)
+    return record is not None and "interrupted" not in record
 
 
 def try_run_job(
@@ -157,8 +157,34 @@ def try_run_job(
         if is_done(job, options):
             return {"image": str(job.image), "labels": str(job.labels), "skipped": True}
         return run_job(job, options, watch, track)
-    except (UnsupsegError, MemoryError) as error:
-        return {"image": str(job.image), "error": str(error)}
+    except UnsupsegError as error:
+        named = [str(path) for path in (job.image, *job.results, options.strokes, options.network)]
+        sentence = str(error)
+        if not sentence.startswith(tuple(named)):
+            sentence = f"{job.image}: {sentence}"
+    # what goes wrong with one image must not keep the others from being segmented
+    except Exception as error:
+        sentence = f"{job.image}: failed ({type(error).__name__}: {first_line(error)})"
+    return {"image": str(job.image), "error": sentence}
+
+
+def _read_record(job: Job, options: JobOptions) -> Record | None:
+    """Return how the labels of a job were made, if they were made with these options."""
+    record = read_zarr_record(job.labels) if is_zarr(job.labels) else read_tiff_record(job.labels)
+    if record is None or not isinstance(made := record.get("settings"), dict):
+        return None
+    settings = options.settings.to_dict()
+    if options.min_area is not None:
+        # the file has it in pixels, the options in physical units, which are compared below
+        settings["min_size"] = made.get("min_size", 0)
+    is_alike = made == settings and record.get("options") == options.to_dict()
+    return record if is_alike else None
+
+
+def _was_interrupted(job: Job, options: JobOptions) -> bool:
+    """Tell whether a user ended the same call early: its labels are kept until it is done again."""
+    record = _read_record(job, options)
+    return record is not None and "interrupted" in record
 
 
 def _watch_silently(steps: Iterator[Step], _name: str) -> tuple[Step, bool]:
@@ -210,8 +236,17 @@ def _resolve_settings(job: Job, image: JobImage, options: JobOptions) -> Setting
             f"{job.image}: does not say how large a pixel is, which --min-area needs: give "
             "--pixel-size, or --min-size in pixels"
         )
+    pixel_area = image.pixel_size.height * image.pixel_size.width
+    n_pixels = options.min_area / pixel_area if pixel_area else math.inf
+    most = setting_specs()["min_size"].maximum
+    assert most is not None
+    if n_pixels > most:
+        raise FileError(
+            f"{job.image}: --min-area {options.min_area:g} is more than {most:,} pixels, of which "
+            f"one has {pixel_area:g}: check it, and --pixel-size"
+        )
     # rounded up: no segment may be smaller than what was asked for
-    min_size = math.ceil(options.min_area / (image.pixel_size.height * image.pixel_size.width))
+    min_size = math.ceil(n_pixels)
     return dataclasses.replace(options.settings, min_size=min_size)
 
 
@@ -259,8 +294,8 @@ def _run_in_memory(job: Job, image: JobImage, options: JobOptions, watch: Watch)
     segmenter, step, record = _train(job, image, options, watch)
     with _defer_interrupts(record):
         if step is None:
-            labels = _predict_labels(segmenter, image, options)
-            record |= {"clusters": len(np.unique(labels[labels > 0]))}
+            labels, n_clusters = _predict_labels(segmenter, image, options)
+            record |= {"clusters": n_clusters}
         else:
             labels = _select_labels(segmenter, step, options)
         if job.saved_network:
@@ -307,29 +342,39 @@ def _select_labels(segmenter: Segmenter, step: Step, options: JobOptions) -> Lab
     return step.labels
 
 
-def _predict_labels(segmenter: Segmenter, image: JobImage, options: JobOptions) -> Labels:
-    """Return the kind of labels that was asked for, by a network that is applied."""
-    cut = options.cut
-    if options.wants_segments and set(cut.values()) <= {None}:
-        cut = {"granularity": Hierarchy.default_granularity}  # else it would predict clusters
-    labels = segmenter.predict(image.values, axes=image.axes, mask=image.mask, **cut)
-    return connected_components(labels, options.spatial_ndim) if options.connected else labels
+def _predict_labels(
+    segmenter: Segmenter, image: JobImage, options: JobOptions
+) -> tuple[Labels, int]:
+    """Return the labels that were asked for, and the number of clusters, by a trained network."""
+    of_image: AxesOptions = {"axes": image.axes, "mask": image.mask}
+    labels = segmenter.predict(image.values, **of_image)
+    n_clusters = len(np.unique(labels[labels > 0]))
+    if options.wants_segments:
+        hierarchy = segmenter.predict_hierarchy(image.values, labels=labels, **of_image)
+        labels = hierarchy.cut(**options.cut)
+    elif options.connected:
+        labels = connected_components(labels, options.spatial_ndim)
+    return labels, n_clusters
 
 
 @contextlib.contextmanager
 def _defer_interrupts(record: Record) -> Iterator[None]:
-    """Have Ctrl-C wait until all is written, and then be told in the record."""
+    """Have Ctrl-C and SIGTERM wait until all is written, and then be told in the record."""
     interrupted = threading.Event()
-    # Python lets the main thread alone set a handler; Ctrl-C does not reach the others anyway
+    # Python lets the main thread alone set a handler; no signal reaches the others anyway
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    previous = {
+        number: signal.signal(number, lambda *_: interrupted.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        # None stands for a handler that was not set by Python and cannot be set again
-        signal.signal(signal.SIGINT, previous or signal.SIG_DFL)
+        for number, handler in previous.items():
+            # None stands for a handler that was not set by Python and cannot be set again
+            signal.signal(number, handler or signal.SIG_DFL)
     if interrupted.is_set():
         record |= {"interrupted": True}
 

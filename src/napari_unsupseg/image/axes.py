@@ -144,6 +144,8 @@ def describe_axes(shape: Sequence[int], axes: str) -> str:
 
 def _check_letters(axes: str, shape: Sequence[int]) -> str:
     """Return the letters in lower case, or raise unless they can be the axes of the array."""
+    if not isinstance(axes, str):
+        raise ImageError(f"axes must be a text or None, {LETTERS}; got {axes!r}")
     letters = axes.lower()
     problem = ""
     if not letters.isalpha() or len(set(letters)) < len(letters):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_unsupseg.errors import ImageDtypeError, ImageError
+from napari_unsupseg.errors import ImageDtypeError, ImageError, UnsupsegError
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES, resolve_axes
 from napari_unsupseg.image.tiling import (
     check_large_image,
@@ -20,6 +20,8 @@ from napari_unsupseg.image.tiling import (
 
 __all__ = [
     "ImageChannels",
+    "as_array",
+    "check_spatial_ndim",
     "crop_series",
     "load_or_crop",
     "split_annotation",
@@ -108,7 +110,13 @@ def split_frames(image: ImageChannels, spatial_ndim: int) -> tuple[list[NDArray[
         Every frame, in the order of the series.
     axes : str
         One letter for each of their axes, as `napari_unsupseg.segment` takes them.
+
+    Raises
+    ------
+    ImageError
+        If the image has no such frames.
     """
+    check_spatial_ndim(image, spatial_ndim)
     leading = image.values.shape[1:-spatial_ndim]
     frames = [image.values[:, *index] for index in np.ndindex(*leading)]
     letter = SAMPLES if image.is_rgb else CHANNELS
@@ -144,12 +152,13 @@ def split_annotation(
     shape = image.values.shape[1:]
     if annotation is None:
         return [None] * math.prod(shape[:-spatial_ndim])
-    if np.shape(annotation) != shape:
+    array = as_array(name, annotation)
+    if array.shape != shape:
         raise ImageError(
-            f"{name} has shape {np.shape(annotation)} and the image {shape} without its channels: "
-            "give one of that shape"
+            f"{name} has shape {array.shape} and the image {shape} without its channels: give "
+            "one of that shape"
         )
-    return list(np.reshape(annotation, (-1, *shape[-spatial_ndim:])))
+    return list(array.reshape((-1, *shape[-spatial_ndim:])))
 
 
 def load_or_crop(
@@ -178,8 +187,10 @@ def load_or_crop(
     Raises
     ------
     ImageError
-        If crops are all there can be, and an option needs all of the image.
+        If the image has no such frames; if crops are all there can be, and an option needs all of
+        the image.
     """
+    check_spatial_ndim(image, spatial_ndim)
     values: Any = image.values
     if not is_large(values):
         return dataclasses.replace(image, values=load_if_small(values)), False
@@ -193,6 +204,63 @@ def crop_series(
 ) -> ImageChannels:
     """Return crops (C, crops, [Z,] y, x) of an image as a series of frames."""
     return dataclasses.replace(image, values=crops, axes="n" + image.axes[-spatial_ndim:])
+
+
+def as_array(
+    name: str, values: ArrayLike, error_class: type[UnsupsegError] = ImageError
+) -> NDArray[Any]:
+    """Return what is drawn on an image as an array, or raise.
+
+    Parameters
+    ----------
+    name : str
+        What it is, for the sentence of an error.
+    values : array_like
+        A mask or strokes.
+    error_class : type
+        Class of the error.
+
+    Returns
+    -------
+    ndarray
+        What is masked in a `numpy.ma.MaskedArray` is 0: nothing is drawn there.
+
+    Raises
+    ------
+    UnsupsegError
+        Of the given class, if it is not an array of one shape.
+    """
+    try:
+        array: NDArray[Any] = np.asarray(np.ma.filled(values, 0))
+    except ValueError as error:
+        raise error_class(
+            f"{name} must be an array of the image's shape, and its rows have different lengths"
+        ) from error
+    return array
+
+
+def check_spatial_ndim(image: ImageChannels, spatial_ndim: object) -> None:
+    """Raise unless an image has frames of so many axes.
+
+    Parameters
+    ----------
+    image : ImageChannels
+        The image.
+    spatial_ndim : int
+        2 if frames are planes, 3 if they are volumes.
+
+    Raises
+    ------
+    ImageError
+        If it is another number, or there are no volumes.
+    """
+    if not isinstance(spatial_ndim, int | np.integer) or spatial_ndim not in (2, 3):
+        raise ImageError(f"spatial_ndim must be 2 or 3, got {spatial_ndim!r}")
+    if spatial_ndim == 3 and image.axes[-3:] != "zyx":
+        raise ImageError(
+            "spatial_ndim is 3 but the image has no axis z before y and x"
+            f": beside channels it has {image.axes!r}; name its axes with axes"
+        )
 
 
 def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
@@ -209,6 +277,13 @@ def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
             f"image has dtype {array.dtype}; expected bool, integers or floats"
             + (", for example its magnitude np.abs(image)" if array.dtype.kind == "c" else "")
         )
+    if not all(math.isfinite(length) for length in array.shape):
+        raise ImageError(
+            "image is a dask array that does not know its size: call compute_chunk_sizes() on it"
+        )
+    if array.dtype.itemsize > np.dtype(np.float64).itemsize:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused so
+            array = array.astype(np.float64)
     numbers: NDArray[np.generic] = array
     return numbers
 

@@ -8,12 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import ImageError
-from napari_unsupseg.image.channels import ImageChannels, crop_series
+from napari_unsupseg.image.channels import (
+    ImageChannels,
+    as_array,
+    check_spatial_ndim,
+    crop_series,
+)
 from napari_unsupseg.image.tiling import compute_crops
 from napari_unsupseg.settings import IntensityRule
 
 __all__ = ["NormalizedImage", "normalize_crops", "normalize_image"]
 
+MAX_ANISOTROPY = 1000  # slices of electron microscopes are some ten pixels apart
 PERCENTILES = (0.1, 99.9)  # rather than 0 and 100: a hot pixel of a camera is not the maximum
 
 
@@ -36,8 +42,8 @@ class NormalizedImage:
     limits : ndarray of float64, shape (C, 2)
         Intensities of each channel that have become 0 and 1.
     spacing : tuple of float
-        Distance of neighbours along each axis of a frame, in any unit; empty if it is the same
-        along all.
+        Distance of neighbours along each axis of a frame, 1 along the finest; empty if it is the
+        same along all.
     """
 
     values: NDArray[np.float32]
@@ -108,7 +114,8 @@ def normalize_image(
         Intensities of each channel that become 0 and 1, such as those of all parts of an image;
         by default those that `intensity` finds in this one.
     spacing : sequence of float, optional
-        Distance of neighbours along each axis of a frame; by default the same along all.
+        Distance of neighbours along each axis of a frame, in any unit; by default the same along
+        all.
 
     Returns
     -------
@@ -121,7 +128,7 @@ def normalize_image(
         If there are no volumes, mask or spacing do not fit, no pixel is left, a value is infinite,
         or floats lie outside [0, 1] under ``'range'``.
     """
-    _check_spatial_ndim(image, spatial_ndim)
+    check_spatial_ndim(image, spatial_ndim)
     steps = _check_spacing(spacing, spatial_ndim)
     valid = _find_valid_pixels(image.values, mask)
     if limits is None:
@@ -158,30 +165,35 @@ def normalize_crops(
     return normalize_image(crop_series(image, crops, spatial_ndim), None, intensity, spatial_ndim)
 
 
-def _check_spatial_ndim(image: ImageChannels, spatial_ndim: int) -> None:
-    """Raise unless an image has frames of so many axes."""
-    if spatial_ndim not in (2, 3):
-        raise ImageError(f"spatial_ndim must be 2 or 3, got {spatial_ndim!r}")
-    if spatial_ndim == 3 and image.axes[-3:] != "zyx":
-        raise ImageError(
-            "spatial_ndim is 3 but the image has no axis z before y and x"
-            f": beside channels it has {image.axes!r}; name its axes with axes"
-        )
-
-
 def _check_spacing(spacing: Sequence[float] | None, spatial_ndim: int) -> tuple[float, ...]:
     """Return the distance of neighbours along each axis of a frame, or raise."""
-    steps = (1.0,) * spatial_ndim if spacing is None else tuple(map(float, spacing))
-    if len(steps) != spatial_ndim or not all(0 < step < math.inf for step in steps):
-        raise ImageError(f"spacing must be {spatial_ndim} numbers above 0, got {steps}")
-    return steps
+    if spacing is None:
+        return (1.0,) * spatial_ndim
+    try:
+        steps = np.asarray(spacing)
+    except ValueError:  # of sequences of different lengths
+        steps = np.empty(0)
+    is_numbers = steps.shape == (spatial_ndim,) and steps.dtype.kind in "uif"
+    if not is_numbers or not all(0 < step < math.inf for step in steps.tolist()):
+        raise ImageError(
+            f"spacing must be {spatial_ndim} numbers above 0, one for each axis of a frame, got "
+            f"{spacing!r}"
+        )
+    finest = float(steps.min())
+    if steps.max() > MAX_ANISOTROPY * finest:
+        raise ImageError(
+            f"spacing {tuple(steps.tolist())} has axes more than {MAX_ANISOTROPY:,} times as far "
+            "apart as others: check the numbers, or segment planes with spatial_ndim=2"
+        )
+    # in any unit: what takes distances, such as superpixels, has them in steps of the finest axis
+    return tuple(float(step) / finest for step in steps)
 
 
 def _find_valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArray[np.bool_]:
     """Return where a pixel takes part: inside every mask and a number in every channel."""
     valid = np.ones(raw.shape[1:], dtype=bool)
     if mask is not None:
-        mask = np.asarray(mask)
+        mask = as_array("mask", mask)
         if mask.shape != valid.shape or mask.dtype != bool:
             raise ImageError(
                 f"mask has shape {mask.shape} and dtype {mask.dtype}; expected the image's "
@@ -226,10 +238,16 @@ def _percentile_limits(
 ) -> tuple[float, float]:
     """Return a channel's percentiles, or its least and greatest value if these are the same."""
     inside = channel[valid].astype(np.float64)
+    least, greatest = float(inside.min()), float(inside.max())
+    if not math.isfinite(greatest - least):
+        raise ImageError(
+            f"image has values from {least:g} to {greatest:g}, farther apart than a computer can "
+            "count; leave out the greatest by NaN, or divide all by some number"
+        )
     low, high = np.percentile(inside, PERCENTILES)
     if low == high:
         # fewer than one pixel in a thousand differs from all others, and it may be what matters
-        low, high = inside.min(), inside.max()
+        low, high = least, greatest
     return float(low), float(high)
 
 

@@ -1,8 +1,6 @@
 """OME-Zarr labels, written chunk by chunk."""
 
 import math
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unsupseg._typing import Track
+from napari_unsupseg.errors import FileError
 from napari_unsupseg.image.tiling import Slices, block_slices
-from napari_unsupseg.io.ome_zarr import translate_zarr_errors
+from napari_unsupseg.io.ome_zarr import check_chunk_files, translate_zarr_errors
+from napari_unsupseg.io.paths import partial_path, remove
 from napari_unsupseg.io.pixel_size import UNIT_NAMES, PixelSize
 
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["CHUNK", "LabelStore", "read_zarr_record", "write_zarr_labels"]
+__all__ = ["CHUNK", "LabelStore", "check_zarr_axes", "read_zarr_record", "write_zarr_labels"]
 
 CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}  # of labels, along the axes of a frame
 TOP_LEVEL = 1024  # pixels along the sides of the coarsest level
@@ -52,6 +52,8 @@ class LabelStore:
     ----------
     path : Path
         An existing store; see `create` and `from_path`.
+    name : Path, optional
+        What errors call it, if that is not where it is.
 
     Attributes
     ----------
@@ -59,10 +61,11 @@ class LabelStore:
         The store, a folder.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: Path | None = None) -> None:
         import zarr
 
         self.path = path
+        self._name = name or path
         self._group = zarr.open_group(path, mode="r+")
 
     @classmethod
@@ -77,18 +80,20 @@ class LabelStore:
         Returns
         -------
         LabelStore or None
-            None if it is not.
-
-        Raises
-        ------
-        FileError
-            If it is a zarr store that cannot be read.
+            None if it is not, or so damaged that its arrays cannot be opened.
         """
         if not (path / "zarr.json").is_file():
             return None
-        with translate_zarr_errors(path):
-            store = cls(path)
-        return store if RECORD in store._group.attrs else None
+        try:
+            with translate_zarr_errors(path):
+                store = cls(path)
+                record: Any = store._group.attrs.get(RECORD)
+                arrays = dict(store._group.arrays())
+        except FileError:
+            return None
+        # others may use the same words for something else
+        is_own = isinstance(record, dict) and isinstance(record.get("settings", {}), dict)
+        return store if is_own and "0" in arrays else None
 
     @classmethod
     def create(
@@ -101,6 +106,7 @@ class LabelStore:
         pixel_size: PixelSize | None,
         spatial_ndim: int,
         record: dict[str, Any],
+        name: Path | None = None,
     ) -> Self:
         """Begin a store, in place of what is there.
 
@@ -120,6 +126,8 @@ class LabelStore:
             Axes of a frame, the last ones: a chunk lies in one frame.
         record : dict
             How the labels are made, fit for JSON.
+        name : Path, optional
+            What errors call it, if that is not where it is.
 
         Returns
         -------
@@ -131,7 +139,7 @@ class LabelStore:
         FileError
             If it cannot be written, or OME-Zarr has no such axes.
         """
-        with translate_zarr_errors(path):
+        with translate_zarr_errors(name or path):
             from yaozarrs.write.v05 import prepare_image
 
             level_shapes = _pyramid_shapes(shape)
@@ -144,7 +152,7 @@ class LabelStore:
                 writer="zarr",
                 overwrite=True,
             )
-            return cls(path)
+            return cls(path, name)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -209,15 +217,16 @@ class LabelStore:
             If a chunk cannot be written.
         """
         labels = labels.rechunk(target.chunks)
+        # one after the other: the network has all cores, and memory holds one
         missing = [
             block
             for block in block_slices(target.shape, target.chunks)
             if not self._is_written(target, block)
         ]
-        with translate_zarr_errors(self.path):
-            for block in track(missing, "labels"):
-                # one after the other: the network has all cores, and memory holds one
-                target[block] = labels[block].compute(scheduler="sync")
+        for block in track(missing, "labels"):
+            computed = labels[block].compute(scheduler="sync")
+            with translate_zarr_errors(self._name):
+                target[block] = computed
 
     def write_pyramid(self) -> None:
         """Fill the coarser levels with every second label of the finer ones along y and x.
@@ -227,7 +236,7 @@ class LabelStore:
         FileError
             If a chunk cannot be written.
         """
-        with translate_zarr_errors(self.path):
+        with translate_zarr_errors(self._name):
             for index in range(1, self.n_levels):
                 finer, coarser = self.level(index - 1), self.level(index)
                 for block in block_slices(coarser.shape, coarser.chunks):
@@ -251,16 +260,24 @@ class LabelStore:
         FileError
             If the store cannot be written.
         """
-        with translate_zarr_errors(self.path):
+        with translate_zarr_errors(self._name):
             if TEMPORARY in self._group:
                 del self._group[TEMPORARY]
             self._group.attrs[RECORD] = record
 
     def _is_written(self, array: "zarr.Array[Any]", block: Slices) -> bool:
-        """Tell whether a chunk lies in the store; zarr never stores those of zeros alone."""
+        """Tell whether a chunk lies whole in the store; zarr never stores those of zeros alone."""
         index = tuple(part.start // n for part, n in zip(block, array.chunks, strict=True))
         key = array.metadata.encode_chunk_key(index)
-        return (self.path / array.path / key).is_file()
+        if not (self.path / array.path / key).is_file():
+            return False
+        try:
+            check_chunk_files(array, block)
+            array[block]
+        # what a decoder raises depends on the damage, such as half a chunk on a disk that was full
+        except Exception:
+            return False
+        return True
 
 
 def write_zarr_labels(
@@ -295,8 +312,7 @@ def write_zarr_labels(
         If it cannot be written, or OME-Zarr has no such axes.
     """
     # beside the store, so that what is there stays until all is written
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.zarr")
-    try:
+    with partial_path(path) as partial:
         store = LabelStore.create(
             partial,
             labels.shape,
@@ -305,17 +321,43 @@ def write_zarr_labels(
             pixel_size=pixel_size,
             spatial_ndim=spatial_ndim,
             record=record,
+            name=path,
         )
         with translate_zarr_errors(path):
             store.level(0)[:] = labels
         store.write_pyramid()
         store.mark_complete(record)
         with translate_zarr_errors(path):
-            if path.exists():
-                shutil.rmtree(path)
+            remove(path)
             partial.replace(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_zarr_axes(path: Path, axes: str) -> None:
+    """Raise before a run whose labels OME-Zarr could not hold.
+
+    Parameters
+    ----------
+    path : Path
+        The store to be written.
+    axes : str
+        A letter for each axis of the labels.
+
+    Raises
+    ------
+    FileError
+        If OME-Zarr has no such axes, or a package is missing.
+    """
+    try:
+        with translate_zarr_errors(path):
+            _label_image(axes, None, 1)
+    except FileError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise
+        raise FileError(
+            f"{path}: OME-Zarr cannot hold labels along {', '.join(axes)}: it has five axes at "
+            "most, t before all others and z, y and x behind them; write a TIFF, or name the axes "
+            "otherwise with --axes"
+        ) from error
 
 
 def _pyramid_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:

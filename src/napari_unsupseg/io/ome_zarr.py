@@ -1,17 +1,24 @@
 """OME-Zarr images, opened chunk by chunk."""
 
 import contextlib
+import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unsupseg.errors import FileError, UnsupsegError
+import psutil
+
+from napari_unsupseg.errors import FileError, UnsupsegError, first_line
+from napari_unsupseg.io.paths import file_kind
 from napari_unsupseg.io.pixel_size import UNIT_NAMES, UNIT_SPELLINGS, PixelSize
 
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["open_zarr", "translate_zarr_errors"]
+__all__ = ["FileArray", "check_chunk_files", "open_lazily", "open_zarr", "translate_zarr_errors"]
+
+MAX_CHUNKS = 2_000_000  # dask keeps about a kilobyte for each
 
 MISSING_PACKAGES = "OME-Zarr needs more packages: pip install 'napari-unsupseg[large]'"
 
@@ -38,17 +45,16 @@ def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
     FileError
         If there is no such image, or a package is missing.
     """
-    if not path.exists():
+    if file_kind(path) == "nothing":
         raise FileError(f"{path}: no such file")
     with translate_zarr_errors(path):
-        import dask.array as da
         import yaozarrs
         import zarr
 
         node = zarr.open(path, mode="r")
         if isinstance(node, zarr.Array):
             names = getattr(node.metadata, "dimension_names", None)  # zarr 2 has none
-            return da.from_zarr(node), _axis_letters(names or ()), None
+            return open_lazily(node, path), _axis_letters(names or ()), None
         metadata: Any = yaozarrs.open_group(path).ome_metadata()
         if not getattr(metadata, "multiscales", None):
             raise FileError(f"{path}: holds no image itself{_suggest_image_in(node)}")
@@ -57,7 +63,117 @@ def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
         axes = _axis_letters([axis.name for axis in multiscale.axes])
         if axes and _is_rgb(metadata):
             axes = axes.replace("c", "s")
-        return da.from_zarr(array), axes, _pixel_size(multiscale)
+        return open_lazily(array, path), axes, _pixel_size(multiscale)
+
+
+class FileArray:
+    """An array of a file, of which any part can be read; what cannot is named with its file.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The array.
+    path : Path
+        What errors call its file.
+    """
+
+    def __init__(self, array: Any, path: Path) -> None:
+        self._array, self._path = array, path
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, part: Any) -> Any:
+        """Read a part."""
+        with translate_zarr_errors(self._path):
+            check_chunk_files(self._array, part)
+            return self._array[part]
+
+
+def open_lazily(array: Any, path: Path) -> Any:
+    """Return an array of a file as a dask array.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The array.
+    path : Path
+        What errors call its file.
+
+    Returns
+    -------
+    dask array
+        Of the same chunks.
+
+    Raises
+    ------
+    FileError
+        If nobody could go through its chunks. Computing a part raises it too, if that is damaged.
+    """
+    import dask.array as da
+
+    _check_chunks(array, path)
+    # unnamed: to give it a name of its content dask would have to read it
+    return da.from_array(FileArray(array, path), chunks=array.chunks, name=False)
+
+
+def check_chunk_files(array: Any, part: Any) -> None:
+    """Raise if a chunk file of a part is cut short where its decoder would not notice.
+
+    Blosc reads beyond the end of what it is given, and returns whatever lies there in memory.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The array.
+    part : tuple of slice or int
+        The part, along each of its axes.
+
+    Raises
+    ------
+    ValueError
+        If a file has another length than its first bytes say.
+    """
+    import zarr.storage
+
+    codecs, store = array.compressors, array.store_path.store
+    is_blosc = bool(codecs) and "blosc" in type(codecs[-1]).__name__.lower()
+    is_local = isinstance(store, zarr.storage.LocalStore) and array.shards is None
+    parts = part if isinstance(part, tuple) else (part,)
+    parts += (slice(None),) * (len(array.shape) - len(parts))
+    if not is_blosc or not is_local or not all(isinstance(along, slice | int) for along in parts):
+        return
+    folder = Path(store.root) / array.path
+    ranges = []
+    for along, length, side in zip(parts, array.shape, array.chunks, strict=True):
+        pixels = range(length)[along]
+        pixels = range(pixels, pixels + 1) if isinstance(pixels, int) else pixels
+        ranges.append(range(pixels[0] // side, pixels[-1] // side + 1) if pixels else range(0))
+    for index in itertools.product(*ranges):
+        file = folder / array.metadata.encode_chunk_key(index)
+        if not file.is_file():
+            continue
+        with file.open("rb") as opened:
+            header = opened.read(16)
+        if int.from_bytes(header[12:], "little") != file.stat().st_size:
+            raise ValueError(f"chunk {file.relative_to(folder)} has lost a part of it")
+
+
+def _check_chunks(array: Any, path: Path) -> None:
+    """Raise unless an array has chunks that fit into memory, and not too many of them."""
+    chunks = list(zip(array.shape, array.chunks, strict=True))
+    if any(side < 1 for _, side in chunks):
+        raise FileError(f"{path}: is damaged, it says that its chunks have {array.chunks} pixels")
+    n_bytes = math.prod(min(length, side) for length, side in chunks) * array.dtype.itemsize
+    if n_bytes > psutil.virtual_memory().total:
+        raise FileError(
+            f"{path}: is stored in chunks of {n_bytes / 1e9:,.0f} GB, more than this computer's "
+            "memory; store it in smaller ones"
+        )
+    n_chunks = math.prod(math.ceil(length / side) for length, side in chunks)
+    if n_chunks > MAX_CHUNKS:
+        raise FileError(
+            f"{path}: is stored in {n_chunks:,} chunks, and {MAX_CHUNKS:,} is the most; store it "
+            "in larger ones, or crop it"
+        )
 
 
 @contextlib.contextmanager
@@ -84,9 +200,13 @@ def translate_zarr_errors(path: Path) -> Iterator[None]:
         raise FileError(f"{path}: is no zarr store, or has lost a part of it") from error
     except OSError as error:
         raise FileError(f"{path}: cannot be read or written ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError) as error:  # pydantic's errors are ValueErrors
-        reason = str(error).strip().split("\n")[0]
-        raise FileError(f"{path}: is not as OME-Zarr asks for ({reason})") from error
+    except MemoryError:
+        raise
+    # what decoders raise on a damaged chunk depends on the damage
+    except Exception as error:
+        raise FileError(
+            f"{path}: is damaged, or not as OME-Zarr asks for ({first_line(error)})"
+        ) from error
 
 
 def _axis_letters(names: Any) -> str | None:

@@ -2,10 +2,18 @@
 
 import contextlib
 import glob
+import hashlib
 import os
+import platform
+import shutil
+import stat
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
+
+import psutil
 
 from napari_unsupseg.errors import FileError
 
@@ -13,10 +21,15 @@ __all__ = [
     "MICROSCOPE_SUFFIXES",
     "atomic_write",
     "check_writable",
+    "file_kind",
+    "find_clash",
+    "hidden_path",
     "is_microscope_format",
     "is_tiff",
     "is_zarr",
     "list_images",
+    "partial_path",
+    "remove",
     "result_file_name",
 ]
 
@@ -94,17 +107,45 @@ def list_images(folder: Path) -> list[Path]:
     Raises
     ------
     FileError
-        If there is none.
+        If there is none, or the folder cannot be read.
     """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be read ({error.strerror})") from error
     files = [
         path
-        for path in sorted(folder.iterdir())
+        for path in entries
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     ]
     if not files:
         endings = ", ".join(IMAGE_SUFFIXES)
         raise FileError(f"{folder}: has no image files ({endings})")
     return files
+
+
+def file_kind(path: Path) -> Literal["nothing", "file", "folder", "device"]:
+    """Tell what is at a path.
+
+    Parameters
+    ----------
+    path : Path
+        Any path; through links.
+
+    Returns
+    -------
+    {'nothing', 'file', 'folder', 'device'}
+        ``'device'`` for a pipe too, and all else that may keep a reader waiting. Nothing is where
+        the system says that nothing can be, as of a name that is too long; `Path.exists` raises
+        an error then.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return "nothing"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "device"
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:
@@ -122,14 +163,19 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
     FileError
         If the file exists, or its folder cannot be made or written to.
     """
-    if path.is_dir() and not is_zarr(path):
+    kind = file_kind(path)
+    if kind == "folder" and not is_zarr(path):
         raise FileError(f"{path}: is a folder; name a file to write")
-    if path.exists() and not overwrite:
+    if kind != "nothing" and not overwrite:
         raise FileError(
             f"{path}: exists already; choose another place, or overwrite it (--overwrite)"
         )
+    if kind == "device":
+        raise FileError(f"{path}: is a device or a pipe, which cannot be replaced; name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            path.lstat()  # a name that is too long is known by this alone
         # what the bits of permission say does not hold for root, nor on every file system
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -140,8 +186,6 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Give a file beside `path` to write to, and put it in the place of `path` at the end.
-
-    What a process that was killed has left of the same file is removed.
 
     Parameters
     ----------
@@ -158,17 +202,130 @@ def atomic_write(path: Path) -> Iterator[Path]:
     FileError
         If the file cannot be written.
     """
-    # the number of the process: two of them may write the same file
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    for abandoned in path.parent.glob(f".{glob.escape(path.stem)}.*.partial{path.suffix}"):
-        abandoned.unlink(missing_ok=True)
+    with partial_path(path) as partial:
+        try:
+            yield partial
+            partial.replace(path)
+        except OSError as error:
+            raise FileError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+@contextlib.contextmanager
+def partial_path(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to, and remove at the end what is still there.
+
+    What a process that was killed has left of the same file is removed too.
+
+    Parameters
+    ----------
+    path : Path
+        The file or store that is to be written.
+
+    Yields
+    ------
+    Path
+        Where nothing is yet; no other process of any computer has it.
+    """
+    # computers that share a folder may have processes of the same number
+    host = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    start = hidden_path(path, f".{host}-").name
+    for left in path.parent.glob(glob.escape(start) + "*.partial"):
+        number = left.name.removeprefix(start).removesuffix(".partial")
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            remove(left)
+    mine = path.with_name(f"{start}{os.getpid()}.partial")
+    remove(mine)
     try:
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written ({error.strerror})") from error
+        yield mine
     finally:
-        partial.unlink(missing_ok=True)
+        remove(mine)
+
+
+def hidden_path(path: Path, ending: str) -> Path:
+    """Name a hidden file beside another that belongs to it.
+
+    Parameters
+    ----------
+    path : Path
+        The other file.
+    ending : str
+        What the name ends in.
+
+    Returns
+    -------
+    Path
+        Its name is short, however long that of the other is: file systems allow 255 bytes.
+    """
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    return path.with_name(f".{path.name[:30]}.{digest}{ending}")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing need be there.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder; of a link the link alone goes.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def find_clash(
+    written: Sequence[Path], others: Sequence[Path]
+) -> tuple[Path, Literal["is", "holds", "lies in"], Path] | None:
+    """Find a file to be written by which another would be lost.
+
+    Parameters
+    ----------
+    written : sequence of Path
+        Files and stores to be written.
+    others : sequence of Path
+        Files that are to stay; or `written` itself, for two that would be lost by each other.
+
+    Returns
+    -------
+    tuple of Path, str and Path, or None
+        The first file that is one of the others, however both paths are written, or is a folder
+        that holds one, or lies in one, such as in a zarr store.
+    """
+    places = {key: path for path in others for key in _place_keys(path)}
+    around = {parent: path for path in others for parent in _resolved_parents(path)}
+    for path in written:
+        keys, parents = _place_keys(path), _resolved_parents(path)
+        relations: dict[Literal["is", "holds", "lies in"], list[Path | None]] = {
+            "is": [places.get(key) for key in keys],
+            "holds": [around.get(key) for key in keys],
+            "lies in": [places.get(parent) for parent in parents],
+        }
+        for relation, found in relations.items():
+            for other in found:
+                if other is not None and other is not path:  # not itself, where it is in both
+                    return path, relation, other
+    return None
+
+
+def _place_keys(path: Path) -> list[str]:
+    """Return what is the same for all paths of a file: two keys, one where nothing is there."""
+    keys = [_resolved(path)]
+    if file_kind(path) == "file":
+        status = path.stat()
+        keys.append(f"{status.st_dev}:{status.st_ino}")  # the same of hard links
+    return keys
+
+
+def _resolved_parents(path: Path) -> list[str]:
+    """Return the folders that a file lies in, without links."""
+    return [str(parent) for parent in Path(_resolved(path)).parents]
+
+
+def _resolved(path: Path) -> str:
+    """Return a path without links, in small letters where the system does not tell them apart."""
+    resolved = os.path.normcase(os.path.realpath(path))
+    return resolved.casefold() if sys.platform == "darwin" else resolved
 
 
 def result_file_name(image: Path, ending: str) -> str:

@@ -1,5 +1,6 @@
 """How large a pixel is, and in which unit."""
 
+import math
 from typing import NamedTuple, Self
 
 __all__ = ["UNIT_NAMES", "UNIT_SPELLINGS", "PixelSize"]
@@ -38,6 +39,12 @@ class PixelSize(NamedTuple):
     unit: str
     depth: float | None = None
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether a pixel can have it: files may have 0, infinity or NaN there."""
+        sides = [self.height, self.width, 1.0 if self.depth is None else self.depth]
+        return all(0 < side < math.inf for side in sides) and all(map(math.isfinite, self.origin))
 
     def in_micrometers(self) -> Self:
         """Return the same size in micrometers."""

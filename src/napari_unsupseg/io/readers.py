@@ -11,12 +11,12 @@ import imageio.v3
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unsupseg.errors import FileError
+from napari_unsupseg.errors import FileError, first_line
 from napari_unsupseg.image import tiling
 from napari_unsupseg.io.colour_model import Pixels, SampleModel, interpret_samples
 from napari_unsupseg.io.microscope_formats import open_by_bioio
 from napari_unsupseg.io.ome_zarr import open_zarr
-from napari_unsupseg.io.paths import is_microscope_format, is_tiff, is_zarr
+from napari_unsupseg.io.paths import file_kind, is_microscope_format, is_tiff, is_zarr
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.tiff import check_series, count_tiff_values, open_tiff
 
@@ -105,12 +105,15 @@ def open_image(
         check_series(path, series, n_series=1)
     if is_zarr(path):
         values, axes, pixel_size = open_zarr(path)
-        yield ImageSource(tiling.load_if_small(values), axes, pixel_size)
+        yield ImageSource(tiling.load_if_small(values), axes, _if_possible(pixel_size))
         return
-    if not path.exists():
+    kind = file_kind(path)
+    if kind == "nothing":
         raise FileError(f"{path}: no such file")
-    if path.is_dir():
+    if kind == "folder":
         raise FileError(f"{path}: is a folder; name the image files in it")
+    if kind == "device":
+        raise FileError(f"{path}: is a device or a pipe; name an image file")
     with contextlib.ExitStack() as stack:
         with _translate_errors(path):
             if is_microscope_format(path):
@@ -127,7 +130,7 @@ def open_image(
             if axes is not None and not as_stored:
                 pixels = interpret_samples(values, axes, samples, path)
             values = tiling.load_if_small(pixels.values)  # it may be small without its alpha
-        yield ImageSource(values, pixels.axes or None, pixel_size, pixels.mask)
+        yield ImageSource(values, pixels.axes or None, _if_possible(pixel_size), pixels.mask)
 
 
 def is_chunked(path: Path) -> bool:
@@ -147,6 +150,11 @@ def is_chunked(path: Path) -> bool:
     return is_zarr(path) or (is_tiff(path) and count_tiff_values(path) > tiling.LOADED_VALUES)
 
 
+def _if_possible(pixel_size: PixelSize | None) -> PixelSize | None:
+    """Return a pixel size, or None in place of one that no pixel has."""
+    return pixel_size if pixel_size and pixel_size.is_possible else None
+
+
 @contextlib.contextmanager
 def _translate_errors(path: Path) -> Iterator[None]:
     """Turn what decoders raise into one sentence about the file."""
@@ -156,9 +164,9 @@ def _translate_errors(path: Path) -> Iterator[None]:
         raise
     # what a decoder raises on a damaged file is not documented and depends on the damage
     except Exception as error:
-        reason = str(error).strip().split("\n")[0]
         raise FileError(
-            f"{path}: cannot be read as an image, it is damaged or of another kind ({reason})"
+            f"{path}: cannot be read as an image, it is damaged or of another kind "
+            f"({first_line(error)})"
         ) from error
 
 

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image import tiling
 from napari_unsupseg.io.colour_model import ColourModel, SampleModel
-from napari_unsupseg.io.paths import atomic_write
+from napari_unsupseg.io.ome_zarr import open_lazily
+from napari_unsupseg.io.paths import atomic_write, file_kind
 from napari_unsupseg.io.pixel_size import UNIT_SPELLINGS, PixelSize
 
 __all__ = [
     "TiffImage",
     "check_series",
+    "check_tiff_axes",
     "count_tiff_values",
     "open_tiff",
     "read_tiff_record",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 OME_UNITS = {"um": "µm", "angstrom": "Å"}  # OME writes all other units as `PixelSize` does
+OME_AXES = "tzc"  # beside y and x
 NAMESPACE = "napari-unsupseg"  # of the annotation that says how labels were made
 
 
@@ -131,6 +134,9 @@ def count_tiff_values(path: Path) -> int:
     int
         Its values; 0 if there is none to be read.
     """
+    # to open a pipe would wait for somebody to write to it
+    if file_kind(path) != "file":
+        return 0
     try:
         with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
             return max(int(one.size) for one in tiff.series)
@@ -153,7 +159,7 @@ def read_tiff_record(path: Path) -> dict[str, Any] | None:
         What was given to `write_tiff_labels`; None if the file is of another kind, or damaged.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
             ome = tifffile.xml2dict(tiff.ome_metadata or "")["OME"]
         annotation = ome["StructuredAnnotations"]["CommentAnnotation"]
         if annotation["Namespace"] != NAMESPACE:
@@ -181,7 +187,7 @@ def write_tiff_labels(
     labels : ndarray of unsigned integers, shape (..., Y, X)
         The labels.
     axes : str
-        A letter for each of their axes.
+        A letter for each of their axes, see `check_tiff_axes`.
     record : dict
         How they were made; stored as JSON in a comment annotation. Its ``version`` is that of
         this package.
@@ -199,7 +205,7 @@ def write_tiff_labels(
     identity = uuid.uuid5(
         uuid.NAMESPACE_OID, comment["Value"] + sha256(labels.tobytes()).hexdigest()
     )
-    metadata = {"axes": axes.upper(), "UUID": str(identity), "CommentAnnotation": comment}
+    metadata = {"axes": _ome_axes(axes), "UUID": str(identity), "CommentAnnotation": comment}
     if pixel_size:
         metadata |= _ome_physical_sizes(pixel_size)
     with atomic_write(path) as partial:
@@ -212,6 +218,39 @@ def write_tiff_labels(
             metadata=metadata,
             software=f"napari-unsupseg {record['version']}",
         )
+
+
+def check_tiff_axes(path: Path, axes: str) -> None:
+    """Raise before a run whose labels OME-TIFF could not hold.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written.
+    axes : str
+        A letter for each axis of the labels.
+
+    Raises
+    ------
+    FileError
+        If there are more axes than OME-TIFF has.
+    """
+    if len(axes) > len(OME_AXES) + len("yx"):
+        raise FileError(
+            f"{path}: OME-TIFF cannot hold labels along {', '.join(axes)}: it has five axes at "
+            "most; segment parts of the image"
+        )
+
+
+def _ome_axes(axes: str) -> str:
+    """Return the axes of labels in OME-TIFF: other letters take what is left of t, z and c.
+
+    >>> _ome_axes("izyx")
+    'TZYX'
+    """
+    leading = axes[: -len("yx")]
+    free = iter([letter for letter in OME_AXES if letter not in leading])
+    return "".join(a if a in OME_AXES else next(free) for a in leading).upper() + "YX"
 
 
 @contextlib.contextmanager
@@ -267,7 +306,7 @@ def _check_complete(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
 def _open_lazily(series: Any, path: Path) -> Iterator[Any]:
     """Give the finest level of a series as a dask array."""
     try:
-        import dask.array as da
+        import dask.array  # noqa: F401  # `open_lazily` needs it
         import zarr
     except ImportError as error:
         raise FileError(
@@ -275,7 +314,7 @@ def _open_lazily(series: Any, path: Path) -> Iterator[Any]:
             "pip install 'napari-unsupseg[large]'"
         ) from error
     with series.aszarr(level=0) as store:
-        yield da.from_zarr(zarr.open_array(store, mode="r"))
+        yield open_lazily(zarr.open_array(store, mode="r"), path)
 
 
 def _look_up_palette(values: Any, palette: NDArray[Any] | None, path: Path) -> Any:

@@ -11,16 +11,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 import napari_unsupseg
-from napari_unsupseg.errors import FileError, ImageError, SettingError
+from napari_unsupseg.errors import FileError, ImageError, SettingError, first_line
 from napari_unsupseg.image.normalize import NormalizedImage
-from napari_unsupseg.io.paths import atomic_write
-from napari_unsupseg.learning.network import Components, Network, build_network
+from napari_unsupseg.io.paths import atomic_write, file_kind
+from napari_unsupseg.learning.network import Components, Network, build_network, network_shapes
 from napari_unsupseg.settings import Settings
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
 ENTRY = "napari-unsupseg"  # key of the header in the metadata of the file
-VERSION = 1  # version of the format; a program reads those up to its own
+# version of the format; a program reads those up to its own. 1 had no header in its SHA-256
+VERSION = 2
+MAX_CHANNELS = 100_000  # more than any spectrometer has
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -95,7 +97,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         raise SettingError("a network with features of your own cannot be saved: save your module")
     state = checkpoint.network.state_dict()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    header = {
+    header: dict[str, Any] = {
         "format_version": VERSION,
         "version": napari_unsupseg.__version__,
         "settings": checkpoint.settings.to_dict(),
@@ -103,8 +105,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "rgb": checkpoint.is_rgb,
         "labels": checkpoint.n_labels,
         "spatial_ndim": checkpoint.spatial_ndim,
-        "sha256": _digest(tensors),
     }
+    header["sha256"] = _digest(tensors, header)
     with atomic_write(path) as partial:
         # one entry: safetensors writes several in an order that changes from call to call
         partial.write_bytes(save(tensors, {ENTRY: json.dumps(header)}))
@@ -128,59 +130,69 @@ def load_checkpoint(path: Path) -> Checkpoint:
     FileError
         If the file is missing, of another kind, damaged, changed, or of a newer version.
     """
-    if not path.is_file():
+    if file_kind(path) != "file":
         raise FileError(f"{path}: no such file")
-    tensors, metadata = _read(path)
-    if ENTRY not in metadata:
-        raise FileError(f"{path}: is no network of napari-unsupseg; save one with Segmenter.save")
-    try:
-        header = json.loads(metadata[ENTRY])
-        version = int(header["format_version"])
-        if version > VERSION:
-            raise FileError(
-                f"{path}: was written by a newer napari-unsupseg (format {version}, this one knows "
-                f"{VERSION}); update napari-unsupseg"
-            )
-        return _build_checkpoint(header, tensors)
-    # a header that is not as it was written can be wrong in any way
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise FileError(f"{path}: is damaged or was changed ({reason})") from error
-
-
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Read tensors and metadata of a file of safetensors."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
+            metadata = file.metadata() or {}
+            if ENTRY not in metadata:
+                raise FileError(
+                    f"{path}: is no network of napari-unsupseg; save one with Segmenter.save"
+                )
+            return _read_checkpoint(file, json.loads(metadata[ENTRY]), path)
+    except FileError:
+        raise
     except (SafetensorError, OSError) as error:
         raise FileError(
             f"{path}: is no network of napari-unsupseg, or damaged ({error})"
         ) from error
+    # a header that is not as it was written can be wrong in any way
+    except Exception as error:
+        raise FileError(f"{path}: is damaged or was changed ({first_line(error)})") from error
 
 
-def _build_checkpoint(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Checkpoint:
-    """Build what a header describes, with given tensors."""
-    if header["sha256"] != _digest(tensors):
-        raise ValueError("its weights are not those that were written")
+def _read_checkpoint(file: Any, header: dict[str, Any], path: Path) -> Checkpoint:
+    """Read the network that a header describes, after the header has been checked."""
+    version = int(header["format_version"])
+    if version > VERSION:
+        raise FileError(
+            f"{path}: was written by a newer napari-unsupseg (format {version}, this one knows "
+            f"{VERSION}); update napari-unsupseg"
+        )
     settings = Settings.from_dict(header["settings"])
+    n_channels = _check_count("channels", header["channels"], MAX_CHANNELS)
+    n_labels = _check_count("labels", header["labels"], settings.max_clusters)
+    if header["spatial_ndim"] not in (2, 3) or header["rgb"] not in (True, False):
+        raise ValueError("its axes or its colours are none that there are")
+    # before anything takes memory: a header may promise a network of any size
+    shapes = network_shapes(n_channels, settings, header["spatial_ndim"])
+    stored = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    if shapes != stored:
+        raise ValueError("its weights are not of the shapes that its settings give them")
+    tensors = {name: file.get_tensor(name) for name in shapes}
+    if header["sha256"] != _digest(tensors, header if version > 1 else {}):
+        raise ValueError("its settings or weights are not those that were written")
+    if not all(t.dtype == torch.float32 and t.isfinite().all() for t in tensors.values()):
+        raise ValueError("its weights are no numbers")
     # any frame will do: the network takes from it its numbers of channels and axes
-    frame = torch.zeros(1, header["channels"], *[1] * header["spatial_ndim"])
+    frame = torch.zeros(1, n_channels, *[1] * header["spatial_ndim"], dtype=torch.float32)
     network = build_network(frame, settings)
     network.load_state_dict(tensors)
-    return Checkpoint(
-        network=network,
-        settings=settings,
-        n_channels=int(header["channels"]),
-        is_rgb=bool(header["rgb"]),
-        n_labels=int(header["labels"]),
-    )
+    return Checkpoint(network, settings, n_channels, bool(header["rgb"]), n_labels)
 
 
-def _digest(tensors: dict[str, torch.Tensor]) -> str:
-    """Return the SHA-256 of tensors, of their names and shapes too."""
+def _check_count(name: str, value: Any, maximum: int) -> int:
+    """Return a number of a header, or raise unless it is a whole number from 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
+        raise ValueError(f"its number of {name} is {value!r}; expected 1 to {maximum:,}")
+    return value
+
+
+def _digest(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> str:
+    """Return the SHA-256 of tensors, of their names and shapes, and of all else in the header."""
     digest = hashlib.sha256()
+    if rest := {name: value for name, value in header.items() if name != "sha256"}:
+        digest.update(json.dumps(rest, sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(f"{name} {tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].numpy().tobytes())

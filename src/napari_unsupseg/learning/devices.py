@@ -2,6 +2,7 @@
 
 import contextlib
 import platform
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -21,6 +22,14 @@ __all__ = [
     "resolve_precision",
     "translate_out_of_memory",
 ]
+
+
+# as torch words it on CPUs, CUDA, MPS and XPU, and the libraries that it calls
+OUT_OF_MEMORY = re.compile(
+    r"allocate memory|out of (\w+ )?memory|(not enough|insufficient) memory|bad_?alloc|"
+    r"alloc_failed|could not (create a )?memory|failed to allocate",
+    re.IGNORECASE,
+)
 
 
 def available_devices() -> list[str]:
@@ -183,15 +192,19 @@ def translate_out_of_memory(device: torch.device) -> Iterator[None]:
     Raises
     ------
     OutOfMemoryError
-        In place of torch's `RuntimeError`. On a CPU that has no class of its own and is known by
-        its message.
+        In place of torch's `RuntimeError`, which often has no class of its own and is known by its
+        message, and of the `MemoryError` of other libraries.
     """
     try:
         yield
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+    except OutOfMemoryError:
+        raise
+    except (RuntimeError, MemoryError) as error:
+        is_known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not is_known and not OUT_OF_MEMORY.search(str(error)):
             raise
+        place = "the computer" if isinstance(error, MemoryError) else str(device)
         raise OutOfMemoryError(
-            f"{device} ran out of memory; use a smaller or downsampled image, or fewer filters or "
+            f"{place} ran out of memory; use a smaller or downsampled image, or fewer filters or "
             "max_clusters"
         ) from error

@@ -12,7 +12,14 @@ from torch import nn
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.settings import Settings
 
-__all__ = ["Component", "Components", "Network", "PixelNorm", "build_network"]
+__all__ = [
+    "Component",
+    "Components",
+    "Network",
+    "PixelNorm",
+    "build_network",
+    "network_shapes",
+]
 
 EPSILON = 1e-5  # added to variances: the scale of an axis that does not vary stays finite
 
@@ -291,19 +298,46 @@ def build_network(
     spatial_ndim, n_clusters = image.ndim - 2, settings.max_clusters
     if not isinstance(features, nn.Module | None):
         raise SettingError(f"features must be a torch.nn.Module, got {features!r}")
-    if features is None:
-        n_features = settings.filters
-        components = Components(image.shape[1], settings.components, n_features, spatial_ndim)
-        network = Network(components.float(), n_features, n_clusters, spatial_ndim)
-    else:
-        n_features = _count_features(features, image)
-        own = copy.deepcopy(features).to(image.device)
+    with torch.device("cpu"):  # where the generator is; a caller may have set another
+        if features is None:
+            n_features = settings.filters
+            own: nn.Module = Components(
+                image.shape[1], settings.components, n_features, spatial_ndim
+            ).float()
+        else:
+            n_features = _count_features(features, image)
+            own = copy.deepcopy(features).to(image.device)
         network = Network(own, n_features, n_clusters, spatial_ndim)
     # a caller may have changed torch's default data type; the module keeps the one that it has
     network.classifier.float()
     network.normalisation.float()
     _initialise_weights(network, generator)
     return network.to(image.device)
+
+
+def network_shapes(
+    n_channels: int, settings: Settings, spatial_ndim: int
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all tensors of a network of the paper's components.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the images it takes.
+    settings : Settings
+        M, p and q are read.
+    spatial_ndim : int
+        Axes of a frame, 2 or 3.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        By the name in the network's state. No memory is taken for the tensors.
+    """
+    with torch.device("meta"):
+        components = Components(n_channels, settings.components, settings.filters, spatial_ndim)
+        network = Network(components, settings.filters, settings.max_clusters, spatial_ndim)
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
 def _initialise_weights(network: Network, generator: torch.Generator) -> None:

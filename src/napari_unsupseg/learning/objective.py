@@ -118,7 +118,7 @@ def cluster_weights(
     >>> cluster_weights(target, target >= 0, 2, 1.0)
     tensor([0.5556, 5.0000])
     """
-    counts = torch.zeros(n_clusters, device=target.device)
+    counts = torch.zeros(n_clusters, dtype=torch.float32, device=target.device)
     # whole numbers, whose sum does not depend on the order that a GPU adds them in
     counts.scatter_add_(0, target.flatten(), inside.flatten().to(counts))
     weights = counts.clamp(min=1) ** -balance

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from napari_unsupseg._generators import map_yields, run_to_end
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import ImageError
-from napari_unsupseg.image.channels import ImageChannels, split_channels
+from napari_unsupseg.image.channels import ImageChannels, as_array, split_channels
 from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
 from napari_unsupseg.image.tiling import is_lazy
 from napari_unsupseg.learning.checkpoint import Checkpoint
@@ -193,6 +193,8 @@ class Predictor(abc.ABC):
             Segments of the image at every granularity.
         """
         normalized = self._normalize(*_split(image, **options))
+        if labels is not None:
+            labels = as_array("labels", labels)
         if labels is not None and labels.shape != normalized.valid.shape:
             raise ImageError(
                 f"labels have shape {labels.shape} and the image {normalized.valid.shape}: give "

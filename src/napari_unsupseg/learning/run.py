@@ -310,7 +310,9 @@ class Run:
         """Return the only step of an image with nothing to tell apart: one cluster, and strokes."""
         valid = self.image.valid
         clusters = torch.zeros(valid.shape, dtype=torch.int64)
-        step = Step(0, clusters, torch.zeros(()), valid, self.settings.max_clusters)
+        step = Step(
+            0, clusters, torch.zeros((), dtype=torch.float32), valid, self.settings.max_clusters
+        )
         return step.relabelled(apply_strokes(step.labels, self.strokes))
 
 

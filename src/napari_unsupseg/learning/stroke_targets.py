@@ -63,5 +63,7 @@ class StrokeTargets:
             The weights.
         """
         if weights is None:
-            weights = torch.ones(self.is_stroke.shape, device=self.is_stroke.device)
+            weights = torch.ones(
+                self.is_stroke.shape, dtype=torch.float32, device=self.is_stroke.device
+            )
         return weights.masked_fill(self.is_stroke, stroke_weight / self.share)

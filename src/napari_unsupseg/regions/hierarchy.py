@@ -232,7 +232,9 @@ def check_cut(n_segments: int | None = None, granularity: float | None = None) -
     if n_segments is not None:
         _check_count("n_segments", n_segments)
     if granularity is not None and not (
-        isinstance(granularity, numbers.Real) and 0 <= granularity <= 1
+        isinstance(granularity, numbers.Real)
+        and not isinstance(granularity, bool)
+        and 0 <= granularity <= 1
     ):
         raise SettingError(f"granularity must be a number from 0 to 1, got {granularity!r}")
 

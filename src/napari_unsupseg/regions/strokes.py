@@ -1,12 +1,13 @@
 """Strokes: what a user has drawn on an image, to say which of its pixels are alike."""
 
 import numpy as np
-import skimage.measure
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import StrokesError
+from napari_unsupseg.image.channels import as_array
 from napari_unsupseg.regions.labels import label_dtype
 
 __all__ = ["apply_strokes", "check_strokes", "propagate_strokes", "split_by_stroke"]
@@ -53,7 +54,7 @@ draw with labels from 1 to 100, or raise max_clusters
     """
     if strokes is None:
         return None
-    array = np.asarray(strokes)
+    array = as_array("strokes", strokes, StrokesError)
     if array.shape != valid.shape or array.dtype.kind not in "ui":
         raise StrokesError(
             f"strokes have shape {array.shape} and dtype {array.dtype}; expected the labels' "
@@ -152,7 +153,7 @@ def propagate_strokes(
 def _drop_stroke_ends(strokes: Labels, segments: NDArray[np.integer]) -> Labels:
     """Return strokes without their parts in segments that they hardly reach into."""
     is_drawn = strokes > 0
-    numbers = skimage.measure.label(strokes, connectivity=strokes.ndim)[is_drawn]
+    numbers = _number_strokes(strokes)[is_drawn]
     n_segments = int(segments.max()) + 1
     # a part is what a stroke has in a segment
     parts, part, sizes = np.unique(
@@ -164,6 +165,17 @@ def _drop_stroke_ends(strokes: Labels, segments: NDArray[np.integer]) -> Labels:
     without_ends = strokes.copy()
     without_ends[is_drawn] *= (sizes >= MIN_OVERLAP * largest[stroke])[part]
     return without_ends
+
+
+def _number_strokes(strokes: Labels) -> NDArray[np.int64]:
+    """Return the number of the stroke at each pixel: pixels of one label that touch are one."""
+    numbers = np.zeros(strokes.shape, dtype=np.int64)
+    neighbours = np.ones((3,) * strokes.ndim)
+    # scikit-image numbers all labels at once, but along three axes at most
+    for label in np.unique(strokes[strokes > 0]):
+        of_label, _ = ndimage.label(strokes == label, neighbours)
+        numbers[of_label > 0] = of_label[of_label > 0] + numbers.max()
+    return numbers
 
 
 def _label_shares(
