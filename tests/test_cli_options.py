@@ -2,12 +2,15 @@ import re
 
 import pytest
 import typer
+from imageio.v3 import imwrite
 from typer.testing import CliRunner
 
+from napari_unsupseg import Segmenter
 from napari_unsupseg.cli_options import with_image_options, with_settings
 from napari_unsupseg.options import AxesOptions, CutOptions, ImageOptions, options_of
 from napari_unsupseg.settings import PRESETS, Settings, setting_specs
 
+from .conftest import SMALL
 from .test_cli import call
 
 
@@ -113,6 +116,7 @@ def test_every_setting_is_an_option():
         pytest.param(["--min-area", "nan"], "nan must be above 0", id="area"),
         pytest.param(["--pixel-size", "inf"], "inf must be above 0, and not infinite", id="inf"),
         pytest.param(["--workers", 0], "'--workers'", id="workers"),
+        pytest.param(["--workers", 10**20], "'--workers'", id="more workers than anybody has"),
         pytest.param(["--components", 9], "must be a whole number from 1 to 5, got 9", id="M"),
     ],
 )
@@ -126,3 +130,12 @@ def test_what_a_network_knows_is_no_option_of_apply():
     text = words_of_help("apply")
     assert "--axes" in text
     assert not re.search("--(spatial-ndim|preset|seed|separate) ", text)
+
+
+def test_a_smallest_segment_out_of_range(tmp_path, grey):
+    Segmenter(Settings.from_dict(SMALL)).fit(grey).save(tmp_path / "n.unsupseg")
+    imwrite(tmp_path / "a.png", grey)
+    arguments = [tmp_path / "n.unsupseg", tmp_path / "a.png", "-o", tmp_path / "o.tif"]
+    result = call("apply", *arguments, "--min-size", 10**11)
+    assert result.exit_code == 2
+    assert "'--min-size'" in result.stderr

@@ -288,7 +288,10 @@ PixelSizeOption = Annotated[
         help="Side of a pixel in µm, for the table and --min-area; by default what the file says.",
     ),
 ]
-MinSizeOption = Annotated[int, typer.Option(min=0, help=setting_specs()["min_size"].sentence)]
+MIN_SIZE = setting_specs()["min_size"]
+MinSizeOption = Annotated[
+    int, typer.Option(min=MIN_SIZE.minimum, max=MIN_SIZE.maximum, help=MIN_SIZE.sentence)
+]
 MinAreaOption = Annotated[
     float | None,
     typer.Option(
@@ -325,7 +328,7 @@ DeviceOption = Annotated[
     str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1, mps or xpu.")
 ]
 WorkersOption = Annotated[
-    int, typer.Option(min=1, help="Processes to work on several images at once.")
+    int, typer.Option(min=1, max=1024, help="Processes to work on several images at once.")
 ]
 SchedulerOption = Annotated[
     str | None,

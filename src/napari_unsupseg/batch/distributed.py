@@ -28,7 +28,7 @@ def run_distributed(
     options : JobOptions
         How to segment them.
     workers : int
-        Processes to start on this machine, which share its cores.
+        Processes to start on this machine, which share its cores; no more than there are images.
     scheduler : str, optional
         In their place: the address of the scheduler of a dask cluster whose workers see the same
         files.
@@ -57,7 +57,7 @@ def run_distributed(
         try:
             address = scheduler or stack.enter_context(
                 distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, dashboard_address=":0"
+                    n_workers=min(workers, len(jobs)), threads_per_worker=1, dashboard_address=":0"
                 )
             )
             client = stack.enter_context(distributed.Client(address, timeout="10s"))

@@ -130,8 +130,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     FileError
         If the file is missing, of another kind, damaged, changed, or of a newer version.
     """
-    if file_kind(path) != "file":
-        raise FileError(f"{path}: no such file")
+    kind = file_kind(path)
+    if kind != "file":
+        problem = "no such file" if kind == "nothing" else f"is a {kind}; name a saved network"
+        raise FileError(f"{path}: {problem}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
