@@ -303,8 +303,8 @@ SeriesOption = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Which image of a TIFF file that holds several, counted from 0; by default the "
-        "largest.",
+        help="Which image of a file that holds several, counted from 0; by default the largest of "
+        "a TIFF file, and the first of a microscope's.",
     ),
 ]
 JointOption = Annotated[

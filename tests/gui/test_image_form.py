@@ -47,7 +47,7 @@ def test_a_stack_is_segmented_whole(viewer, panel, qtbot, volumes):
     np.testing.assert_array_equal(labels.data, expected)
     np.testing.assert_array_equal(labels.scale, layer.scale)
     qtbot.waitUntil(lambda: len(labels.features) > 0, timeout=WAIT)
-    assert {"centroid_z", "centroid_y", "area"} <= set(labels.features)
+    assert {"centroid_z", "centroid_y", "volume"} <= set(labels.features)
     panel.results.granularity.value = 0.4
     assert viewer.layers["stack segments"].data.shape == stack.shape
 

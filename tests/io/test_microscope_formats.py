@@ -51,7 +51,7 @@ def bioio(monkeypatch):
 @pytest.mark.parametrize(
     ("series", "axes", "shape", "pixel_size"),
     [
-        pytest.param(None, "cyx", (2, 20, 30), PixelSize(0.5, 0.25, "um"), id="first scene"),
+        pytest.param(0, "cyx", (2, 20, 30), PixelSize(0.5, 0.25, "um"), id="first scene"),
         pytest.param(1, "tzyx", (3, 5, 20, 30), PixelSize(0.5, 0.25, "um", 2.0), id="second"),
     ],
 )
@@ -62,6 +62,14 @@ def test_a_scene_comes_with_its_axes_and_pixel_size(
     with open_image(tmp_path / "a.CZI", series=series) as source:
         assert (source.axes, source.values.shape, source.pixel_size) == (axes, shape, pixel_size)
         np.testing.assert_array_equal(source.values.ravel(), np.arange(np.prod(shape)))
+
+
+def test_of_several_scenes_the_first_is_taken_with_a_warning(tmp_path, bioio):
+    (tmp_path / "a.czi").touch()
+    sentence = r"a\.czi: holds 2 images; 0, the first, is taken: choose another with --series$"
+    with pytest.warns(UserWarning, match=sentence), open_image(tmp_path / "a.czi") as source:
+        pass
+    assert source.values.shape == (2, 20, 30)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class JobOptions:
     joint : bool
         Whether to train one network on all frames of a series, or one on each.
     series : int or None
-        Which image of a TIFF file with several, from 0; by default the largest.
+        Which image of a file with several, from 0; by default as `open_image` chooses.
     strokes : Path or None
         File of labels drawn on some pixels of the image.
     network : Path or None

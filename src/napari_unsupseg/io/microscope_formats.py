@@ -1,6 +1,7 @@
 """Formats of microscopes' makers, read by bioio where its reader of a format is installed."""
 
 import importlib
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +39,8 @@ def open_by_bioio(path: Path, series: int | None = None) -> MicroscopeImage:
     path : Path
         A file with one of `MICROSCOPE_SUFFIXES`.
     series : int, optional
-        Which of the file's scenes, from 0; by default the first.
+        Which of the file's scenes, from 0; by default the first, with a warning if there are
+        others.
 
     Returns
     -------
@@ -69,6 +71,12 @@ def open_by_bioio(path: Path, series: int | None = None) -> MicroscopeImage:
     if series is not None:
         check_series(path, series, len(image.scenes))
         image.set_scene(series)
+    elif len(image.scenes) > 1:
+        warnings.warn(
+            f"{path}: holds {len(image.scenes)} images; 0, the first, is taken: choose another "
+            "with --series",
+            stacklevel=5,
+        )
     # bioio gives every image five axes
     axes = image.dims.order.lower()
     kept = [index for index, n in enumerate(image.shape) if n > 1 or axes[index] in "yx"]
