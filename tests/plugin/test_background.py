@@ -55,6 +55,16 @@ def test_no_error_is_lost_and_those_for_the_user_stay():
         raise ImageError("too small")
 
 
+def test_what_would_end_a_program_is_an_error_of_the_run():
+    with (
+        pytest.raises(RunError, match=r"^it failed: SystemExit\(3\)$"),
+        translate_worker_errors("it failed: "),
+    ):
+        raise SystemExit(3)
+    with pytest.raises(GeneratorExit), translate_worker_errors("it failed: "):
+        raise GeneratorExit
+
+
 def test_only_a_lazy_image_that_is_small_is_loaded(monkeypatch):
     pixels = np.arange(12).reshape(3, 4)
     assert load_if_small(pixels) is pixels
