@@ -17,7 +17,7 @@ from napari_unsupseg.plugin.run_data import RunRequest
 from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.session import Actions, Run
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
-from napari_unsupseg.plugin.widgets.controls import CollapsibleSection
+from napari_unsupseg.plugin.widgets.controls import CollapsibleSection, narrow_readout
 from napari_unsupseg.plugin.widgets.progress_text import counted, result_text
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Results(Container[Widget]):
             enabled=False,
             tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one).",
         )
+        narrow_readout(self.granularity, "0.00")
         self.smallest = SpinBox(
             label="smallest",
             value=0,
