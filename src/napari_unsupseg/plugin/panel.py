@@ -317,6 +317,7 @@ class SegmentationPanel(Container[Widget]):
         ended = self._end_run(result)
         if ended is None:
             return
+        self.results.measure(ended)
         if result is not None:
             self._show_result(ended, result)
         elif ended.labels not in self._viewer.layers:
@@ -355,6 +356,7 @@ class SegmentationPanel(Container[Widget]):
         ended = self._end_run(None)
         if ended is None:
             return
+        self.results.measure(ended)
         if ended.is_blank:
             self._outputs.remove(ended.labels)
         self._show_status(str(error))
@@ -370,8 +372,6 @@ class SegmentationPanel(Container[Widget]):
             self._session = self._session.end(result)
             ended.image.events.data.disconnect(self._on_image_replaced)
             self._outputs.unlock(ended.labels)
-            if ended.labels in self._viewer.layers:
-                self.results.measure(ended)
         return ended
 
     # events from elsewhere

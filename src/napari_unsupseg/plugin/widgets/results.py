@@ -154,7 +154,8 @@ class Results(Container[Widget]):
         run : Run
             The run, with or without a result.
         """
-        if run.request.pyramid is None:  # labels of a large image are nowhere whole
+        is_shown = run.labels in self._viewer.layers
+        if is_shown and run.request.pyramid is None:  # those of a large image are nowhere whole
             self._tables.follow(run.labels, run)
 
     def layer_to_go_on_in(self, request: RunRequest) -> napari.layers.Labels:
