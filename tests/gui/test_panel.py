@@ -434,7 +434,7 @@ def test_closing_the_panel_ends_the_run_and_keeps_the_labels(viewer, qtbot, rgb)
     dock.title.close_button.click()
     qtbot.waitUntil(lambda: n_running() == 0, timeout=WAIT)
     assert labels_of(viewer).data.all()
-    assert labels_of(viewer).editable
+    qtbot.waitUntil(lambda: labels_of(viewer).editable, timeout=WAIT)
 
 
 def test_closing_the_viewer_ends_the_run(make_napari_viewer, qtbot, rgb):
