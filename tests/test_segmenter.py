@@ -125,6 +125,11 @@ def test_more_superpixels_than_pixels_are_clipped_and_said():
         np.testing.assert_array_equal(labels, segment(image, **SMALL | {"superpixels": 16}))
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_default_of_superpixels_is_clipped_without_a_word():
+    segment(np.arange(16).reshape(4, 4), iterations=2)
+
+
 def test_steps_end_where_fit_ends(rgb, small):
     *_, last = Segmenter(small).steps(rgb)
     segmenter = Segmenter(small).fit(rgb)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from qtpy.QtCore import QThreadPool
-from qtpy.QtWidgets import QScrollArea
+from qtpy.QtWidgets import QScrollArea, QSlider
 
 import napari_unsupseg.learning.run
 from napari_unsupseg import Settings, segment
@@ -434,7 +434,7 @@ def test_closing_the_panel_ends_the_run_and_keeps_the_labels(viewer, qtbot, rgb)
     dock.title.close_button.click()
     qtbot.waitUntil(lambda: n_running() == 0, timeout=WAIT)
     assert labels_of(viewer).data.all()
-    assert labels_of(viewer).editable
+    qtbot.waitUntil(lambda: labels_of(viewer).editable, timeout=WAIT)
 
 
 def test_closing_the_viewer_ends_the_run(make_napari_viewer, qtbot, rgb):
@@ -533,6 +533,20 @@ def test_the_panel_fits_a_narrow_dock_and_scrolls(viewer, qtbot):
     area = dock.findChild(QScrollArea)
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0, timeout=WAIT)
     assert area.widget().width() <= area.viewport().width() <= 300
+
+
+def test_nothing_is_cut_off_when_all_is_unfolded(viewer, panel, qtbot, rgb):
+    viewer.window.resize(1280, 800)
+    viewer.add_image(rgb)
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    for section in (panel.results.clusters_section, *panel.folds.values()):
+        section.unfold()
+    [area] = panel.native.findChildren(QScrollArea)
+    qtbot.waitUntil(lambda: area.verticalScrollBar().isVisible(), timeout=WAIT)
+    qtbot.waitUntil(lambda: area.widget().width() <= area.viewport().width(), timeout=WAIT)
+    slider = panel.results.granularity.native.findChild(QSlider)
+    assert slider.width() >= 100
 
 
 def test_nothing_to_run_on(panel):

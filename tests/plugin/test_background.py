@@ -50,3 +50,13 @@ def test_no_error_is_lost_and_those_for_the_user_stay():
     assert isinstance(raised.value.__cause__, KeyError)
     with pytest.raises(ImageError, match=r"^too small$"), translate_worker_errors("it failed: "):
         raise ImageError("too small")
+
+
+def test_what_would_end_a_program_is_an_error_of_the_run():
+    with (
+        pytest.raises(RunError, match=r"^it failed: SystemExit\(3\)$"),
+        translate_worker_errors("it failed: "),
+    ):
+        raise SystemExit(3)
+    with pytest.raises(GeneratorExit), translate_worker_errors("it failed: "):
+        raise GeneratorExit

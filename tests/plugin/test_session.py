@@ -187,3 +187,10 @@ def test_a_run_on_a_large_image_is_blank_until_its_pyramid_is_written():
     assert run.is_blank
     pyramid.write((slice(0, 2), slice(0, 2)), np.ones((2, 2), np.uint8))
     assert not run.is_blank
+
+
+def test_nothing_goes_on_with_an_image_that_has_other_data():
+    session = in_state(ENDED)
+    session.last.image.data = np.ones((4, 5), np.uint8)
+    off = {"continue_training", "start_over", "cut_segments", "show_history"}
+    assert enabled(session) == ENABLED[ENDED] - off

@@ -337,7 +337,8 @@ def _warn(image: NormalizedImage, settings: Settings) -> None:
     n_pixels = math.prod(image.frame_shape)
     if image.is_constant:
         warnings.warn("image is constant: all of it is one cluster", stacklevel=3)
-    elif settings.superpixels > n_pixels:
+    # of the default nobody has asked how many that is
+    elif n_pixels < settings.superpixels != Settings().superpixels:
         warnings.warn(
             f"superpixels is {settings.superpixels:,} but the image has {n_pixels:,} "
             f"pixels: {n_pixels:,} are used",

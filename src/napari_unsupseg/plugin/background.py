@@ -101,7 +101,10 @@ def translate_worker_errors(prefix: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except UnsupsegError:  # it has a sentence for the user
+    # what has a sentence for the user, or is no error
+    except (UnsupsegError, GeneratorExit):
         raise
-    except Exception as error:
-        raise RunError(f"{prefix}{error}") from error
+    # also one that would end a program: a thread would end without a word
+    except BaseException as error:
+        says_why = isinstance(error, Exception) and str(error)
+        raise RunError(f"{prefix}{says_why or repr(error)}") from error

@@ -1,38 +1,20 @@
-"""Image layers in, Labels layers out: axes and transforms."""
+"""What is read off an Image layer: its array, its axes, its frames and voxels."""
 
 import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.utils.transforms import CompositeAffine
-from numpy.typing import NDArray
-
-from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.axes import CHANNELS, LEADING, SAMPLES, axes_from_channel, describe_axes
-from napari_unsupseg.image.channels import split_channels
-from napari_unsupseg.image.tiling import check_large_image, crop_slices, is_large
-from napari_unsupseg.plugin.large.pyramid import LabelPyramid
-from napari_unsupseg.regions.labels import label_dtype
-from napari_unsupseg.regions.measure import measure_regions
-from napari_unsupseg.settings import Settings
+from napari_unsupseg.image.tiling import check_large_image, crop_slices, is_large, is_lazy
 
 if TYPE_CHECKING:
     from napari.layers import Image
-    from napari.layers import Labels as LabelsLayer
 
 __all__ = [
     "axes_choices",
-    "blank_labels",
-    "blank_pyramid",
     "check_large_layer",
-    "from_layer_axes",
-    "labels_keywords",
+    "has_array",
     "layer_array",
-    "pyramid_if_large",
-    "region_features",
-    "show_cluster_names",
-    "to_layer_axes",
     "training_frames",
     "voxel_spacing",
 ]
@@ -69,6 +51,26 @@ def layer_array(layer: "Image") -> Any:
 
         return da.from_zarr(array)
     return array
+
+
+def has_array(layer: "Image", array: Any) -> bool:
+    """Tell whether a layer still has the array that `layer_array` once returned of it.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        Image layer.
+    array : array_like
+        Its array at an earlier moment.
+
+    Returns
+    -------
+    bool
+        False after the layer was given other data.
+    """
+    current = layer_array(layer)
+    # a zarr array becomes another dask array each time, whose name says what it holds
+    return current is array or (is_lazy(current) and is_lazy(array) and current.name == array.name)
 
 
 def axes_choices(layer: "Image") -> list[tuple[str, str | None]]:
@@ -163,222 +165,6 @@ def voxel_spacing(layer: "Image", axes: str) -> tuple[float, ...]:
     return tuple(abs(float(layer.scale[axes.index(axis)])) for axis in "zyx")
 
 
-def labels_keywords(layer: "Image", axes: str) -> dict[str, Any]:
-    """Return the keywords that align a Labels layer with an Image layer.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The image.
-    axes : str
-        One letter for each of its axes.
-
-    Returns
-    -------
-    dict
-        Keywords of `napari.layers.Labels`: transform, units and axis labels.
-    """
-    # a leading channel axis is left out, since napari aligns layers by their last axes
-    kept_axes = list(range(layer.ndim))[1 if _channel_axis(layer, axes) == 0 else 0 :]
-    to_physical = CompositeAffine(
-        scale=layer.scale,
-        translate=layer.translate,
-        rotate=layer.rotate,
-        shear=layer.shear,
-        ndim=layer.ndim,
-    ).set_slice(kept_axes)
-    return {
-        "scale": to_physical.scale,
-        "translate": to_physical.translate,
-        "rotate": to_physical.rotate,
-        "shear": to_physical.shear,
-        "affine": layer.affine.set_slice(kept_axes),
-        "units": [layer.units[axis] for axis in kept_axes],
-        "axis_labels": [layer.axis_labels[axis] for axis in kept_axes],
-    }
-
-
-def region_features(labels: Labels, layer: "Image", axes: str) -> dict[str, NDArray[np.number]]:
-    """Measure the regions of a layer's labels.
-
-    Parameters
-    ----------
-    labels : ndarray of unsigned integers, shape (..., Y, X)
-        Labels of the image.
-    layer : napari.layers.Image
-        The image.
-    axes : str
-        One letter for each of its axes.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (labels,)
-        Features for a Labels layer: those of `measure_regions`, in the image's unit if that is one
-        of length.
-    """
-    channels = split_channels(layer_array(layer), axes)
-    units = {axis: layer.units[axes.index(axis)] for axis in "zyx" if axis in axes}
-    spacing, origin, unit = {}, {}, ""
-    # in pixels where there is no unit of length, or another along y than along x
-    if units["y"] == units["x"] and units["y"].is_compatible_with("meter"):
-        alike = [axis for axis, own in units.items() if own == units["y"]]
-        spacing = {axis: float(layer.scale[axes.index(axis)]) for axis in alike}
-        origin = {axis: float(layer.translate[axes.index(axis)]) for axis in alike}
-        unit = f"{units['y']:~}".replace("µ", "u")  # part of a column's name
-    table = measure_regions(
-        labels, channels.values, axes=channels.axes, spacing=spacing, unit=unit, origin=origin
-    )
-    return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
-
-
-def show_cluster_names(layer: "LabelsLayer") -> None:
-    """Show the names that a layer's clusters were given in its table of features.
-
-    Parameters
-    ----------
-    layer : napari.layers.Labels
-        The layer of a run.
-    """
-    names = layer.metadata.get("napari-unsupseg", {}).get("names")
-    features = layer.features.drop(columns="name", errors="ignore")
-    if names and "index" in features:
-        features["name"] = [names.get(label, "") for label in features["index"]]
-    layer.features = features
-
-
-def to_layer_axes(labels: Labels, layer: "Image", axes: str) -> Labels:
-    """Give labels of an image the axes that their Labels layer has.
-
-    Parameters
-    ----------
-    labels : ndarray of unsigned integers, shape (..., Y, X)
-        Labels of an image.
-    layer : napari.layers.Image
-        The image.
-    axes : str
-        One letter for each of its axes.
-
-    Returns
-    -------
-    ndarray of unsigned integers
-        The labels, repeated along a channel axis that lies behind or between others: napari
-        aligns layers by their last axes, so only a leading axis can be left out.
-    """
-    channel_axis = _channel_axis(layer, axes)
-    if not channel_axis:
-        return labels
-    n_channels = layer_array(layer).shape[channel_axis]
-    return np.repeat(np.expand_dims(labels, channel_axis), n_channels, axis=channel_axis)
-
-
-def from_layer_axes(labels: Labels, layer: "Image", axes: str) -> Labels:
-    """Give data of a Labels layer the axes that labels of its image have.
-
-    It is the inverse of `to_layer_axes`.
-
-    Parameters
-    ----------
-    labels : ndarray of unsigned integers
-        Data of a Labels layer.
-    layer : napari.layers.Image
-        The image.
-    axes : str
-        One letter for each of its axes.
-
-    Returns
-    -------
-    ndarray of unsigned integers, shape (..., Y, X)
-        Labels of the image; the greatest of a pixel's, where they differ among channels.
-    """
-    channel_axis = _channel_axis(layer, axes)
-    if not channel_axis:
-        return labels
-    without_channels: Labels = labels.max(axis=channel_axis)
-    return without_channels
-
-
-def blank_labels(layer: "Image", axes: str, max_clusters: int) -> Labels:
-    """Return the labels of a layer before the first iteration.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The image.
-    axes : str
-        One letter for each of its axes.
-    max_clusters : int
-        q, which decides the data type.
-
-    Returns
-    -------
-    ndarray of uint8 or uint16
-        Zeros.
-    """
-    shape = layer_array(layer).shape[: layer.ndim]
-    if _channel_axis(layer, axes) == 0:
-        shape = shape[1:]
-    return np.zeros(shape, dtype=label_dtype(max_clusters))
-
-
-def blank_pyramid(layer: "Image", axes: str, max_clusters: int) -> LabelPyramid:
-    """Return the labels of a layer that is too large to be loaded, before the first iteration.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The image.
-    axes : str
-        One letter for each of its axes.
-    max_clusters : int
-        q, which decides the data type.
-
-    Returns
-    -------
-    LabelPyramid
-        Zeros, repeated along a channel axis as by `to_layer_axes`.
-
-    Raises
-    ------
-    FileError
-        If a package is missing.
-    """
-    lengths = dict(zip(axes, layer_array(layer).shape, strict=True))
-    shape = tuple(n for axis, n in lengths.items() if axis not in CHANNELS + SAMPLES)
-    axis = _channel_axis(layer, axes)
-    channels = (axis, lengths[axes[axis]]) if axis else None
-    return LabelPyramid(shape, label_dtype(max_clusters), channels)
-
-
-def pyramid_if_large(layer: "Image", axes: str, settings: Settings) -> LabelPyramid | None:
-    """Return a pyramid for the labels of a layer that is too large to be loaded.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The image.
-    axes : str
-        One letter for each of its axes.
-    settings : Settings
-        What the labels are made with.
-
-    Returns
-    -------
-    LabelPyramid or None
-        None for an image that can be loaded.
-
-    Raises
-    ------
-    ImageError
-        If the settings need all of such an image.
-    FileError
-        If a package is missing.
-    """
-    if not is_large(layer_array(layer)):
-        return None
-    check_large_layer(layer, min_size=settings.min_size)
-    return blank_pyramid(layer, axes, settings.max_clusters)
-
-
 def check_large_layer(layer: "Image", *, strokes: object = None, min_size: int = 0) -> None:
     """Refuse, before any work, what cannot be had of an image that is too large to be loaded.
 
@@ -403,9 +189,3 @@ def check_large_layer(layer: "Image", *, strokes: object = None, min_size: int =
             min_size=min_size,
             spelling=lambda name: name.replace("_", " "),  # as the panel labels its controls
         )
-
-
-def _channel_axis(layer: "Image", axes: str) -> int | None:
-    """Return the axis of a layer that holds channels; the samples of RGB are none of its axes."""
-    found = (axes[: layer.ndim].find(letter) for letter in CHANNELS + SAMPLES)
-    return next((axis for axis in found if axis >= 0), None)

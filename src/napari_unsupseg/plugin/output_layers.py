@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject
 
 from napari_unsupseg._typing import Labels as LabelsArray
+from napari_unsupseg.plugin.labels_layers import add_labels_layer, replace_labels
 from napari_unsupseg.plugin.large.viewport_labels import ViewportLabeler
-from napari_unsupseg.plugin.layers import blank_labels, labels_keywords, to_layer_axes
+from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.run_data import RunRequest
 from napari_unsupseg.plugin.session import Run
 from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
@@ -50,17 +52,25 @@ class OutputLayers:
         self._parent = parent
         self._labelers: dict[Labels, ViewportLabeler] = {}
 
-    def add(self, image: Image, axes: str, labels: LabelsArray | list[Any]) -> Labels:
+    def add(
+        self,
+        image: Image,
+        layout: Layout,
+        labels: LabelsArray | list[Any],
+        kind: str = "segmentation",
+    ) -> Labels:
         """Add a layer in register with an image.
 
         Parameters
         ----------
         image : napari.layers.Image
             The image.
-        axes : str
-            One letter for each of its axes.
+        layout : Layout
+            Its axes.
         labels : ndarray of unsigned integers, or list of array
             Data of the layer; levels of a multiscale one, the finest first.
+        kind : str
+            What the labels are, for the name of the layer.
 
         Returns
         -------
@@ -69,11 +79,41 @@ class OutputLayers:
         """
         selection = self._viewer.layers.selection
         painted = selection.active if self._strokes.is_active() else None
-        layer = self._viewer.add_labels(
-            labels, name=f"{image.name} segmentation", **labels_keywords(image, axes)
-        )
+        layer = add_labels_layer(self._viewer, image, layout, labels, kind)
         if painted is not None:  # the brush stays in the user's hand
             selection.active = painted
+        return layer
+
+    def add_found(
+        self,
+        image: Image,
+        layout: Layout,
+        labels: "LabelsArray | LazyLabels",
+        pyramid: "LabelPyramid | None",
+    ) -> Labels:
+        """Add a layer for the labels that a trained network has found in an image.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The image.
+        layout : Layout
+            Its axes.
+        labels : ndarray of unsigned integers, shape (..., Y, X), or LazyLabels
+            Labels of the image.
+        pyramid : LabelPyramid or None
+            Where labels go that are made where the user looks.
+
+        Returns
+        -------
+        napari.layers.Labels
+            The layer.
+        """
+        if isinstance(labels, np.ndarray):
+            return self.add(image, layout, layout.to_layer(labels))
+        assert pyramid is not None
+        layer = self.add(image, layout, pyramid.levels)
+        self.label_viewport(layer, pyramid, labels)
         return layer
 
     def add_blank(self, image: Image, request: RunRequest) -> Labels:
@@ -91,10 +131,10 @@ class OutputLayers:
         napari.layers.Labels
             The layer.
         """
+        layout = Layout.of(image, request.axes)
         if request.pyramid is not None:
-            return self.add(image, request.axes, request.pyramid.levels)
-        blank = blank_labels(image, request.axes, request.settings.max_clusters)
-        return self.add(image, request.axes, blank)
+            return self.add(image, layout, request.pyramid.levels)
+        return self.add(image, layout, layout.blank_labels(request.settings.max_clusters))
 
     def lock(self, layer: Labels, request: RunRequest) -> None:
         """Have a layer take the labels of a run, and nothing else.
@@ -108,7 +148,7 @@ class OutputLayers:
         """
         if request.pyramid is not None:
             self.end_labeler(layer)  # its labels are those of the run before
-            layer.data = request.pyramid.levels
+            replace_labels(layer, request.pyramid.levels)
         layer.editable = False  # what is painted would be lost at the next update
 
     def write(self, run: Run, labels: LabelsArray) -> None:
@@ -124,7 +164,7 @@ class OutputLayers:
         if run.request.pyramid is not None:
             run.labels.refresh(extent=False)  # napari cannot know that its zarr arrays changed
         else:
-            run.labels.data = to_layer_axes(labels, run.image, run.request.axes)
+            replace_labels(run.labels, run.layout.to_layer(labels))
 
     def unlock(self, layer: Labels) -> None:
         """Let the user paint on the layer of a run that has ended, unless it is multiscale."""

@@ -13,17 +13,14 @@ from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QTimer
 
 from napari_unsupseg.errors import UnsupsegError
-from napari_unsupseg.plugin.layers import (
-    blank_pyramid,
-    check_large_layer,
-    layer_array,
-    pyramid_if_large,
-    to_layer_axes,
-)
+from napari_unsupseg.plugin.labels_layers import pyramid_if_large, replace_labels
+from napari_unsupseg.plugin.layers import check_large_layer, layer_array
+from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.request_builder import RequestBuilder
 from napari_unsupseg.plugin.run_data import Phase, RunRequest, RunResult, RunUpdate
 from napari_unsupseg.plugin.session import (
+    Actions,
     Event,
     NetworkJob,
     Run,
@@ -39,7 +36,7 @@ from napari_unsupseg.plugin.widgets.controls import (
 )
 from napari_unsupseg.plugin.widgets.image_form import ImageForm
 from napari_unsupseg.plugin.widgets.notice import Notice
-from napari_unsupseg.plugin.widgets.progress_text import progress_text, result_text
+from napari_unsupseg.plugin.widgets.progress_text import counted, progress_text
 from napari_unsupseg.plugin.widgets.results import Results
 from napari_unsupseg.plugin.widgets.run_buttons import RunButtons
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
@@ -88,11 +85,11 @@ class SegmentationPanel(Container[Widget]):
         self.status = Sentence()
         self.notice = Notice(self._image_form, self._settings_form)
         self.plot = TrainingCurvePlot(viewer)
-        self.results = Results(viewer, self._show_status)
         self.network = TrainedNetwork(self._show_status, self._on_network_job, self._show_share)
         self._outputs = OutputLayers(
             viewer, self.strokes_button, self._show_status_between_runs, self.native
         )
+        self.results = Results(viewer, self._outputs, self._show_status_between_runs)
         self._requests = RequestBuilder(
             viewer, self._image_form, self._settings_form, self.strokes_button
         )
@@ -160,6 +157,8 @@ class SegmentationPanel(Container[Widget]):
 
     def start(self) -> None:
         """Begin a run on the chosen layer, with the settings as they stand."""
+        if not self._actions().run:
+            return
         image = self.image.value
         request = self._requests.build(image)
         if request is not None:
@@ -167,7 +166,7 @@ class SegmentationPanel(Container[Widget]):
 
     def toggle_pause(self) -> None:
         """Have the run wait after the iteration under way, or go on."""
-        if self._session.run is None:
+        if self._session.run is None or not self._actions().pause:
             return
         if self._session.state is State.PAUSED:
             self._session.run.control.resume()
@@ -193,19 +192,22 @@ class SegmentationPanel(Container[Widget]):
     def continue_training(self) -> None:
         """Train on where the last run stopped, in its layer."""
         last = self._session.last
-        if last is None:
+        if last is None or not self._actions().continue_training:
             return
         request = self._requests.build_continuation(last)
-        self._begin(Run(last.image, request, self._layer_after(last, request), curve=last.curve))
+        labels = self.results.layer_to_go_on_in(request)
+        self._begin(Run(last.image, request, labels, curve=last.curve))
 
     def start_over(self) -> None:
         """Begin anew in the layer of the run, or of the last one."""
         former = self._session.run or self._session.last
-        request = self._requests.build(former.image, former) if former else None
-        if former is None or request is None:
+        if former is None or not self._actions().start_over:
+            return
+        request = self._requests.build(former.image, former)
+        if request is None:
             return  # what cannot begin ends nothing
         if self._session.run is None:
-            self._begin(Run(former.image, request, self._layer_after(former, request)))
+            self._begin(Run(former.image, request, self.results.layer_to_go_on_in(request)))
         else:
             self._session = self._session.replace_run(request)
             former.control.abandon()
@@ -214,7 +216,7 @@ class SegmentationPanel(Container[Widget]):
     def draw_strokes(self) -> None:
         """Make a layer for strokes on the chosen image, or go back to it."""
         image = self.image.value
-        axes = self._image_form.known_axes()
+        axes = self._image_form.known_axes() if self._actions().draw_strokes else None
         if axes is None:
             return
         try:
@@ -241,43 +243,32 @@ class SegmentationPanel(Container[Widget]):
     def apply_network(self) -> None:
         """Find the clusters of the trained network in the chosen image, into a new layer."""
         image, segmenter = self.image.value, self.network.segmenter
-        axes = self._image_form.known_axes()
+        axes = self._image_form.known_axes() if self._actions().apply_network else None
         if axes is None or segmenter is None:
             return
+        layout = Layout.of(image, axes)
         try:
-            pyramid = pyramid_if_large(image, axes, segmenter.settings)
+            pyramid = pyramid_if_large(image, layout, segmenter.settings)
         except UnsupsegError as error:
             show_error(str(error))
             return
 
         def on_labels(labels: "Labels | LazyLabels") -> None:
-            if isinstance(labels, np.ndarray):
-                layer = self._outputs.add(image, axes, to_layer_axes(labels, image, axes))
-                n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
-                self._show_status(f"{n_clusters} clusters of the trained network in {image.name}")
-            else:
-                assert pyramid is not None
-                layer = self._outputs.add(image, axes, pyramid.levels)
-                self._outputs.label_viewport(layer, pyramid, labels)
+            layer = self._outputs.add_found(image, layout, labels, pyramid)
             layer.metadata["napari-unsupseg"] = segmenter.record()
+            if isinstance(labels, np.ndarray):
+                found = counted(np.count_nonzero(np.unique(labels)), "cluster")
+                self._show_status(f"{found} of the trained network in {image.name}")
 
         self.network.apply(layer_array(image), axes, on_labels)
-
-    def _layer_after(self, last: Run, request: RunRequest) -> napari.layers.Labels:
-        """Return the layer of the last run, or a new one if it is gone or was painted on."""
-        snapshot = self.results.clusters_snapshot
-        assert snapshot is not None
-        if snapshot.layer in self._viewer.layers and not snapshot.was_edited:
-            return snapshot.layer
-        if snapshot.data is None:
-            return self._outputs.add_blank(last.image, request)
-        return self._outputs.add(last.image, last.request.axes, snapshot.data)
 
     # a run from its start to its end
 
     def _begin(self, new: Run) -> None:
         """Start a run in its thread."""
+        self.results.release(new.labels)
         self._outputs.lock(new.labels, new.request)
+        new.image.events.data.connect(self._on_image_replaced)
         # adding a layer has made that one active; a brush stays in the user's hand
         if not self.strokes_button.is_active():
             self._viewer.layers.selection.active = new.image
@@ -320,11 +311,17 @@ class SegmentationPanel(Container[Widget]):
             self._handle(Event.FINISH)
 
     def _on_returned(self, result: RunResult | None) -> None:
+        current = self._session.run
+        if current is not None and current.labels not in self._viewer.layers:
+            result = None  # it came just as the user removed its labels
         ended = self._end_run(result)
         if ended is None:
             return
+        self.results.measure(ended)
         if result is not None:
             self._show_result(ended, result)
+        elif ended.labels not in self._viewer.layers:
+            self._show_status("the run has ended, as the layer of its labels was removed")
         elif ended.is_blank:
             self._outputs.remove(ended.labels)
             self._show_status("stopped before there were labels")
@@ -338,11 +335,10 @@ class SegmentationPanel(Container[Widget]):
         ended.labels.metadata["napari-unsupseg"] = result.record
         self.network.set_network(result.segmenter)
         self.results.show_run(self._session.last)
-        self._show_status(result_text(result))
         if result.lazy_labels is not None:
             max_clusters = ended.request.settings.max_clusters
-            pyramid = blank_pyramid(ended.image, ended.request.axes, max_clusters)
-            ended.labels.data = pyramid.levels  # without the labels of crops
+            pyramid = ended.layout.blank_pyramid(max_clusters)
+            replace_labels(ended.labels, pyramid.levels)  # without the labels of crops
             self._outputs.label_viewport(ended.labels, pyramid, result.lazy_labels)
 
     def _begin_successor(self, ended: Run, request: RunRequest) -> None:
@@ -360,6 +356,7 @@ class SegmentationPanel(Container[Widget]):
         ended = self._end_run(None)
         if ended is None:
             return
+        self.results.measure(ended)
         if ended.is_blank:
             self._outputs.remove(ended.labels)
         self._show_status(str(error))
@@ -373,10 +370,18 @@ class SegmentationPanel(Container[Widget]):
         ended = self._session.run
         if ended is not None:
             self._session = self._session.end(result)
+            ended.image.events.data.disconnect(self._on_image_replaced)
             self._outputs.unlock(ended.labels)
         return ended
 
     # events from elsewhere
+
+    def reset_choices(self, *event: Any) -> None:
+        """Offer the images that are there now; napari calls it when layers come or go."""
+        super().reset_choices(*event)
+        # the menu of images says nothing when its last one goes
+        self._on_image_changed()
+        self.notice.refresh()
 
     def _on_strokes_changed(self) -> None:
         """Have the run that is going on follow the strokes."""
@@ -392,10 +397,23 @@ class SegmentationPanel(Container[Widget]):
     def _on_layer_removed(self, event: Any) -> None:
         current = self._session.run
         if current is not None and event.value in (current.labels, current.image):
-            self._session = self._session.replace_run(None)  # nowhere to go on in
-            self.stop()
+            if event.value == current.labels:  # whoever removes labels wants none
+                current.control.abandon()
+            self._stop_for_good()
         self._outputs.end_labeler(event.value)
+        self.results.release(event.value)
         self._show_actions()
+
+    def _on_image_replaced(self) -> None:
+        """Keep the labels so far of pixels that nobody sees any more."""
+        if self._session.run is not None:
+            self._stop_for_good()
+        self._show_actions()
+
+    def _stop_for_good(self) -> None:
+        """Stop the run, which has nowhere to go on in."""
+        self._session = self._session.replace_run(None)
+        self.stop()
 
     def _on_parent_changed(self) -> None:
         if self.native.parent() is None:  # napari takes the panel out of a dock that is closed
@@ -409,6 +427,7 @@ class SegmentationPanel(Container[Widget]):
         if current is not None:
             current.control.abandon()
         self._outputs.close()
+        self.results.close()
 
     def _on_image_changed(self) -> None:
         image = self.image.value
@@ -423,15 +442,19 @@ class SegmentationPanel(Container[Widget]):
         self._session = self._session.after(event)
         self._show_actions()
 
-    def _show_actions(self) -> None:
-        """Switch the controls on or off."""
+    def _actions(self) -> Actions:
+        """Return what the user can do now."""
         last = self._session.last
-        actions = available_actions(
+        return available_actions(
             self._session,
             has_image=self.image.value is not None,
             has_last_image=last is not None and last.image in self._viewer.layers,
             has_network=self.network.segmenter is not None,
         )
+
+    def _show_actions(self) -> None:
+        """Switch the controls on or off."""
+        actions = self._actions()
         self._buttons.show_actions(actions, is_paused=self._session.state is State.PAUSED)
         self.strokes_button.enabled = actions.draw_strokes
         self.progress.visible = actions.see_progress

@@ -8,7 +8,9 @@ from napari.utils.notifications import show_error
 
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.options import ImageOptions
-from napari_unsupseg.plugin.layers import layer_array, pyramid_if_large
+from napari_unsupseg.plugin.labels_layers import pyramid_if_large
+from napari_unsupseg.plugin.layers import layer_array
+from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.run_data import RunRequest
 from napari_unsupseg.plugin.session import Run
 from napari_unsupseg.plugin.training_region import find_region
@@ -75,7 +77,7 @@ class RequestBuilder:
         settings = form.settings()
         try:
             region = find_region(self._viewer, image, axes, self._image_form.region.value)
-            pyramid = pyramid_if_large(image, axes, settings)
+            pyramid = pyramid_if_large(image, Layout.of(image, axes), settings)
         except UnsupsegError as error:
             show_error(str(error))
             return None
@@ -94,7 +96,7 @@ class RequestBuilder:
     def build_continuation(self, last: Run) -> RunRequest:
         """Return a request to train on where a run stopped, with the strokes as they are now."""
         asked = last.request
-        pyramid = pyramid_if_large(last.image, asked.axes, asked.settings)
+        pyramid = pyramid_if_large(last.image, last.layout, asked.settings)
         request = dataclasses.replace(asked, previous=last.result, pyramid=pyramid)
         return self.with_strokes(request, last.image)
 

@@ -8,6 +8,10 @@ import dataclasses
 import enum
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
+from napari_unsupseg.plugin.layers import has_array
+from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.run_control import RunControl
 from napari_unsupseg.plugin.run_data import RunRequest, RunResult, TrainingCurve
 
@@ -88,6 +92,16 @@ class Run:
     curve: TrainingCurve = dataclasses.field(default_factory=TrainingCurve)
     result: RunResult | None = None
     successor: RunRequest | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """The axes of what was segmented, whatever data its layer has by now."""
+        return Layout(np.shape(self.request.image), self.request.axes, bool(self.image.rgb))
+
+    @property
+    def is_image_replaced(self) -> bool:
+        """Whether the layer of the image has other data than those that were segmented."""
+        return not has_array(self.image, self.request.image)
 
     @property
     def is_blank(self) -> bool:
@@ -209,8 +223,9 @@ def available_actions(
     # a run changes the network that a job would use, and the other way round
     is_free = not has_run and session.job is NetworkJob.NONE
     last = None if has_run else session.last
-    can_continue = is_free and last is not None and has_last_image
-    has_segments = last is not None and last.has_segments
+    shows_its_image = last is not None and not last.is_image_replaced
+    can_continue = is_free and shows_its_image and has_last_image
+    has_segments = shows_its_image and last is not None and last.has_segments
     n_pictures = len(last.result.history.iterations) if last and last.result else 0
     return Actions(
         run=is_free and has_image,

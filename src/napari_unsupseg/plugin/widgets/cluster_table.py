@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import napari.layers
@@ -20,16 +20,14 @@ from qtpy.QtWidgets import (
     QTableWidgetItem,
     QWidget,
 )
-from superqt.utils import QSignalDebouncer
 
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.plugin.layers import show_cluster_names
+from napari_unsupseg.plugin.labels_layers import replace_labels, show_cluster_names
 from napari_unsupseg.plugin.widgets.controls import row
 
 __all__ = ["ClusterTable"]
 
 MAX_UNDO = 20  # changes that can be taken back
-COUNT_DELAY = 150  # milliseconds after the last touch of the brush
 HEIGHT = 160  # pixels of the table
 SWATCH_SIDE = 12  # pixels
 NUMBER, AREA, NAME = range(3)  # columns
@@ -56,18 +54,11 @@ class Change:
 
 
 class ClusterTable(Container[Widget]):
-    """A table with a row for each label of a layer, and buttons for the selected ones.
+    """A table with a row for each label of a layer, and buttons for the selected ones."""
 
-    Parameters
-    ----------
-    on_change : callable
-        Called with the layer after its labels have changed.
-    """
-
-    def __init__(self, on_change: Callable[[napari.layers.Labels], None]) -> None:
+    def __init__(self) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
-        self._on_change = on_change
         self._layer: napari.layers.Labels | None = None
         self._colormap: Any = None
         self._areas: NDArray[np.intp] = np.zeros(1, dtype=np.intp)  # by label
@@ -91,9 +82,6 @@ class ClusterTable(Container[Widget]):
         self.hide_button.changed.connect(self._toggle_hidden)
         self.background_button.changed.connect(self._make_background)
         self.undo_button.changed.connect(self._undo)
-        self._painting = QSignalDebouncer(parent=self.native)
-        self._painting.setTimeout(COUNT_DELAY)
-        self._painting.triggered.connect(self._update_areas)
 
     def order_tabs(self) -> None:
         """Have Tab lead to the table before its buttons; Qt forgets it when a parent moves."""
@@ -110,12 +98,22 @@ class ClusterTable(Container[Widget]):
             The layer.
         """
         self.show_all()
-        if self._layer is not None:
-            self._layer.events.paint.disconnect(self._on_painted)
-            self._layer.events.set_data.disconnect(self._on_painted)
-        layer.events.paint.connect(self._on_painted)
         self._layer = layer
         self._names = {}
+        self._changes.clear()
+        self._fill()
+
+    def leave(self, layer: napari.layers.Labels) -> None:
+        """Show no clusters any more if they are those of a layer that is gone.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+            The layer.
+        """
+        if self._layer != layer:
+            return
+        self._layer, self._names, self._hidden = None, {}, frozenset()
         self._changes.clear()
         self._fill()
 
@@ -147,7 +145,8 @@ class ClusterTable(Container[Widget]):
 
     def _count_pixels(self) -> NDArray[np.intp]:
         """Return the pixels of each label, shape (labels,); 0 for the background."""
-        assert self._layer is not None
+        if self._layer is None:
+            return np.zeros(1, dtype=np.intp)
         areas = np.bincount(self._layer.data.ravel())
         areas[0] = 0
         return areas
@@ -156,17 +155,8 @@ class ClusterTable(Container[Widget]):
         assert self._layer is not None
         return f"{self._areas[label]:,} ({self._areas[label] / self._layer.data.size:.0%})"
 
-    def _on_painted(self) -> None:
-        assert self._layer is not None
-        # from now on, since napari's own undo of a stroke has no event but this, which is emitted
-        # whenever labels are replaced
-        self._layer.events.set_data.connect(self._on_painted)
-        self._painting.throttle()
-
-    def _update_areas(self) -> None:
-        """Show the areas after a stroke; keep the selection where no row comes or goes."""
-        if self._layer is None or not self.enabled:
-            return
+    def update_areas(self) -> None:
+        """Show the areas as they are now; keep the selection where no row comes or goes."""
         areas = self._count_pixels()
         if np.array_equal(areas, self._areas):
             return
@@ -176,7 +166,6 @@ class ClusterTable(Container[Widget]):
                 self.table.setItem(index, AREA, _read_only_item(self._area_text(label)))
         else:
             self._fill()
-        self._on_change(self._layer)
 
     def _number_item(self, label: int) -> QTableWidgetItem:
         """Return a cell with a label beside its colour, struck out if it is hidden."""
@@ -232,7 +221,7 @@ class ClusterTable(Container[Widget]):
         change = self._changes.pop()
         if not np.array_equal(change.before, change.after):
             unpainted = self._layer.data == change.after  # what was painted since stays
-            self._layer.data = np.where(unpainted, change.before, self._layer.data)
+            replace_labels(self._layer, np.where(unpainted, change.before, self._layer.data))
         self._names = change.names
         self._set_hidden(change.hidden)
         self._after_change()
@@ -245,7 +234,7 @@ class ClusterTable(Container[Widget]):
         new_labels[list(labels)] = new
         relabelled = new_labels[data]
         self._remember(relabelled)
-        self._layer.data = relabelled
+        replace_labels(self._layer, relabelled)
 
     def _remember(self, after: Labels) -> None:
         """Note the table as it is, before a change that leads to these labels."""
@@ -254,11 +243,9 @@ class ClusterTable(Container[Widget]):
         self._changes.append(Change(before, after.copy(), dict(self._names), self._hidden))
 
     def _after_change(self) -> None:
-        """Show the table as it is after a change, and tell whoever measures clusters."""
-        assert self._layer is not None
+        """Show the table as it is after a change."""
         self._store_names()
         self._fill()
-        self._on_change(self._layer)
 
     def _set_hidden(self, hidden: frozenset[int]) -> None:
         """Hide these labels and no others, by a colormap of their own."""

@@ -7,8 +7,16 @@ from typing import Any, cast
 
 from magicgui.widgets import Container, Label, PushButton, Widget, create_widget
 from magicgui.widgets.bases import ButtonWidget, ValueWidget
-from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QFrame,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QWidget,
+)
 
 from napari_unsupseg.settings import SettingSpec, setting_specs
 
@@ -17,6 +25,7 @@ __all__ = [
     "Sentence",
     "make_accessible",
     "make_scrollable",
+    "narrow_readout",
     "row",
     "setting_control",
     "settings_under",
@@ -24,6 +33,7 @@ __all__ = [
 ]
 
 CLOSED, OPEN = "▸", "▾"
+READOUT_FRAME = 8  # pixels beside a number
 MIN_MENU_LETTERS = 4  # of an entry, that a menu shows at least
 # napari's own style does not show which control has the focus
 FOCUS_STYLE = (
@@ -126,7 +136,7 @@ def make_scrollable(outer: Container[Widget], inner: Container[Widget]) -> None:
         What may be too high.
     """
     # magicgui's own scrollable containers lose their scroll bar in a dock of napari
-    area = QScrollArea()
+    area = _FittingScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it follows the control that has the focus
@@ -136,6 +146,38 @@ def make_scrollable(outer: Container[Widget], inner: Container[Widget]) -> None:
     for menu in inner.native.findChildren(QComboBox):  # an entry may be wider than the dock
         menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         menu.setMinimumContentsLength(MIN_MENU_LETTERS)
+
+
+class _FittingScrollArea(QScrollArea):
+    """A scroll area that is never narrower than what lies in it and its scroll bar."""
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        inner, bar, area = self.widget(), self.verticalScrollBar(), self.viewport()
+        if inner is None or bar is None or area is None:
+            return super().minimumSizeHint()
+        beside = self.width() - area.width() if bar.isVisible() else bar.sizeHint().width()
+        return QSize(inner.minimumSizeHint().width() + beside, super().minimumSizeHint().height())
+
+    def eventFilter(self, widget: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        if event and event.type() == QEvent.Type.LayoutRequest:  # a section was unfolded
+            self.updateGeometry()
+        return super().eventFilter(widget, event)
+
+
+def narrow_readout(slider: Widget, widest: str) -> None:
+    """Leave to a slider what the number beside it does not need.
+
+    Parameters
+    ----------
+    slider : Widget
+        A slider beside its number.
+    widest : str
+        The widest number.
+    """
+    readout = slider.native.findChild(QAbstractSpinBox)
+    width = readout.fontMetrics().horizontalAdvance(widest) + READOUT_FRAME
+    # by a style sheet, since napari's own gives every such field a width
+    readout.setStyleSheet(f"min-width: {width}px; max-width: {width}px; padding: 0px")
 
 
 def make_accessible(container: Container[Widget]) -> None:

@@ -37,9 +37,10 @@ class ImageForm(Container[Widget]):
             tooltip="Where the network trains; its clusters are then found in all of the image.",
         )
         self.extend([self.image, self.axes, self.volumes, self.region])
-        self.image.changed.connect(self._update_axes)
+        self._followed: napari.layers.Image | None = None
+        self.image.changed.connect(self._on_image_changed)
         self.axes.changed.connect(self._show_volumes)
-        self._update_axes()
+        self._on_image_changed()
 
     @property
     def spatial_ndim(self) -> int:
@@ -63,6 +64,22 @@ class ImageForm(Container[Widget]):
         if self.spatial_ndim == 3:
             options["spacing"] = voxel_spacing(self.image.value, axes)
         return options
+
+    def reset_choices(self, *event: Any) -> None:
+        """Offer the images that are there now; the menu says nothing when its last one goes."""
+        super().reset_choices(*event)
+        self._on_image_changed()
+
+    def _on_image_changed(self) -> None:
+        """Follow the chosen image, which may be given data of other axes."""
+        if self._followed is not None:
+            self._followed.events.data.disconnect(self._update_axes)
+            self._followed.events.axis_labels.disconnect(self._update_axes)
+        self._followed = self.image.value
+        if self._followed is not None:
+            self._followed.events.data.connect(self._update_axes)
+            self._followed.events.axis_labels.connect(self._update_axes)
+        self._update_axes()
 
     def _update_axes(self) -> None:
         """Offer the axes that the chosen image may have."""

@@ -7,23 +7,18 @@ from typing import TYPE_CHECKING, Any
 import napari.layers
 import numpy as np
 from magicgui.widgets import Container, FloatSlider, PushButton, Slider, SpinBox, Widget
-from napari.qt.threading import create_worker
-from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication
-from superqt.utils import QSignalDebouncer
 
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.plugin.layers import (
-    from_layer_axes,
-    labels_keywords,
-    region_features,
-    show_cluster_names,
-    to_layer_axes,
-)
+from napari_unsupseg.plugin.labels_layers import replace_labels
+from napari_unsupseg.plugin.output_layers import OutputLayers
+from napari_unsupseg.plugin.region_tables import RegionTables
+from napari_unsupseg.plugin.run_data import RunRequest
 from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.session import Actions, Run
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
-from napari_unsupseg.plugin.widgets.controls import CollapsibleSection
+from napari_unsupseg.plugin.widgets.controls import CollapsibleSection, narrow_readout
+from napari_unsupseg.plugin.widgets.progress_text import counted, result_text
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -31,8 +26,6 @@ if TYPE_CHECKING:
     from napari_unsupseg.plugin.run_data import RunResult
 
 __all__ = ["LayerSnapshot", "Results"]
-
-MEASURE_DELAY = 300  # milliseconds after a slider has come to rest
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,18 +38,24 @@ class LayerSnapshot:
         The layer.
     data : ndarray of unsigned integers or None
         Its data; None of a large image, whose layer nobody can paint on.
+    sentence : str
+        What the panel says of these labels.
     """
 
     layer: napari.layers.Labels
     data: Labels | None
+    sentence: str
 
     @property
     def was_edited(self) -> bool:
         """Whether the user has painted on the layer since, or named its clusters."""
         is_named = bool(self.layer.metadata.get("napari-unsupseg", {}).get("names"))
-        return is_named or (
-            self.data is not None and not np.array_equal(self.layer.data, self.data)
-        )
+        return is_named or not self.has_its_labels
+
+    @property
+    def has_its_labels(self) -> bool:
+        """Whether the layer shows the labels that were written into it."""
+        return self.data is None or np.array_equal(self.layer.data, self.data)
 
 
 class Results(Container[Widget]):
@@ -66,6 +65,8 @@ class Results(Container[Widget]):
     ----------
     viewer : napari.viewer.Viewer
         Where its layers are.
+    outputs : OutputLayers
+        Adds them.
     show_status : callable
         Shows in a sentence what the layers show.
 
@@ -77,12 +78,18 @@ class Results(Container[Widget]):
         The layers that show its clusters and its segments.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer", show_status: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        viewer: "napari.viewer.Viewer",
+        outputs: OutputLayers,
+        show_status: Callable[[str], None],
+    ) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._viewer = viewer
+        self._outputs = outputs
         self._show_status = show_status
-        self._to_measure: tuple[napari.layers.Labels, Labels] | None = None
+        self._tables = RegionTables(self._on_edited, self.native)
         self.run: Run | None = None
         self.clusters_snapshot: LayerSnapshot | None = None
         self.segments_snapshot: LayerSnapshot | None = None
@@ -95,6 +102,7 @@ class Results(Container[Widget]):
             enabled=False,
             tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one).",
         )
+        narrow_readout(self.granularity, "0.00")
         self.smallest = SpinBox(
             label="smallest",
             value=0,
@@ -115,19 +123,66 @@ class Results(Container[Widget]):
             text="Copy as Python",
             tooltip="Put the script that makes the labels of the last run on the clipboard.",
         )
-        self.clusters = ClusterTable(self._on_clusters_changed)
+        self.clusters = ClusterTable()
         self.clusters_section = CollapsibleSection("Clusters", [self.clusters])
         sliders = Container[Widget]()
         sliders.extend([self.granularity, self.smallest, self.history])
         sliders.margins = (0, 0, 0, 0)
         self.extend([sliders, self.copy_button, self.clusters_section])
-        self._measuring = QSignalDebouncer(parent=self.native)
-        self._measuring.setTimeout(MEASURE_DELAY)
-        self._measuring.triggered.connect(self._measure)
         self.granularity.changed.connect(self._show_segments)
         self.smallest.changed.connect(self._show_segments)
         self.history.changed.connect(self._on_history_changed)
         self.copy_button.changed.connect(self._copy)
+
+    def release(self, layer: napari.layers.Labels) -> None:
+        """Measure a layer no more, since a run writes into it or it is gone.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+            The layer.
+        """
+        self._tables.leave(layer)
+        if layer not in self._viewer.layers:
+            self.clusters.leave(layer)
+
+    def measure(self, run: Run) -> None:
+        """Keep the table of features of a run that has ended true to its labels.
+
+        Parameters
+        ----------
+        run : Run
+            The run, with or without a result.
+        """
+        is_shown = run.labels in self._viewer.layers
+        if is_shown and run.request.pyramid is None:  # those of a large image are nowhere whole
+            self._tables.follow(run.labels, run)
+
+    def layer_to_go_on_in(self, request: RunRequest) -> napari.layers.Labels:
+        """Return the layer of the last run, or a new one if it is gone or was painted on.
+
+        Parameters
+        ----------
+        request : RunRequest
+            What is to be run on the image of the last run.
+
+        Returns
+        -------
+        napari.layers.Labels
+            The layer.
+        """
+        run, snapshot = self.run, self.clusters_snapshot
+        assert run is not None
+        assert snapshot is not None
+        if snapshot.layer in self._viewer.layers and not snapshot.was_edited:
+            return snapshot.layer
+        if snapshot.data is None:
+            return self._outputs.add_blank(run.image, request)
+        return self._outputs.add(run.image, run.layout, snapshot.data)
+
+    def close(self) -> None:
+        """Measure nothing more: the panel is gone."""
+        self._tables.close()
 
     def show_run(self, run: Run) -> None:
         """Take over a run that has just ended.
@@ -140,14 +195,16 @@ class Results(Container[Widget]):
         self.run, result = run, _result_of(run)
         # a copy, since the user paints on the array that the layer has
         data = run.labels.data.copy() if result.lazy_labels is None else None
-        self.clusters_snapshot = LayerSnapshot(run.labels, data)
+        sentence = result_text(result)
+        if run.is_image_replaced:
+            sentence += f", of data that {run.image.name} no longer has"
+        self.clusters_snapshot = LayerSnapshot(run.labels, data, sentence)
+        self._show_status(sentence)
         if run.request.previous is None:  # one that was continued goes on in its layers
             self.segments_snapshot = None
         self.clusters_section.visible = run.has_segments
         if not run.has_segments:
-            self._to_measure = None
             return
-        self._measure_soon(run.labels, result.history.labels(-1))
         self.clusters.show_layer(run.labels)
         last = len(result.history.iterations) - 1
         with self.history.changed.blocked():  # its labels are on the screen already
@@ -164,6 +221,7 @@ class Results(Container[Widget]):
         """
         self.visible = self.run is not None
         self.clusters.enabled = actions.cut_segments
+        self.clusters.update_areas()
         if not actions.copy_script:  # another run may change the clusters that are hidden
             self.clusters.show_all()
         self.copy_button.enabled = actions.copy_script
@@ -186,11 +244,10 @@ class Results(Container[Widget]):
         segments = hierarchy.cut(**cut)
         # one data type for nearly all cuts, so that napari need not build the layer anew
         segments = segments.astype(np.promote_types(segments.dtype, np.uint16))
+        sentence = counted(int(segments.max()), "segment")
         self.segments_snapshot = self._show_labels(
-            run, self.segments_snapshot, segments, "segments", cut
+            run, self.segments_snapshot, segments, "segments", cut, sentence
         )
-        n_segments = int(segments.max())
-        self._show_status("1 segment" if n_segments == 1 else f"{n_segments} segments")
 
     def _copy(self) -> None:
         """Put the last run on the clipboard as Python."""
@@ -219,15 +276,21 @@ class Results(Container[Widget]):
         labels, iteration = history.labels(index), history.iterations[index]
         n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
         origin = {"iterations": iteration, "clusters": n_clusters}
-        snapshot = self._show_labels(run, self.clusters_snapshot, labels, "segmentation", origin)
-        self.clusters_snapshot = snapshot
-        self.clusters.show_layer(snapshot.layer)
-        self._show_status(f"{n_clusters} clusters at iteration {iteration}")
+        sentence = f"{counted(n_clusters, 'cluster')} at iteration {iteration}"
+        self.clusters_snapshot = self._show_labels(
+            run, self.clusters_snapshot, labels, "segmentation", origin, sentence
+        )
+        self.clusters.show_layer(self.clusters_snapshot.layer)
 
-    def _on_clusters_changed(self, layer: napari.layers.Labels) -> None:
-        if self.run is not None:
-            labels = from_layer_axes(layer.data, self.run.image, self.run.request.axes)
-            self._measure_soon(layer, labels)
+    def _on_edited(self, layer: napari.layers.Labels) -> None:
+        """Say what is left after a user or a program has edited a layer."""
+        self.clusters.update_areas()
+        for snapshot in (self.clusters_snapshot, self.segments_snapshot):
+            if snapshot is not None and snapshot.layer == layer and snapshot.has_its_labels:
+                self._show_status(snapshot.sentence)  # all edits were taken back
+                return
+        n_labels = np.count_nonzero(np.unique(layer.data))
+        self._show_status(f"{counted(n_labels, 'label')} left in {layer.name}")
 
     def _show_labels(
         self,
@@ -236,47 +299,20 @@ class Results(Container[Widget]):
         labels: Labels,
         kind: str,
         origin: dict[str, Any],
+        sentence: str,
     ) -> LayerSnapshot:
         """Show labels in the layer of their kind, or in a new one if the user has edited that."""
-        axes = run.request.axes
-        data = to_layer_axes(labels, run.image, axes)
+        data = run.layout.to_layer(labels)
         if snapshot is None or snapshot.layer not in self._viewer.layers or snapshot.was_edited:
-            layer = self._viewer.add_labels(
-                data, name=f"{run.image.name} {kind}", **labels_keywords(run.image, axes)
-            )
+            layer = self._outputs.add(run.image, run.layout, data, kind)
+            self._tables.follow(layer, run)
         else:
             layer = snapshot.layer
-            layer.data = data
+            replace_labels(layer, data)
         # with how these labels were made, which other labels of the run were not
         layer.metadata["napari-unsupseg"] = _result_of(run).record | origin
-        self._measure_soon(layer, labels)
-        return LayerSnapshot(layer, data.copy())
-
-    def _measure_soon(self, layer: napari.layers.Labels, labels: Labels) -> None:
-        """Have the regions of a layer measured, as soon as no other labels follow at once."""
-        layer.features = None  # those of what it showed before
-        self._to_measure = layer, labels
-        self._measuring.throttle()
-
-    def _measure(self) -> None:
-        """Measure regions in another thread."""
-        run, to_measure = self.run, self._to_measure
-        if run is None or to_measure is None:
-            return
-        layer, labels = to_measure
-
-        def set_features(features: dict[str, NDArray[np.number]]) -> None:
-            if to_measure is self._to_measure:  # the layer shows no other labels by now
-                layer.features = features
-                show_cluster_names(layer)
-
-        create_worker(
-            region_features,
-            labels,
-            run.image,
-            run.request.axes,
-            _connect={"returned": set_features},
-        )
+        self._show_status(sentence)
+        return LayerSnapshot(layer, data.copy(), sentence)
 
 
 def _result_of(run: Run) -> "RunResult":

@@ -9,7 +9,8 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 from superqt.utils import QSignalDebouncer
 
-from napari_unsupseg.plugin.layers import blank_labels, from_layer_axes, labels_keywords
+from napari_unsupseg.plugin.labels_layers import add_labels_layer
+from napari_unsupseg.plugin.layout import Layout
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -54,13 +55,11 @@ class StrokesButton(PushButton):
         axes : str
             One letter for each of its axes.
         """
-        layer = self._layers.get(image)
-        if layer is None or layer not in self._viewer.layers:
-            layer = self._viewer.add_labels(
-                blank_labels(image, axes, max_clusters=1),
-                name=f"{image.name} strokes",
-                **labels_keywords(image, axes),
-            )
+        layer, layout = self._layers.get(image), Layout.of(image, axes)
+        blank = layout.blank_labels(max_clusters=1)
+        # an image may have been given data of another shape
+        if layer is None or layer not in self._viewer.layers or layer.data.shape != blank.shape:
+            layer = add_labels_layer(self._viewer, image, layout, blank, "strokes")
             layer.brush_size = BRUSH
             layer.selected_label = 1
             layer.events.paint.connect(self._on_painted)
@@ -91,7 +90,8 @@ class StrokesButton(PushButton):
         layer = self._layers.get(image)
         if layer is None or layer not in self._viewer.layers or not layer.data.any():
             return None
-        strokes: NDArray[np.unsignedinteger] = from_layer_axes(layer.data, image, axes).copy()
+        layout = Layout.of(image, axes)
+        strokes: NDArray[np.unsignedinteger] = layout.from_layer(layer.data).copy()
         return strokes
 
     def _on_painted(self) -> None:

@@ -1,0 +1,229 @@
+"""Tables of regions: the features of Labels layers, kept true to what the layers show."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+from napari.layers import Labels
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error
+from numpy.typing import ArrayLike, NDArray
+from qtpy.QtCore import QObject
+from superqt.utils import QSignalDebouncer
+
+from napari_unsupseg._typing import Labels as LabelsArray
+from napari_unsupseg.image.channels import split_channels
+from napari_unsupseg.plugin.background import translate_worker_errors
+from napari_unsupseg.plugin.labels_layers import show_cluster_names
+from napari_unsupseg.plugin.layout import Layout
+from napari_unsupseg.regions.measure import measure_regions
+
+if TYPE_CHECKING:
+    from napari_unsupseg.plugin.session import Run
+
+__all__ = ["Calibration", "RegionTables", "calibration_of", "region_features"]
+
+MEASURE_DELAY = 200  # milliseconds after the last touch of a brush or a slider
+EDIT_EVENTS = ("paint", "set_data")  # the second comes of an undo, and of much else
+STALE_EVENTS = ("data", "scale", "translate", "units")  # after which no table is true any more
+
+
+class Calibration(TypedDict):
+    """Where the pixels of a layer lie: keywords of `measure_regions`.
+
+    Attributes
+    ----------
+    spacing, origin : dict of str to float
+        Size of a pixel, and place of the first one, along the axes z, y and x that have the unit.
+    unit : str
+        Unit of both; empty for pixels.
+    """
+
+    spacing: dict[str, float]
+    origin: dict[str, float]
+    unit: str
+
+
+def calibration_of(layer: Labels, layout: Layout) -> Calibration:
+    """Return where the pixels of a Labels layer lie, and their unit.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        Labels of an image.
+    layout : Layout
+        Axes of the image.
+
+    Returns
+    -------
+    Calibration
+        Without spacing, origin and unit if the layer has no unit of length.
+    """
+    axes = layout.labels_axes
+    units = {axis: layer.units[axes.index(axis)] for axis in "zyx" if axis in axes}
+    # in pixels where there is no unit of length, or another along y than along x
+    if units["y"] != units["x"] or not units["y"].is_compatible_with("meter"):
+        return {"spacing": {}, "origin": {}, "unit": ""}
+    alike = [axis for axis, own in units.items() if own == units["y"]]
+    return {
+        "spacing": {axis: float(layer.scale[axes.index(axis)]) for axis in alike},
+        "origin": {axis: float(layer.translate[axes.index(axis)]) for axis in alike},
+        "unit": f"{units['y']:~}".replace("µ", "u"),  # part of a column's name
+    }
+
+
+def region_features(
+    data: LabelsArray, image: ArrayLike, layout: Layout, calibration: Calibration
+) -> dict[str, NDArray[np.number]]:
+    """Measure the regions of a Labels layer.
+
+    Parameters
+    ----------
+    data : ndarray of unsigned integers
+        Data of the layer.
+    image : array_like
+        The image that the labels are of.
+    layout : Layout
+        Its axes.
+    calibration : Calibration
+        Where the pixels lie, and their unit.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (labels,)
+        Features for the layer: those of `measure_regions`.
+
+    Raises
+    ------
+    UnsupsegError
+        If memory runs out.
+    RunError
+        If anything else goes wrong.
+    """
+    with translate_worker_errors("regions cannot be measured: "):
+        channels = split_channels(image, layout.axes)
+        labels = layout.from_layer(data)
+        table = measure_regions(labels, channels.values, axes=channels.axes, **calibration)
+        return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
+
+
+class RegionTables:
+    """Measures the regions of layers, and again whenever their labels change.
+
+    Parameters
+    ----------
+    on_edit : callable
+        Called with a layer whose labels were edited.
+    parent : QObject
+        Layers are measured no longer than it lives.
+    """
+
+    def __init__(self, on_edit: Callable[[Labels], None], parent: QObject) -> None:
+        self._on_edit = on_edit
+        self._parent = parent
+        self._tables: dict[Labels, _RegionTable] = {}
+
+    def follow(self, layer: Labels, run: "Run") -> None:
+        """Measure a layer now and whenever its labels change.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+            The layer.
+        run : Run
+            The run whose image the labels are of.
+        """
+        self.leave(layer)
+        timer = QSignalDebouncer(parent=self._parent)
+        timer.setTimeout(MEASURE_DELAY)
+        self._tables[layer] = _RegionTable(layer, run, self._on_edit, timer)
+
+    def leave(self, layer: Labels) -> None:
+        """Measure a layer no more, as it is gone or a run writes into it.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+            The layer; nothing happens if it is not followed.
+        """
+        if layer in self._tables:
+            table = self._tables.pop(layer)
+            table.close()
+            table.timer.deleteLater()
+
+    def close(self) -> None:
+        """Measure nothing more: the panel is gone."""
+        for table in self._tables.values():
+            table.close()
+        self._tables.clear()
+
+
+class _RegionTable:
+    """The table of one layer."""
+
+    def __init__(
+        self,
+        layer: Labels,
+        run: "Run",
+        on_edit: Callable[[Labels], None],
+        timer: QSignalDebouncer,
+    ) -> None:
+        self._layer, self._run, self._on_edit, self.timer = layer, run, on_edit, timer
+        self._is_stale = True
+        self._measured: LabelsArray | None = layer.data.copy()
+        timer.triggered.connect(self._measure_if_edited)
+        for name in EDIT_EVENTS:
+            getattr(layer.events, name).connect(self._on_touched)
+        for name in STALE_EVENTS:
+            getattr(layer.events, name).connect(self._on_stale)
+        self._on_stale()
+
+    def close(self) -> None:
+        """Follow the layer no more, and drop what is being measured."""
+        for name in EDIT_EVENTS:
+            getattr(self._layer.events, name).disconnect(self._on_touched)
+        for name in STALE_EVENTS:
+            getattr(self._layer.events, name).disconnect(self._on_stale)
+        self._measured = None  # the timer may be gone with the panel, and is not asked to stop
+
+    def _on_touched(self) -> None:
+        self.timer.throttle()
+
+    def _on_stale(self) -> None:
+        self._is_stale = True
+        self._layer.features = None
+        self.timer.throttle()
+
+    def _measure_if_edited(self) -> None:
+        """Measure the layer, unless it has a table of the labels that it shows."""
+        data, before = self._layer.data, self._measured
+        if before is None:  # closed
+            return
+        # napari sends the event of an undo also when a user moves to another plane
+        is_edited = not np.array_equal(data, before)
+        if not is_edited and not self._is_stale:
+            return
+        self._is_stale = False
+        labels = self._measured = data.copy()  # the user may paint meanwhile
+        self._layer.features = None  # those of what it showed before
+
+        def set_features(features: dict[str, NDArray[np.number]]) -> None:
+            if labels is self._measured:
+                self._layer.features = features
+                show_cluster_names(self._layer)
+
+        layout = self._run.layout
+        create_worker(
+            region_features,
+            labels,
+            self._run.request.image,
+            layout,
+            calibration_of(self._layer, layout),
+            _connect={"returned": set_features, "errored": _show_error},
+        )
+        if is_edited:
+            self._on_edit(self._layer)
+
+
+def _show_error(error: Exception) -> None:
+    show_error(str(error))
