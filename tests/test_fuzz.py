@@ -1,5 +1,6 @@
 """Any image, any options and any file give labels or an `UnsupsegError` in one sentence."""
 
+import os
 import random
 import shutil
 import warnings
@@ -18,6 +19,9 @@ from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.io.readers import is_chunked, open_image
 
 DATA = Path(__file__).parent / "data"
+# in every run of the tests a few at hand; tox -e fuzz takes twenty minutes
+IS_LONG = "UNSUPSEG_FUZZ" in os.environ
+N_IMAGES, N_FOLDERS = (12_000, 140) if IS_LONG else (150, 4)
 FILES = sorted(
     path for path in DATA.rglob("*") if path.is_file() and path.suffix not in (".md", ".py")
 )
@@ -82,10 +86,11 @@ def options(draw, image: Any) -> dict[str, Any]:
     return {name: draw((ANY_OPTION | drawn)[name] | OTHERS) for name in names}
 
 
+@pytest.mark.timeout(3600 if IS_LONG else 300)
 @seed(0)
 @settings(
-    max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)  # fmt: skip
+    max_examples=N_IMAGES, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
 @given(st.data())
 def test_any_image_and_any_options(data):
     image = data.draw(images())
@@ -124,7 +129,7 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("start", range(4))
+@pytest.mark.parametrize("start", range(N_FOLDERS))
 def test_files_that_are_damaged_anywhere(tmp_path, start):
     chance = random.Random(start)
     for number in range(60):
