@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from qtpy.QtCore import QThreadPool
-from qtpy.QtWidgets import QScrollArea, QSlider
+from qtpy.QtWidgets import QAbstractSpinBox, QScrollArea, QSlider
 
 import napari_unsupseg.learning.run
 from napari_unsupseg import Settings, segment
@@ -545,8 +545,9 @@ def test_nothing_is_cut_off_when_all_is_unfolded(viewer, panel, qtbot, rgb):
     [area] = panel.native.findChildren(QScrollArea)
     qtbot.waitUntil(lambda: area.verticalScrollBar().isVisible(), timeout=WAIT)
     qtbot.waitUntil(lambda: area.widget().width() <= area.viewport().width(), timeout=WAIT)
-    slider = panel.results.granularity.native.findChild(QSlider)
-    assert slider.width() >= 100
+    granularity = panel.results.granularity.native
+    slider = granularity.findChild(QSlider)
+    assert slider.width() >= 1.5 * granularity.findChild(QAbstractSpinBox).width()
 
 
 def test_nothing_to_run_on(panel):
