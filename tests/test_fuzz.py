@@ -19,9 +19,10 @@ from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.io.readers import is_chunked, open_image
 
 DATA = Path(__file__).parent / "data"
-# in every run of the tests a few at hand; tox -e fuzz takes twenty minutes
-IS_LONG = "UNSUPSEG_FUZZ" in os.environ
-N_IMAGES, N_FOLDERS = (12_000, 140) if IS_LONG else (150, 4)
+# in every run of the tests the same few; tox -e fuzz takes twenty minutes, and any seed
+SEED = int(os.environ.get("UNSUPSEG_FUZZ", "0"))
+IS_LONG = SEED > 0
+N_IMAGES, N_FOLDERS = (60_000, 420) if IS_LONG else (150, 4)
 FILES = sorted(
     path for path in DATA.rglob("*") if path.is_file() and path.suffix not in (".md", ".py")
 )
@@ -87,7 +88,7 @@ def options(draw, image: Any) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(3600 if IS_LONG else 300)
-@seed(0)
+@seed(SEED)
 @settings(
     max_examples=N_IMAGES, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
@@ -131,7 +132,7 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("start", range(N_FOLDERS))
 def test_files_that_are_damaged_anywhere(tmp_path, start):
-    chance = random.Random(start)
+    chance = random.Random(f"{SEED} {start}")
     for number in range(60):
         file = chance.choice(FILES)
         original = DATA / file.relative_to(DATA).parts[0]
