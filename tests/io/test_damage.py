@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 import sys
 from pathlib import Path
 
@@ -115,6 +116,24 @@ def test_a_pipe_keeps_nobody_waiting(tmp_path, name):
     assert not is_chunked(tmp_path / name)
     with pytest.raises(FileError, match="is a device or a pipe"), open_image(tmp_path / name):
         pass
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("target", [0, 1, 2, 3])
+def test_pages_that_go_in_a_circle_are_read_once(tmp_path, target):
+    path = tmp_path / "a.tif"
+    stack = np.arange(4 * 6 * 7, dtype=np.uint8).reshape(4, 6, 7)
+    tifffile.imwrite(path, stack, imagej=True)
+    with tifffile.TiffFile(path) as tiff:
+        offsets = [page.offset for page in tiff.pages]
+        byte_order, n_tags = tiff.byteorder, len(tiff.pages[3].tags)
+    # where the last page says which comes next; each tag takes 12 bytes
+    place = offsets[3] + 2 + 12 * n_tags
+    data = bytearray(path.read_bytes())
+    struct.pack_into(f"{byte_order}I", data, place, offsets[target])
+    path.write_bytes(data)
+    with open_image(path) as image:
+        np.testing.assert_array_equal(image.values, stack)
 
 
 @pytest.mark.parametrize("name", ["n" * 300 + ".tif", "n" * 300 + ".zarr", "n" * 300 + ".png"])

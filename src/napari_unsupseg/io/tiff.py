@@ -289,7 +289,8 @@ def _check_complete(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
     promised = int((tiff.imagej_metadata or {}).get("images", 1))
     # ImageJ writes a stack of more than 4 GB as one page; tifffile makes do with what there is
     is_short = promised > 1 and series.size < promised * tiff.pages.first.size
-    for page in tiff.pages:
+    for number in range(len(tiff.pages)):  # an iterator follows pages in a circle for ever
+        page = tiff.pages[number]
         # tifffile decodes a strip of JPEG that is cut short without an error
         is_short |= any(
             offset + count > n_bytes
