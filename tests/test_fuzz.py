@@ -19,10 +19,10 @@ from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.io.readers import is_chunked, open_image
 
 DATA = Path(__file__).parent / "data"
-# in every run of the tests the same few; tox -e fuzz takes twenty minutes, and any seed
+# in every run of the tests the same few; tox -e fuzz takes some twenty minutes, and any seed
 SEED = int(os.environ.get("UNSUPSEG_FUZZ", "0"))
 IS_LONG = SEED > 0
-N_IMAGES, N_FOLDERS = (60_000, 420) if IS_LONG else (150, 4)
+N_IMAGES, N_FOLDERS = (60_000, 1000) if IS_LONG else (150, 4)
 FILES = sorted(
     path for path in DATA.rglob("*") if path.is_file() and path.suffix not in (".md", ".py")
 )
