@@ -1,12 +1,18 @@
 """The function `segment`: an image goes in, labels come out, in one call."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.image.channels import split_annotation, split_channels, split_frames
+from napari_unsupseg.image.channels import (
+    ImageChannels,
+    split_annotation,
+    split_channels,
+    split_frames,
+)
 from napari_unsupseg.image.tiling import check_large_image, is_large
 from napari_unsupseg.options import (
     CutOptions,
@@ -21,7 +27,7 @@ from napari_unsupseg.regions.labels import stack_frames
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.settings import Settings
 
-__all__ = ["segment"]
+__all__ = ["label_frames", "segment"]
 
 
 @documented(ImageOptions, CutOptions)
@@ -117,19 +123,56 @@ def _segment_separately(
     segmenter: Segmenter, image: ArrayLike, options: ImageOptions, cut: CutOptions
 ) -> Labels:
     """Segment each frame of a series by a run of its own, with its part of mask and strokes."""
+
+    def label_frame(frame: NDArray[np.generic], axes: str, mask: Any, strokes: Any) -> Labels:
+        of_frame: ImageOptions = {
+            **options, "axes": axes, "channel_axis": None, "mask": mask, "strokes": strokes
+        }  # fmt: skip
+        return _fit_and_cut(segmenter, frame, of_frame, cut)
+
     channels = split_channels(image, options.get("axes"), options.get("channel_axis"))
+    return label_frames(channels, label_frame, options, are_numbered=is_cut(cut))
+
+
+def label_frames(
+    image: ImageChannels,
+    label_frame: Callable[[NDArray[np.generic], str, Any, Any], Labels | None],
+    options: ImageOptions,
+    *,
+    are_numbered: bool,
+) -> Labels:
+    """Label each frame of a series by itself.
+
+    Parameters
+    ----------
+    image : ImageChannels
+        The series.
+    label_frame : callable
+        Takes a frame, shape (C, [Z,] Y, X), its axes, and its mask and strokes or None for them,
+        and returns its labels, or None to leave it out. It is not asked for a frame of which no
+        pixel takes part.
+    options : dict
+        What the series is; `spatial_ndim`, `mask` and `strokes` are read.
+    are_numbered : bool
+        Whether a label is a segment, whose number no segment of another frame may have.
+
+    Returns
+    -------
+    ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+        Labels, 0 in frames that are left out.
+
+    Raises
+    ------
+    ImageError
+        If there are no such frames, or the mask or the strokes have another shape.
+    """
     spatial_ndim = options.get("spatial_ndim", 2)
-    frames, axes = split_frames(channels, spatial_ndim)
-    masks = split_annotation("mask", options.get("mask"), channels, spatial_ndim)
-    strokes = split_annotation("strokes", options.get("strokes"), channels, spatial_ndim)
+    frames, axes = split_frames(image, spatial_ndim)
+    masks = split_annotation("mask", options.get("mask"), image, spatial_ndim)
+    strokes = split_annotation("strokes", options.get("strokes"), image, spatial_ndim)
     labels = []
     for frame, mask, drawn in zip(frames, masks, strokes, strict=True):
-        if mask is not None and not np.any(mask):  # nothing in it takes part
-            labels.append(np.zeros(frame.shape[1:], dtype=np.uint8))
-            continue
-        of_frame: ImageOptions = {
-            **options, "axes": axes, "channel_axis": None, "mask": mask, "strokes": drawn
-        }  # fmt: skip
-        labels.append(_fit_and_cut(segmenter, frame, of_frame, cut))
-    leading = channels.values.shape[1:-spatial_ndim]
-    return stack_frames(labels, leading, are_numbered=is_cut(cut))
+        takes_part = mask is None or np.any(mask)
+        found = label_frame(frame, axes, mask, drawn) if takes_part else None
+        labels.append(np.zeros(frame.shape[1:], dtype=np.uint8) if found is None else found)
+    return stack_frames(labels, image.values.shape[1:-spatial_ndim], are_numbered=are_numbered)

@@ -77,6 +77,29 @@ def test_pixels_that_are_fully_transparent_have_label_0(tmp_path, rgb, small, ho
     np.testing.assert_array_equal(tifffile.imread(job.labels) == 0, picture[..., 3] == 0)
 
 
+@pytest.mark.parametrize(
+    ("hidden", "sentence"),
+    [
+        pytest.param(slice(1, 2), None, id="one of three"),
+        pytest.param(slice(None), "no pixel to segment", id="all"),
+    ],
+)
+def test_a_transparent_frame_is_left_out_of_separate_runs(tmp_path, rgb, hidden, sentence):
+    series = np.stack([np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])] * 3)
+    series[hidden, ..., 3] = 0
+    path, out = tmp_path / "s.tif", tmp_path / "o.tif"
+    tifffile.imwrite(
+        path, series, photometric="rgb", extrasamples=["unassalpha"], metadata={"axes": "TYXS"}
+    )
+    result = call("segment", path, "-o", out, *QUICK, "--separate")
+    if sentence is not None:
+        assert result.exit_code == 1
+        assert sentence in result.stderr
+        return
+    assert result.exit_code == 0, result.stderr
+    np.testing.assert_array_equal(tifffile.imread(out) > 0, series[..., 3] > 0)
+
+
 @pytest.mark.parametrize("name", ["labels.tif", "labels.ome.zarr"])
 def test_labels_of_an_interrupted_run_are_not_taken_for_done(tmp_path, grey, small, name):
     imwrite(tmp_path / "a.png", grey)

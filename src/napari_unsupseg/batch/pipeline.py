@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Labels, Track
@@ -21,7 +22,7 @@ from napari_unsupseg.batch.chunked_pipeline import is_resumable, run_job_in_chun
 from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
 from napari_unsupseg.errors import FileError, ImageError, UnsupsegError, first_line
 from napari_unsupseg.image.axes import describe_axes, resolve_axes
-from napari_unsupseg.image.channels import split_annotation, split_channels, split_frames
+from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.image.tiling import Slices, is_large
 from napari_unsupseg.io.label_store import (
@@ -36,9 +37,10 @@ from napari_unsupseg.io.readers import ImageSource, open_image, read_image
 from napari_unsupseg.io.tiff import check_tiff_axes, read_tiff_record, write_tiff_labels
 from napari_unsupseg.io.writers import write_png, write_table
 from napari_unsupseg.learning.step import Step
-from napari_unsupseg.options import AxesOptions
-from napari_unsupseg.regions.labels import connected_components, stack_frames
+from napari_unsupseg.options import AxesOptions, ImageOptions
+from napari_unsupseg.regions.labels import connected_components
 from napari_unsupseg.regions.measure import measure_regions
+from napari_unsupseg.segment_function import label_frames
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.settings import Settings, setting_specs
 
@@ -308,27 +310,31 @@ def _label_separately(
     job: Job, image: JobImage, options: JobOptions, watch: Watch
 ) -> tuple[Labels, Record]:
     """Return the labels of each frame by a run of its own, and how they were made."""
-    channels = split_channels(image.values, image.axes)
-    frames, axes = split_frames(channels, options.spatial_ndim)
-    labels, steps = [], []
-    masks = split_annotation("mask", image.mask, channels, options.spatial_ndim)
-    for frame, mask in zip(frames, masks, strict=True):
+    steps: list[Step] = []
+    record: Record = {}
+
+    def label_frame(
+        frame: NDArray[np.generic], axes: str, mask: NDArray[np.bool_] | None, _strokes: None
+    ) -> Labels | None:
+        nonlocal record
+        if "interrupted" in record:
+            return None
         frame_image = JobImage(frame, axes, image.pixel_size, mask)
         segmenter, step, record = _train(job, frame_image, options, watch)
         assert step is not None
-        labels.append(_select_labels(segmenter, step, options))
         steps.append(step)
-        if "interrupted" in record:
-            break
-    # frames that an interrupt left out are 0
-    labels += [np.zeros_like(labels[-1])] * (len(frames) - len(labels))
-    leading = channels.values.shape[1 : -options.spatial_ndim]
-    stack = stack_frames(labels, leading, are_numbered=options.wants_regions)
+        return _select_labels(segmenter, step, options)
+
+    series: ImageOptions = {"spatial_ndim": options.spatial_ndim, "mask": image.mask}
+    channels = split_channels(image.values, image.axes)
+    labels = label_frames(channels, label_frame, series, are_numbered=options.wants_regions)
+    if not steps:
+        raise ImageError("image has no pixel to segment: all are transparent")
     record |= {
         "iterations": max(step.iteration for step in steps),
         "clusters": max(step.n_clusters for step in steps),
     }
-    return stack, record
+    return labels, record
 
 
 def _select_labels(segmenter: Segmenter, step: Step, options: JobOptions) -> Labels:
