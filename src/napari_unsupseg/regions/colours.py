@@ -24,7 +24,8 @@ def perceptual_colours(image: NormalizedImage) -> tuple[NDArray[np.float32], lis
     lightness : list of float, length C
         Factors of the channels whose sum is the lightness.
     """
-    values = np.moveaxis(image.values, 0, -1)
+    # in one order for all images, so that functions are compiled for one type (see `jit`)
+    values = np.ascontiguousarray(np.moveaxis(image.values, 0, -1))
     if image.is_rgb:
         return (rgb2lab(values) / 100).astype(np.float32), [1, 0, 0]
     return values, [1] * values.shape[-1]

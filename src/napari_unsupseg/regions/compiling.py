@@ -23,6 +23,12 @@ def jit(**options: Any) -> Callable[[Function], Function]:
     -------
     callable
         The decorator.
+
+    Notes
+    -----
+    Call a function with arguments of one type each. What is compiled lies in numbered files, one
+    for each list of types, and two processes that compile for different types at a time may both
+    take the same number: the second file is then found under the name of the first.
     """
 
     def decorate(function: Function) -> Function:

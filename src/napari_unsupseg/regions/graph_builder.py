@@ -275,7 +275,7 @@ def _sum_along_borders(
         length, stride = lengths[axis], strides[axis]
         for near in range(len(regions) - stride):
             far = near + stride
-            one, other = regions[near], regions[far]
+            one, other = np.int64(regions[near]), np.int64(regions[far])
             if one == other or one < 0 or other < 0:
                 continue
             index = near // stride % length  # along the axis
@@ -286,7 +286,7 @@ def _sum_along_borders(
                 if n_borders == len(pairs):
                     return n_borders + 1
                 border = n_borders
-                put(table, one, other, border)
+                put(table, one, other, np.int64(border))
                 pairs[border, 0], pairs[border, 1] = min(one, other), max(one, other)
                 n_borders += 1
             # labels are compared a pixel away from the border, which they need not follow closely

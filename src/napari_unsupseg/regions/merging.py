@@ -191,7 +191,7 @@ def merge_regions(
     order = np.argsort(graph.values, kind="stable")
     queue = _Queue(0, graph.values[order], order, np.empty(0), np.empty(0, dtype=np.int64))
     table, n_pairs = _number_pairs(borders.pairs, graph.values)
-    limits = _Limits(smaller_than, joins_apart, growth)
+    limits = _Limits(float(smaller_than), joins_apart, float(growth))
     n_done, n_evaluations, is_over = 0, len(borders.lengths), n_merges == 0
     while not is_over:
         end = n_done + max(MIN_PART, n_merges // N_PARTS)

@@ -1,5 +1,7 @@
 """A hash table of pairs of regions, for compiled code."""
 
+from typing import TypeAlias
+
 import numpy as np
 
 from napari_unsupseg._typing import Integers
@@ -7,6 +9,7 @@ from napari_unsupseg.regions.compiling import jit
 
 __all__ = ["find", "make_table", "put"]
 
+Number: TypeAlias = int | np.int64  # in compiled code always 64 bits
 
 EMPTY = -1
 
@@ -35,7 +38,7 @@ def make_table(size: int) -> Integers:
 
 
 @jit()
-def put(table: Integers, one: int, other: int, number: int) -> int:
+def put(table: Integers, one: Number, other: Number, number: Number) -> int:
     """Store the number of a pair of regions, in any order; return 1 if the pair is new, else 0."""
     slot = _slot(table, one, other)
     is_new = table[slot, 0] == EMPTY
@@ -44,20 +47,20 @@ def put(table: Integers, one: int, other: int, number: int) -> int:
 
 
 @jit()
-def find(table: Integers, one: int, other: int) -> int:
+def find(table: Integers, one: Number, other: Number) -> int:
     """Return the number of a pair of regions, in any order; -1 if it has none."""
     slot = _slot(table, one, other)
     return -1 if table[slot, 0] == EMPTY else table[slot, 1]
 
 
 @jit()
-def _key(one: int, other: int) -> int:
+def _key(one: Number, other: Number) -> Number:
     """Return one number for a pair of regions below 2^31, whatever their order."""
     return (min(one, other) << 32) | max(one, other)
 
 
 @jit()
-def _slot(table: Integers, one: int, other: int) -> int:
+def _slot(table: Integers, one: Number, other: Number) -> int:
     """Return the row of a pair in a table, or the empty one where it would go (linear probing)."""
     key, mask = _key(one, other), len(table) - 1
     # Fibonacci hashing: a product with 2^64 over the golden ratio, of which the high bits are mixed
