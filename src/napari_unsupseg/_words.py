@@ -1,9 +1,11 @@
 """Words for numbers, as sentences and tables say them."""
 
+import numpy as np
+
 __all__ = ["count"]
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int | np.integer, noun: str) -> str:
     """Say how many there are of something.
 
     Parameters
@@ -23,4 +25,4 @@ def count(number: int, noun: str) -> str:
     >>> count(1, "cluster"), count(1200, "cluster")
     ('1 cluster', '1,200 clusters')
     """
-    return f"{number:,} {noun}" + "s" * (number != 1)
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -7,7 +7,15 @@ import numpy as np
 from napari_unsupseg._words import count
 from napari_unsupseg.errors import ImageError
 
-__all__ = ["CHANNELS", "LEADING", "SAMPLES", "axes_from_channel", "describe_axes", "resolve_axes"]
+__all__ = [
+    "CHANNELS",
+    "LEADING",
+    "SAMPLES",
+    "axes_from_channel",
+    "describe_axes",
+    "labels_shape",
+    "resolve_axes",
+]
 
 CHANNELS, SAMPLES = "c", "s"  # samples are those of a colour: red, green, blue and alpha
 LEADING = "tzyx"  # the axes that are left when the channels are known, from the last
@@ -140,6 +148,30 @@ def describe_axes(shape: Sequence[int], axes: str) -> str:
     if CHANNELS in lengths:
         parts.append(count(lengths[CHANNELS], "channel"))
     return " × ".join([*parts, f"{lengths['y']} × {lengths['x']} pixels"])
+
+
+def labels_shape(shape: Sequence[int], axes: str) -> tuple[int, ...]:
+    """Return the shape that labels of an image have: its own without channels.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of the image.
+    axes : str
+        One letter for each of its axes, as `resolve_axes` returns them.
+
+    Returns
+    -------
+    tuple of int
+        The lengths of the other axes.
+
+    Examples
+    --------
+    >>> labels_shape((25, 2, 384, 384), "zcyx")
+    (25, 384, 384)
+    """
+    lengths = zip(axes, shape, strict=True)
+    return tuple(length for axis, length in lengths if axis not in CHANNELS + SAMPLES)
 
 
 def _check_letters(axes: str, shape: Sequence[int]) -> str:

@@ -4,7 +4,14 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from napari_unsupseg.image.axes import CHANNELS, LEADING, SAMPLES, axes_from_channel, describe_axes
+from napari_unsupseg.image.axes import (
+    CHANNELS,
+    LEADING,
+    SAMPLES,
+    axes_from_channel,
+    describe_axes,
+    labels_shape,
+)
 from napari_unsupseg.image.tiling import check_large_image, crop_slices, is_large, is_lazy
 
 if TYPE_CHECKING:
@@ -139,8 +146,7 @@ def training_frames(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple
         Pixels along each axis of a frame, and how many frames there are.
     """
     array = layer_array(layer)
-    lengths = zip(axes, array.shape, strict=True)
-    shape = tuple(length for axis, length in lengths if axis not in CHANNELS + SAMPLES)
+    shape = labels_shape(array.shape, axes)
     if is_large(array):
         crops = crop_slices(shape, spatial_ndim, seed=0)
         shape = (len(crops), *(along.stop - along.start for along in crops[0][-spatial_ndim:]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.image.axes import CHANNELS, SAMPLES
+from napari_unsupseg.image.axes import CHANNELS, SAMPLES, labels_shape
 from napari_unsupseg.plugin.large.pyramid import LabelPyramid
 from napari_unsupseg.plugin.layers import layer_array
 from napari_unsupseg.regions.labels import label_dtype
@@ -153,8 +153,7 @@ class Layout:
         FileError
             If a package is missing.
         """
-        lengths = zip(self.axes, self.shape, strict=True)
-        shape = tuple(length for letter, length in lengths if letter not in CHANNELS + SAMPLES)
+        shape = labels_shape(self.shape, self.axes)
         axis = self.channel_axis
         channels = (axis, self.shape[axis]) if axis else None
         return LabelPyramid(shape, label_dtype(max_clusters), channels)

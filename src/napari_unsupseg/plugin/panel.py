@@ -12,6 +12,7 @@ from napari.qt.threading import WorkerBase, create_worker
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QTimer
 
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.plugin.labels_layers import pyramid_if_large, replace_labels
 from napari_unsupseg.plugin.layers import check_large_layer, layer_array
@@ -36,7 +37,7 @@ from napari_unsupseg.plugin.widgets.controls import (
 )
 from napari_unsupseg.plugin.widgets.image_form import ImageForm
 from napari_unsupseg.plugin.widgets.notice import Notice
-from napari_unsupseg.plugin.widgets.progress_text import counted, progress_text
+from napari_unsupseg.plugin.widgets.progress_text import progress_text
 from napari_unsupseg.plugin.widgets.results import Results
 from napari_unsupseg.plugin.widgets.run_buttons import RunButtons
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
@@ -257,7 +258,7 @@ class SegmentationPanel(Container[Widget]):
             layer = self._outputs.add_found(image, layout, labels, pyramid)
             layer.metadata["napari-unsupseg"] = segmenter.record()
             if isinstance(labels, np.ndarray):
-                found = counted(np.count_nonzero(np.unique(labels)), "cluster")
+                found = count(np.count_nonzero(np.unique(labels)), "cluster")
                 self._show_status(f"{found} of the trained network in {image.name}")
 
         self.network.apply(layer_array(image), axes, on_labels)

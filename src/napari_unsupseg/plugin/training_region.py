@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import ImageError
-from napari_unsupseg.image.axes import CHANNELS, SAMPLES
+from napari_unsupseg.image.axes import labels_shape
 from napari_unsupseg.image.tiling import Slices, crop_slices, is_large, shift_slices
 from napari_unsupseg.plugin.layers import layer_array
 
@@ -180,7 +180,7 @@ class TrainingRegion:
     ) -> None:
         self.image = image if region is None else _crop(image, axes, region)
         self._pyramid = pyramid
-        self._shape, shape = _labels_shape(image, axes), _labels_shape(self.image, axes)
+        self._shape, shape = labels_shape(image.shape, axes), labels_shape(self.image.shape, axes)
         self._has_crops = is_large(self.image)
         # where labels lie in those of the whole image; crops are those that the library trains on
         self._parts: list[Slices] = [tuple(slice(0, n) for n in shape)]
@@ -230,12 +230,6 @@ class TrainingRegion:
         whole = np.zeros(self._shape, labels.dtype)
         whole[self._parts[0]] = labels
         return whole
-
-
-def _labels_shape(image: Any, axes: str) -> tuple[int, ...]:
-    """Return the shape of an image without its channels."""
-    lengths = zip(axes, image.shape, strict=True)
-    return tuple(n for axis, n in lengths if axis not in CHANNELS + SAMPLES)
 
 
 def _crop(image: Any, axes: str, region: Region) -> Any:

@@ -1,37 +1,13 @@
 """What the panel says of a run: how far it is, how fast, and how long it may take."""
 
-import numpy as np
-
+from napari_unsupseg._words import count
 from napari_unsupseg.learning.cost import expected_seconds
 from napari_unsupseg.plugin.run_data import Phase, RunResult, RunUpdate
 from napari_unsupseg.settings import Settings
 
-__all__ = ["counted", "duration", "progress_text", "result_text", "slow_notice"]
+__all__ = ["duration", "progress_text", "result_text", "slow_notice"]
 
 SLOW = 60  # seconds; a run that may take longer is announced
-
-
-def counted(number: int | np.integer, noun: str) -> str:
-    """Say how many there are of something.
-
-    Parameters
-    ----------
-    number : int
-        How many there are.
-    noun : str
-        What one of them is called; several have an s.
-
-    Returns
-    -------
-    str
-        Number and noun.
-
-    Examples
-    --------
-    >>> counted(1, "cluster"), counted(12_000, "segment")
-    ('1 cluster', '12000 segments')
-    """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def duration(seconds: float) -> str:
@@ -83,7 +59,7 @@ def progress_text(update: RunUpdate, image_name: str) -> str:
     paused = "paused at " if update.phase is Phase.PAUSED else ""
     stands = (
         f"{paused}iteration {update.iteration} of at most {update.n_iterations}{size}, "
-        f"{counted(update.n_clusters, 'cluster')}"
+        f"{count(update.n_clusters, 'cluster')}"
     )
     speed = [update.device]
     if update.iteration_seconds and update.seconds_left is not None:
@@ -113,8 +89,8 @@ def result_text(result: RunResult) -> str:
     elif not has_segments:
         left_off = ", no segments: stopped while they were made"
     return (
-        f"{counted(record['clusters'], 'cluster')} after "
-        f"{counted(record['iterations'], 'iteration')} "
+        f"{count(record['clusters'], 'cluster')} after "
+        f"{count(record['iterations'], 'iteration')} "
         f"in {record['precision']}{left_off}"
     )
 

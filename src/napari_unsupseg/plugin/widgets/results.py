@@ -10,6 +10,7 @@ from magicgui.widgets import Container, FloatSlider, PushButton, Slider, SpinBox
 from qtpy.QtWidgets import QApplication
 
 from napari_unsupseg._typing import Labels
+from napari_unsupseg._words import count
 from napari_unsupseg.plugin.labels_layers import replace_labels
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.region_tables import RegionTables
@@ -18,7 +19,7 @@ from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.session import Actions, Run
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
 from napari_unsupseg.plugin.widgets.controls import CollapsibleSection, narrow_readout
-from napari_unsupseg.plugin.widgets.progress_text import counted, result_text
+from napari_unsupseg.plugin.widgets.progress_text import result_text
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -244,7 +245,7 @@ class Results(Container[Widget]):
         segments = hierarchy.cut(**cut)
         # one data type for nearly all cuts, so that napari need not build the layer anew
         segments = segments.astype(np.promote_types(segments.dtype, np.uint16))
-        sentence = counted(int(segments.max()), "segment")
+        sentence = count(int(segments.max()), "segment")
         self.segments_snapshot = self._show_labels(
             run, self.segments_snapshot, segments, "segments", cut, sentence
         )
@@ -276,7 +277,7 @@ class Results(Container[Widget]):
         labels, iteration = history.labels(index), history.iterations[index]
         n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
         origin = {"iterations": iteration, "clusters": n_clusters}
-        sentence = f"{counted(n_clusters, 'cluster')} at iteration {iteration}"
+        sentence = f"{count(n_clusters, 'cluster')} at iteration {iteration}"
         self.clusters_snapshot = self._show_labels(
             run, self.clusters_snapshot, labels, "segmentation", origin, sentence
         )
@@ -290,7 +291,7 @@ class Results(Container[Widget]):
                 self._show_status(snapshot.sentence)  # all edits were taken back
                 return
         n_labels = np.count_nonzero(np.unique(layer.data))
-        self._show_status(f"{counted(n_labels, 'label')} left in {layer.name}")
+        self._show_status(f"{count(n_labels, 'label')} left in {layer.name}")
 
     def _show_labels(
         self,
