@@ -60,7 +60,7 @@ def _key(one: Number, other: Number) -> Number:
 
 
 @jit()
-def _slot(table: Integers, one: Number, other: Number) -> int:
+def _slot(table: Integers, one: Number, other: Number) -> Number:
     """Return the row of a pair in a table, or the empty one where it would go (linear probing)."""
     key, mask = _key(one, other), len(table) - 1
     # Fibonacci hashing: a product with 2^64 over the golden ratio, of which the high bits are mixed
