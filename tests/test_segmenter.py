@@ -509,12 +509,28 @@ def test_a_mask_of_another_shape_is_refused(shape, joint):
         segment(movie, axes="tyx", joint=joint, mask=np.ones(shape, bool), **SMALL)
 
 
-def test_a_frame_of_which_nothing_takes_part_has_no_labels():
+@pytest.mark.parametrize("how", ["mask", "masked array", "NaN", "transparent"])
+def test_a_frame_of_which_nothing_takes_part_has_no_labels(how):
     movie = np.random.default_rng(0).random((3, 40, 60))
     mask = np.ones(movie.shape, bool)
     mask[1] = False
-    labels = segment(movie, axes="tyx", joint=False, mask=mask, **SMALL)
+    options = {"axes": "tyx"}
+    if how == "mask":
+        options["mask"] = mask
+    elif how == "masked array":
+        movie = np.ma.MaskedArray(movie, ~mask)
+    elif how == "NaN":
+        movie[1] = np.nan
+    else:
+        movie, options = np.stack([movie, movie, movie, mask], axis=-1), {"axes": "tyxs"}
+    labels = segment(movie, joint=False, **options, **SMALL)
     np.testing.assert_array_equal(labels > 0, mask)
+
+
+def test_a_series_of_which_nothing_takes_part_is_refused():
+    movie = np.full((3, 40, 60), np.nan)
+    with pytest.raises(ImageError, match="no pixel to segment"):
+        segment(movie, axes="tyx", joint=False, **SMALL)
 
 
 @pytest.mark.parametrize("with_strokes", [False, True])

@@ -63,7 +63,8 @@ class AxesOptions(TypedDict, total=False):
             "What each axis is, one letter an axis: ``y`` and ``x``, ``c`` for channels, ``s`` for "
             "the samples of RGB; any other, such as ``z`` or ``t``, runs over planes. By default "
             "two axes are a grey image, a last axis of 3 is RGB, and a last axis of 4 is RGBA, "
-            "whose alpha is left out with a warning; all else must be said.",
+            "whose alpha is left out with a warning, and so are fully transparent pixels; all else "
+            "must be said.",
         ),
     ]
     channel_axis: Annotated[

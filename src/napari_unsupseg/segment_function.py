@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg._typing import Labels
+from napari_unsupseg.errors import ImageError
 from napari_unsupseg.image.channels import (
     ImageChannels,
     split_annotation,
     split_channels,
     split_frames,
 )
+from napari_unsupseg.image.normalize import NO_PIXEL, find_valid_pixels
 from napari_unsupseg.image.tiling import check_large_image, is_large
 from napari_unsupseg.options import (
     CutOptions,
@@ -164,15 +166,18 @@ def label_frames(
     Raises
     ------
     ImageError
-        If there are no such frames, or the mask or the strokes have another shape.
+        If there are no such frames, no pixel of any takes part, or the mask or the strokes have
+        another shape.
     """
     spatial_ndim = options.get("spatial_ndim", 2)
     frames, axes = split_frames(image, spatial_ndim)
     masks = split_annotation("mask", options.get("mask"), image, spatial_ndim)
     strokes = split_annotation("strokes", options.get("strokes"), image, spatial_ndim)
+    take_part = [find_valid_pixels(*frame).any() for frame in zip(frames, masks, strict=True)]
+    if not any(take_part):
+        raise ImageError(NO_PIXEL)
     labels = []
-    for frame, mask, drawn in zip(frames, masks, strokes, strict=True):
-        takes_part = mask is None or np.any(mask)
+    for frame, mask, drawn, takes_part in zip(frames, masks, strokes, take_part, strict=True):
         found = label_frame(frame, axes, mask, drawn) if takes_part else None
         labels.append(np.zeros(frame.shape[1:], dtype=np.uint8) if found is None else found)
     return stack_frames(labels, image.values.shape[1:-spatial_ndim], are_numbered=are_numbered)

@@ -129,6 +129,15 @@ def test_labels_lie_in_register_with_the_image(viewer, panel, qtbot, shape, keyw
         np.testing.assert_array_equal(labels.data.take(k, channel_axis), plane)
 
 
+def test_what_nobody_can_see_has_no_label(viewer, panel, qtbot, rgb):
+    picture = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
+    picture[:, :5, 3] = 0
+    viewer.add_image(picture, rgb=True)
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    np.testing.assert_array_equal(labels_of(viewer).data == 0, picture[..., 3] == 0)
+
+
 def test_stop_keeps_the_labels(viewer, panel, qtbot, rgb):
     viewer.add_image(rgb)
     panel.settings["iterations"].value = ENDLESS

@@ -30,9 +30,26 @@ def test_channels_are_found(shape, channel_axis, channels_first, is_rgb):
 
 def test_rgba_drops_alpha_and_says_so():
     with pytest.warns(UserWarning, match="alpha is left out"):
-        found = split_channels(np.zeros((5, 6, 4), np.uint8))
+        found = split_channels(np.ones((5, 6, 4), np.uint8))
     assert found.values.shape == (3, 5, 6)
     assert found.is_rgb
+    assert not np.ma.isMaskedArray(found.values)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("is_masked", [False, True], ids=["array", "masked array"])
+def test_what_is_fully_transparent_is_masked(dtype, is_masked):
+    samples = np.ones((5, 6, 4), dtype)
+    samples[0, :, 3] = 0
+    hidden = np.zeros((5, 6), bool)
+    hidden[0] = True
+    if is_masked:
+        samples = np.ma.MaskedArray(samples, mask=np.zeros(samples.shape, bool))
+        samples[4, :, 0] = np.ma.masked
+    found = split_channels(samples, "yxs").values
+    np.testing.assert_array_equal(np.ma.getmaskarray(found)[2], hidden)
+    assert np.ma.getmaskarray(found)[0, 4].all() == is_masked
+    assert np.shares_memory(np.ma.getdata(found), np.ma.getdata(samples))
 
 
 @pytest.mark.parametrize(

@@ -328,8 +328,6 @@ def _label_separately(
     series: ImageOptions = {"spatial_ndim": options.spatial_ndim, "mask": image.mask}
     channels = split_channels(image.values, image.axes)
     labels = label_frames(channels, label_frame, series, are_numbered=options.wants_regions)
-    if not steps:
-        raise ImageError("image has no pixel to segment: all are transparent")
     record |= {
         "iterations": max(step.iteration for step in steps),
         "clusters": max(step.n_clusters for step in steps),

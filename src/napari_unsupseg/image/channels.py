@@ -67,8 +67,9 @@ def split_channels(
     Returns
     -------
     ImageChannels
-        The image, channels first. Of four samples that nobody has named the fourth is taken for
-        alpha and left out, with a warning.
+        The image, channels first. Of four samples the fourth is alpha, which is left out, with a
+        warning if nobody has named them. Of an array, not a dask array, its fully transparent
+        pixels are masked.
 
     Raises
     ------
@@ -85,11 +86,12 @@ def split_channels(
     if is_rgb:
         if len(array) == 4 and axes is None:
             warnings.warn(
-                "image has 4 values a pixel in its last axis, taken for RGBA: alpha is left "
-                "out; pass channel_axis=-1 to use all four as channels",
+                "image has 4 values a pixel in its last axis, taken for RGBA: alpha is left out, "
+                "and so is what is fully transparent; pass channel_axis=-1 to use all four as "
+                "channels",
                 stacklevel=2,
             )
-        array = array[:3]
+        array = array[:3] if is_lazy(array) else _mask_transparent(array)
     _check_size(array)
     return ImageChannels(array, is_rgb, letters.replace(letter, ""))
 
@@ -286,6 +288,15 @@ def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
             array = array.astype(np.float64)
     numbers: NDArray[np.generic] = array
     return numbers
+
+
+def _mask_transparent(samples: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the first three samples, those of pixels masked that nobody can see."""
+    colours, alpha = samples[:3], samples[3:]
+    is_hidden = alpha == 0
+    if not np.any(is_hidden):
+        return colours
+    return np.ma.MaskedArray(colours, np.broadcast_to(is_hidden, colours.shape))
 
 
 def _check_size(array: NDArray[np.generic]) -> None:

@@ -17,9 +17,10 @@ from napari_unsupseg.image.channels import (
 from napari_unsupseg.image.tiling import compute_crops
 from napari_unsupseg.settings import IntensityRule
 
-__all__ = ["NormalizedImage", "normalize_crops", "normalize_image"]
+__all__ = ["NO_PIXEL", "NormalizedImage", "find_valid_pixels", "normalize_crops", "normalize_image"]
 
 MAX_ANISOTROPY = 1000  # slices of electron microscopes are some ten pixels apart
+NO_PIXEL = "image has no pixel to segment: all are NaN, transparent or masked"
 PERCENTILES = (0.1, 99.9)  # rather than 0 and 100: a hot pixel of a camera is not the maximum
 
 
@@ -130,7 +131,9 @@ def normalize_image(
     """
     check_spatial_ndim(image, spatial_ndim)
     steps = _check_spacing(spacing, spatial_ndim)
-    valid = _find_valid_pixels(image.values, mask)
+    valid = find_valid_pixels(image.values, mask)
+    if not valid.any():
+        raise ImageError(NO_PIXEL)
     if limits is None:
         limits = _find_limits(image, valid, intensity)
     values = _rescale(image, limits, intensity)
@@ -165,6 +168,50 @@ def normalize_crops(
     return normalize_image(crop_series(image, crops, spatial_ndim), None, intensity, spatial_ndim)
 
 
+def find_valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArray[np.bool_]:
+    """Find the pixels that take part: inside every mask, and a number in every channel.
+
+    Parameters
+    ----------
+    raw : ndarray, shape (C, ..., Y, X)
+        The channels of an image.
+    mask : array_like of bool, shape (..., Y, X), or None
+        True where a pixel takes part.
+
+    Returns
+    -------
+    ndarray of bool, shape (..., Y, X)
+        True where a pixel takes part.
+
+    Raises
+    ------
+    ImageError
+        If the mask does not fit, or a value is infinite.
+    """
+    valid = np.ones(raw.shape[1:], dtype=bool)
+    if mask is not None:
+        mask = as_array("mask", mask)
+        if mask.shape != valid.shape or mask.dtype != bool:
+            raise ImageError(
+                f"mask has shape {mask.shape} and dtype {mask.dtype}; expected the image's "
+                f"{valid.shape} and bool, True where a pixel takes part"
+            )
+        valid &= mask
+    if isinstance(raw, np.ma.MaskedArray):
+        valid &= ~np.ma.getmaskarray(raw).any(axis=0)  # True in a mask of numpy is left out
+    data = np.ma.getdata(raw)
+    if data.dtype.kind == "f":
+        valid &= ~np.isnan(data).any(axis=0)
+        # NaN is how people leave pixels out; an infinite value is more likely a mistake
+        n_infinite = int(np.isinf(data[:, valid]).sum())
+        if n_infinite:
+            raise ImageError(
+                f"image has {n_infinite} infinite values; replace them by finite numbers, or by "
+                "NaN to leave their pixels out"
+            )
+    return valid
+
+
 def _check_spacing(spacing: Sequence[float] | None, spatial_ndim: int) -> tuple[float, ...]:
     """Return the distance of neighbours along each axis of a frame, or raise."""
     if spacing is None:
@@ -187,34 +234,6 @@ def _check_spacing(spacing: Sequence[float] | None, spatial_ndim: int) -> tuple[
         )
     # in any unit: what takes distances, such as superpixels, has them in steps of the finest axis
     return tuple(float(step) / finest for step in steps)
-
-
-def _find_valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArray[np.bool_]:
-    """Return where a pixel takes part: inside every mask and a number in every channel."""
-    valid = np.ones(raw.shape[1:], dtype=bool)
-    if mask is not None:
-        mask = as_array("mask", mask)
-        if mask.shape != valid.shape or mask.dtype != bool:
-            raise ImageError(
-                f"mask has shape {mask.shape} and dtype {mask.dtype}; expected the image's "
-                f"{valid.shape} and bool, True where a pixel takes part"
-            )
-        valid &= mask
-    if isinstance(raw, np.ma.MaskedArray):
-        valid &= ~np.ma.getmaskarray(raw).any(axis=0)  # True in a mask of numpy is left out
-    data = np.ma.getdata(raw)
-    if data.dtype.kind == "f":
-        valid &= ~np.isnan(data).any(axis=0)
-        # NaN is how people leave pixels out; an infinite value is more likely a mistake
-        n_infinite = int(np.isinf(data[:, valid]).sum())
-        if n_infinite:
-            raise ImageError(
-                f"image has {n_infinite} infinite values; replace them by finite numbers, or by "
-                "NaN to leave their pixels out"
-            )
-    if not valid.any():
-        raise ImageError("image has no pixel to segment: all are NaN or masked")
-    return valid
 
 
 def _is_scaled_by_dtype(image: ImageChannels, intensity: IntensityRule) -> bool:
