@@ -244,7 +244,7 @@ def _run(
         images = _expand_folders(images)
     jobs = _plan_jobs(images, many, *outputs)
     to_stdout = str(summary) == "-"
-    read = [path for path in (*images, options.strokes, options.network) if path]
+    read = [path for path in (*_list_all(images), options.strokes, options.network) if path]
     written = [path for job in jobs for path in job.results]
     _refuse_clashes(read, written + ([summary] if summary and not to_stdout else []))
     _check_labelling(options)
@@ -434,6 +434,17 @@ def _expand_folders(images: list[Path]) -> list[Path]:
     from napari_unsupseg.io.paths import list_images
 
     return [file for path in images for file in (list_images(path) if _is_folder(path) else [path])]
+
+
+def _list_all(images: list[Path]) -> list[Path]:
+    """Return every file that images are read from."""
+    from napari_unsupseg.io.readers import list_files
+
+    parts: set[Path] = set()
+    for image in images:
+        if image.absolute() not in parts:  # all files of an image name the same ones
+            parts.update(list_files(image)[1:])
+    return [*images, *parts]
 
 
 def _is_folder(path: Path) -> bool:

@@ -31,6 +31,7 @@ __all__ = [
     "partial_path",
     "remove",
     "result_file_name",
+    "unreadable",
 ]
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -146,6 +147,26 @@ def file_kind(path: Path) -> Literal["nothing", "file", "folder", "device"]:
     if stat.S_ISDIR(mode):
         return "folder"
     return "file" if stat.S_ISREG(mode) else "device"
+
+
+def unreadable(path: Path, reason: str) -> FileError:
+    """Return the error for a file that is no image as it should be.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    reason : str
+        What a decoder says of it.
+
+    Returns
+    -------
+    FileError
+        A sentence, to be raised.
+    """
+    return FileError(
+        f"{path}: cannot be read as an image, it is damaged or of another kind ({reason})"
+    )
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:

@@ -16,11 +16,11 @@ from napari_unsupseg.image import tiling
 from napari_unsupseg.io.colour_model import Pixels, SampleModel, interpret_samples
 from napari_unsupseg.io.microscope_formats import open_by_bioio
 from napari_unsupseg.io.ome_zarr import open_zarr
-from napari_unsupseg.io.paths import file_kind, is_microscope_format, is_tiff, is_zarr
+from napari_unsupseg.io.paths import file_kind, is_microscope_format, is_tiff, is_zarr, unreadable
 from napari_unsupseg.io.pixel_size import PixelSize
-from napari_unsupseg.io.tiff import check_series, count_tiff_values, open_tiff
+from napari_unsupseg.io.tiff import check_series, count_tiff_values, list_tiff_files, open_tiff
 
-__all__ = ["ImageSource", "is_chunked", "open_image", "read_image"]
+__all__ = ["ImageSource", "is_chunked", "list_files", "open_image", "read_image"]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SAMPLES_OF_PNG = {1: SampleModel("grey"), 2: SampleModel("grey", 1), 3: SampleModel("rgb"),
@@ -150,6 +150,22 @@ def is_chunked(path: Path) -> bool:
     return is_zarr(path) or (is_tiff(path) and count_tiff_values(path) > tiling.LOADED_VALUES)
 
 
+def list_files(path: Path) -> list[Path]:
+    """Name the files that an image is read from.
+
+    Parameters
+    ----------
+    path : Path
+        An image file; it need not exist.
+
+    Returns
+    -------
+    list of Path
+        Itself first; then others, of a TIFF image in several files.
+    """
+    return list_tiff_files(path) if is_tiff(path) else [path]
+
+
 def _if_possible(pixel_size: PixelSize | None) -> PixelSize | None:
     """Return a pixel size, or None in place of one that no pixel has."""
     return pixel_size if pixel_size and pixel_size.is_possible else None
@@ -164,10 +180,7 @@ def _translate_errors(path: Path) -> Iterator[None]:
         raise
     # what a decoder raises on a damaged file is not documented and depends on the damage
     except Exception as error:
-        raise FileError(
-            f"{path}: cannot be read as an image, it is damaged or of another kind "
-            f"({first_line(error)})"
-        ) from error
+        raise unreadable(path, first_line(error)) from error
 
 
 def _decode(path: Path) -> tuple[NDArray[np.generic], str | None, SampleModel]:

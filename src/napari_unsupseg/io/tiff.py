@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
@@ -18,7 +19,7 @@ from napari_unsupseg.errors import FileError
 from napari_unsupseg.image import tiling
 from napari_unsupseg.io.colour_model import ColourModel, SampleModel
 from napari_unsupseg.io.ome_zarr import open_lazily
-from napari_unsupseg.io.paths import atomic_write, file_kind
+from napari_unsupseg.io.paths import atomic_write, file_kind, unreadable
 from napari_unsupseg.io.pixel_size import UNIT_SPELLINGS, PixelSize
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "check_series",
     "check_tiff_axes",
     "count_tiff_values",
+    "list_tiff_files",
     "open_tiff",
     "read_tiff_record",
     "write_tiff_labels",
@@ -83,6 +85,7 @@ def open_tiff(path: Path, series: int | None = None) -> Iterator[TiffImage]:
     with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
         index = _choose_series(tiff, path, series)
         chosen = tiff.series[index]
+        _check_planes(tiff, chosen, path)
         _check_complete(tiff, chosen, path)
         with contextlib.ExitStack() as stack:
             if chosen.size > tiling.LOADED_VALUES:
@@ -143,6 +146,27 @@ def count_tiff_values(path: Path) -> int:
     # of a damaged file tifffile may raise anything; whoever reads the file then says what is wrong
     except Exception:
         return 0
+
+
+def list_tiff_files(path: Path) -> list[Path]:
+    """Name the files that the images of a TIFF file are read from.
+
+    Parameters
+    ----------
+    path : Path
+        It need not be a TIFF file, nor exist.
+
+    Returns
+    -------
+    list of Path
+        Itself first; then others, of an OME-TIFF or a stack by Micro-Manager in several files.
+    """
+    others: set[Path] = set()
+    # whoever reads a damaged file then says what is wrong
+    with contextlib.suppress(Exception), _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
+        if tiff.is_ome or tiff.is_micromanager or tiff.is_ndtiff:
+            others = _list_files(tiff) - {path.absolute()}
+    return [path, *sorted(others)]
 
 
 def read_tiff_record(path: Path) -> dict[str, Any] | None:
@@ -283,24 +307,62 @@ def _choose_series(tiff: tifffile.TiffFile, path: Path, series: int | None) -> i
     return largest
 
 
+def _check_planes(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
+    """Raise if planes lie in files that are not there; say so where no file is said to have them.
+
+    tifffile has 0 in their place.
+    """
+    ome = ElementTree.fromstring(tiff.ome_metadata) if tiff.ome_metadata else None
+    if ome is not None and (elsewhere := ome.find("{*}BinaryOnly")) is not None:
+        warnings.warn(
+            f"{path}: is a part of an image that {elsewhere.get('MetadataFile')} describes, and "
+            "is read alone",
+            stacklevel=4,
+        )
+    n_missing = sum(page is None for page in series)
+    if n_missing == 0:
+        return
+    named = [] if ome is None else ome.findall(".//{*}TiffData/{*}UUID")
+    own, there = ome is not None and ome.get("UUID"), {file.name for file in _list_files(tiff)}
+    # a file keeps its UUID when it is renamed
+    files = {str(uuid.get("FileName")) for uuid in named if uuid.text != own} - there
+    if files:
+        raise FileError(
+            f"{path}: is one of several files of an image, and of these are missing or damaged: "
+            f"{', '.join(sorted(files))}; put them into the same folder"
+        )
+    warnings.warn(
+        f"{path}: lacks {n_missing} of its {len(series)} planes, which are 0 everywhere",
+        stacklevel=4,
+    )
+
+
+def _list_files(tiff: tifffile.TiffFile) -> set[Path]:
+    """Return the files that the images of a TIFF file are read from."""
+    pages = [page for series in tiff.series for page in series]
+    return {Path(page.parent.filehandle.path) for page in pages if page is not None}
+
+
 def _check_complete(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
     """Raise if a TIFF file ends before the data that it promises."""
-    n_bytes = path.stat().st_size
     promised = int((tiff.imagej_metadata or {}).get("images", 1))
     # ImageJ writes a stack of more than 4 GB as one page; tifffile makes do with what there is
     is_short = promised > 1 and series.size < promised * tiff.pages.first.size
-    for number in range(len(tiff.pages)):  # an iterator follows pages in a circle for ever
-        page = tiff.pages[number]
+    # an iterator follows pages in a circle for ever
+    pages = [tiff.pages[number] for number in range(len(tiff.pages))]
+    pages += [page for page in series if page is not None and page.parent is not tiff]
+    for page in pages:
         # tifffile decodes a strip of JPEG that is cut short without an error
         is_short |= any(
-            offset + count > n_bytes
+            offset + count > page.parent.filehandle.size
             for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
         )
-    if is_short:
-        raise FileError(
-            f"{path}: cannot be read as an image, it is damaged or of another kind "
-            f"(the file ends at byte {n_bytes}, before its pixels do)"
-        )
+        if is_short:
+            handle = page.parent.filehandle
+            raise unreadable(
+                path.with_name(handle.name),
+                f"the file ends at byte {handle.size}, before its pixels do",
+            )
 
 
 @contextlib.contextmanager
