@@ -143,11 +143,12 @@ def test_a_pipe_is_not_replaced(tmp_path):
 
 
 def test_the_images_of_a_folder(tmp_path):
-    for name in ("b.png", "a.TIF", "notes.txt", ".hidden.png"):
+    for name in ("b.png", "a.TIF", "d.lsm", "notes.txt", ".hidden.png"):
         (tmp_path / name).touch()
     for name in ("c.ome.zarr", "folder"):
         (tmp_path / name).mkdir()
-    assert [path.name for path in list_images(tmp_path)] == ["a.TIF", "b.png", "c.ome.zarr"]
+    names = [path.name for path in list_images(tmp_path)]
+    assert names == ["a.TIF", "b.png", "c.ome.zarr", "d.lsm"]
     with pytest.raises(FileError, match=r"folder: has no image files \(\.tif, "):
         list_images(tmp_path / "folder")
 

@@ -37,6 +37,17 @@ def test_images_are_read_as_they_are_stored(tmp_path, name, dtype, shape, option
     assert read.dtype == dtype
 
 
+@pytest.mark.parametrize("name", ["a.lsm", "a.stk", "a.btf", "a.svs", "a.ome.tf2", "a.png", "a"])
+@pytest.mark.parametrize("options", [{}, {"bigtiff": True}, {"byteorder": ">"}], ids=str)
+def test_tiff_is_known_by_its_content(tmp_path, name, options):
+    stack = np.random.default_rng(0).integers(0, 255, (7, 9, 8), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", stack, metadata={"axes": "ZYX"}, **options)
+    (tmp_path / "a.tif").rename(tmp_path / name)
+    with open_image(tmp_path / name) as source:
+        assert source.axes == "zyx"
+        np.testing.assert_array_equal(source.values, stack)
+
+
 def write_text(path: Path) -> None:
     path.write_text("not an image")
 

@@ -19,6 +19,7 @@ from napari_unsupseg.errors import FileError
 
 __all__ = [
     "MICROSCOPE_SUFFIXES",
+    "TIFF_SUFFIXES",
     "atomic_write",
     "check_writable",
     "file_kind",
@@ -34,7 +35,12 @@ __all__ = [
     "unreadable",
 ]
 
-TIFF_SUFFIXES = (".tif", ".tiff")
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the latter two of BigTIFF
+# those of microscopes and slide scanners are TIFF too
+TIFF_SUFFIXES = (
+    ".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".stk", ".qptiff", ".svs", ".ndpi", ".scn",
+    ".bif",
+)  # fmt: skip
 # of microscopes' makers, each with the package that has bioio's reader of it
 MICROSCOPE_SUFFIXES = {
     ".czi": "bioio-czi", ".lif": "bioio-lif", ".nd2": "bioio-nd2", ".dv": "bioio-dv",
@@ -45,7 +51,7 @@ IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".png", ".jpg", ".jpeg", ".bmp", *MIC
 
 
 def is_tiff(path: Path) -> bool:
-    """Tell whether a file is a TIFF, by its ending.
+    """Tell whether a file is a TIFF, by its first bytes: many kinds of TIFF have other endings.
 
     Parameters
     ----------
@@ -55,9 +61,16 @@ def is_tiff(path: Path) -> bool:
     Returns
     -------
     bool
-        In capitals too.
+        False for what cannot be read.
     """
-    return path.suffix.lower() in TIFF_SUFFIXES
+    # to open a pipe would wait for somebody to write to it
+    if file_kind(path) != "file":
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in TIFF_SIGNATURES
+    except OSError:
+        return False
 
 
 def is_microscope_format(path: Path) -> bool:

@@ -147,7 +147,7 @@ def is_chunked(path: Path) -> bool:
         Whether it is in a zarr store, or a TIFF file of more than 2²⁵ values, which is not loaded
         whole.
     """
-    return is_zarr(path) or (is_tiff(path) and count_tiff_values(path) > tiling.LOADED_VALUES)
+    return is_zarr(path) or count_tiff_values(path) > tiling.LOADED_VALUES
 
 
 def list_files(path: Path) -> list[Path]:
@@ -163,7 +163,7 @@ def list_files(path: Path) -> list[Path]:
     list of Path
         Itself first; then others, of a TIFF image in several files.
     """
-    return list_tiff_files(path) if is_tiff(path) else [path]
+    return list_tiff_files(path)
 
 
 def _if_possible(pixel_size: PixelSize | None) -> PixelSize | None:

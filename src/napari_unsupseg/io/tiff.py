@@ -19,7 +19,7 @@ from napari_unsupseg.errors import FileError
 from napari_unsupseg.image import tiling
 from napari_unsupseg.io.colour_model import ColourModel, SampleModel
 from napari_unsupseg.io.ome_zarr import open_lazily
-from napari_unsupseg.io.paths import atomic_write, file_kind, unreadable
+from napari_unsupseg.io.paths import atomic_write, is_tiff, unreadable
 from napari_unsupseg.io.pixel_size import UNIT_SPELLINGS, PixelSize
 
 __all__ = [
@@ -137,8 +137,7 @@ def count_tiff_values(path: Path) -> int:
     int
         Its values; 0 if there is none to be read.
     """
-    # to open a pipe would wait for somebody to write to it
-    if file_kind(path) != "file":
+    if not is_tiff(path):
         return 0
     try:
         with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
@@ -162,6 +161,8 @@ def list_tiff_files(path: Path) -> list[Path]:
         Itself first; then others, of an OME-TIFF or a stack by Micro-Manager in several files.
     """
     others: set[Path] = set()
+    if not is_tiff(path):
+        return [path]
     # whoever reads a damaged file then says what is wrong
     with contextlib.suppress(Exception), _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
         if tiff.is_ome or tiff.is_micromanager or tiff.is_ndtiff:
@@ -295,6 +296,8 @@ def _choose_series(tiff: tifffile.TiffFile, path: Path, series: int | None) -> i
         check_series(path, series, n_series)
         return series
     sizes = [one.size for one in tiff.series]
+    if not sizes:
+        raise unreadable(path, "it holds no image")
     largest = sizes.index(max(sizes))
     if n_series > 1:
         shapes = [" × ".join(map(str, one.shape)) for one in tiff.series]

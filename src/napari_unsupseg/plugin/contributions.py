@@ -11,6 +11,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 
 from napari_unsupseg.image.axes import SAMPLES
+from napari_unsupseg.io.paths import TIFF_SUFFIXES
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import open_image
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["get_network_reader", "get_reader", "open_panel", "segment_active_layer"]
 
 PLUGIN = "napari-unsupseg"
-IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
 
 LayerData = tuple[Any, dict[str, Any], str]
 NO_LAYER: list[Any] = [(None,)]  # tells napari that the file was read, and gives no layer
