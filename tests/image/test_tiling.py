@@ -121,6 +121,12 @@ def test_crops_are_spread_over_the_frames_and_the_same_for_a_seed():
     assert crops == crop_slices((4, 1024, 1024), 2, seed=3) != crop_slices((4, 1024, 1024), 2, 4)
 
 
+def test_crops_of_a_movie_of_billions_of_frames_are_chosen_at_once():
+    crops = crop_slices((10**9, 512, 1024), 2, seed=0)
+    assert len(crops) == 8
+    assert crops[-1][0].start > 8 * 10**8
+
+
 @pytest.mark.parametrize(
     ("shape", "spatial_ndim"), [((2, 9, 40, 50), 2), ((2, 9, 40, 50), 3)], ids=["planes", "volume"]
 )

@@ -237,13 +237,23 @@ def crop_slices(shape: Sequence[int], spatial_ndim: int, seed: int) -> list[Slic
     """
     frame = shape[-spatial_ndim:]
     sides = [min(n, side) for n, side in zip(frame, CROP[spatial_ndim], strict=True)]
-    blocks = block_slices(shape, [1] * (len(shape) - spatial_ndim) + sides, only_whole=True)
-    n_crops = min(len(blocks), max(1, CROPS_PIXELS // math.prod(sides)))
+    # whole blocks along each axis; they are counted, not listed: a movie may have millions
+    grid = (*shape[:-spatial_ndim], *(n // side for n, side in zip(frame, sides, strict=True)))
+    n_blocks = math.prod(grid)
+    n_crops = min(n_blocks, max(1, CROPS_PIXELS // math.prod(sides)))
     # one of each equal share of the blocks, in the order of the file: drawn from all of them at
     # once, crops would crowd in some places and leave others out
-    bounds = np.linspace(0, len(blocks), n_crops + 1).astype(int)
+    bounds = np.linspace(0, n_blocks, n_crops + 1).astype(int)
     random = np.random.default_rng(seed)
-    return [blocks[random.integers(low, high)] for low, high in itertools.pairwise(bounds)]
+    chosen = [random.integers(low, high) for low, high in itertools.pairwise(bounds)]
+    lengths = [1] * (len(shape) - spatial_ndim) + sides
+    return [
+        tuple(
+            slice(int(index) * length, (int(index) + 1) * length)
+            for index, length in zip(np.unravel_index(block, grid), lengths, strict=True)
+        )
+        for block in chosen
+    ]
 
 
 def compute_crops(values: Any, spatial_ndim: int, seed: int) -> NDArray[np.generic]:
