@@ -1,13 +1,17 @@
 """What is read off an Image layer, without a window."""
 
+from types import SimpleNamespace
+
 import dask.array as da
 import numpy as np
 import pytest
 import zarr
 from napari.layers import Image
 
+from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.plugin.layers import (
     axes_choices,
+    check_image_layer,
     layer_array,
     training_frames,
     voxel_spacing,
@@ -34,6 +38,33 @@ def image_of(shape, **kwargs) -> Image:
 def test_axes_to_choose_from(shape, kwargs, first, others):
     choices = [axes for _, axes in axes_choices(image_of(shape, **kwargs))]
     assert choices == [first, *others]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        pytest.param(np.zeros((0, 5)), r"odd is empty \(0 × 5\)", id="empty"),
+        pytest.param(np.zeros((5, 6), complex), "odd has dtype complex128", id="complex"),
+        pytest.param(np.zeros((5, 6), object), "odd has dtype object", id="objects"),
+        pytest.param(np.zeros(5), "odd has 1 axes", id="one axis"),
+        pytest.param(
+            da.ones((5, 6))[da.ones(5) > 0], "odd is a dask array that does not know its size",
+            id="unknown size",
+        ),
+    ],
+)  # fmt: skip
+def test_a_layer_that_napari_may_come_to_show_is_refused(data, sentence):
+    layer = SimpleNamespace(
+        name="odd", data=data, dtype=data.dtype, ndim=data.ndim, rgb=False, multiscale=False
+    )
+    with pytest.raises(UnsupsegError, match=sentence):
+        check_image_layer(layer)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int16, np.float32])
+@pytest.mark.parametrize("ndim", [2, 3, 4, 5])
+def test_a_layer_that_can_be_segmented_is_not(dtype, ndim):
+    check_image_layer(Image(np.zeros((2,) * ndim, dtype)))
 
 
 def test_the_finest_level_counts_and_zarr_becomes_dask():

@@ -13,6 +13,7 @@ __all__ = [
     "SAMPLES",
     "axes_from_channel",
     "describe_axes",
+    "format_shape",
     "labels_shape",
     "resolve_axes",
 ]
@@ -105,7 +106,7 @@ def axes_from_channel(shape: Sequence[int], channel_axis: int) -> str:
         )
     if not 2 <= n_axes - 1 <= len(LEADING):
         raise ImageError(
-            f"image has {n_axes - 1} axes beside its channels ({_format_shape(shape)} in all) "
+            f"image has {n_axes - 1} axes beside its channels ({format_shape(shape)} in all) "
             f"where 2 to {len(LEADING)} were expected; name them all with axes, {LETTERS}"
         )
     position = int(channel_axis) % n_axes
@@ -150,6 +151,22 @@ def describe_axes(shape: Sequence[int], axes: str) -> str:
     return " × ".join([*parts, f"{lengths['y']} × {lengths['x']} pixels"])
 
 
+def format_shape(shape: Sequence[int]) -> str:
+    """Write a shape as people do.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of an array.
+
+    Returns
+    -------
+    str
+        Such as ``512 × 512``.
+    """
+    return " × ".join(map(str, shape))
+
+
 def labels_shape(shape: Sequence[int], axes: str) -> tuple[int, ...]:
     """Return the shape that labels of an image have: its own without channels.
 
@@ -183,7 +200,7 @@ def _check_letters(axes: str, shape: Sequence[int]) -> str:
     if not letters.isalpha() or len(set(letters)) < len(letters):
         problem = "a letter twice, or something else than a letter"
     elif len(letters) != len(shape):
-        problem = f"{len(letters)} letters for the {len(shape)} axes of {_format_shape(shape)}"
+        problem = f"{len(letters)} letters for the {len(shape)} axes of {format_shape(shape)}"
     elif not letters.translate({ord(a): None for a in "cs"}).endswith("yx"):
         problem = "no y and x, in this order, behind all other axes but those of channels"
     elif {CHANNELS, SAMPLES} <= set(letters):
@@ -195,7 +212,7 @@ def _check_letters(axes: str, shape: Sequence[int]) -> str:
 
 def _ask_for_axes(shape: Sequence[int]) -> str:
     """Say what there is to say of the axes of an array that can be many things."""
-    size = _format_shape(shape)
+    size = format_shape(shape)
     if len(shape) < 2:
         return f"image has {len(shape)} axes ({size}) where 2 or more were expected"
     if len(shape) > 3:
@@ -207,8 +224,3 @@ def _ask_for_axes(shape: Sequence[int]) -> str:
         f"image has 3 axes ({size}): say what they are, axes='zyx' for a stack, 'tyx' for a "
         "movie, 'cyx' or 'yxc' for channels"
     )
-
-
-def _format_shape(shape: Sequence[int]) -> str:
-    """Write a shape as people do, ``512 × 512``."""
-    return " × ".join(map(str, shape))

@@ -3,13 +3,14 @@
 import dataclasses
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg.errors import ImageDtypeError, ImageError, UnsupsegError
-from napari_unsupseg.image.axes import CHANNELS, SAMPLES, resolve_axes
+from napari_unsupseg.image.axes import CHANNELS, SAMPLES, format_shape, resolve_axes
 from napari_unsupseg.image.tiling import (
     check_large_image,
     compute_crops,
@@ -21,6 +22,7 @@ from napari_unsupseg.image.tiling import (
 __all__ = [
     "ImageChannels",
     "as_array",
+    "check_numbers",
     "check_spatial_ndim",
     "crop_series",
     "load_or_crop",
@@ -241,6 +243,36 @@ def as_array(
     return array
 
 
+def check_numbers(name: str, dtype: np.dtype[Any], shape: Sequence[float]) -> None:
+    """Raise unless an image has real numbers, and knows how many; no pixel is looked at.
+
+    Parameters
+    ----------
+    name : str
+        What the image is called in the sentence of an error.
+    dtype : numpy.dtype
+        Its data type.
+    shape : sequence of int or float
+        Its shape; NaN is a length that a dask array does not know.
+
+    Raises
+    ------
+    ImageDtypeError
+        If it holds anything but bool, integers or floats.
+    ImageError
+        If it does not know its size.
+    """
+    if dtype.kind not in "buif":
+        raise ImageDtypeError(
+            f"{name} has dtype {dtype}; expected bool, integers or floats"
+            + (", for example its magnitude np.abs(image)" if dtype.kind == "c" else "")
+        )
+    if not all(math.isfinite(length) for length in shape):
+        raise ImageError(
+            f"{name} is a dask array that does not know its size: call compute_chunk_sizes() on it"
+        )
+
+
 def check_spatial_ndim(image: ImageChannels, spatial_ndim: object) -> None:
     """Raise unless an image has frames of so many axes.
 
@@ -274,15 +306,7 @@ def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
         array = image if is_array else np.asarray(image)
     except ValueError as error:
         raise ImageError(f"image is not an array of one shape ({error})") from error
-    if array.dtype.kind not in "buif":
-        raise ImageDtypeError(
-            f"image has dtype {array.dtype}; expected bool, integers or floats"
-            + (", for example its magnitude np.abs(image)" if array.dtype.kind == "c" else "")
-        )
-    if not all(math.isfinite(length) for length in array.shape):
-        raise ImageError(
-            "image is a dask array that does not know its size: call compute_chunk_sizes() on it"
-        )
+    check_numbers("image", array.dtype, array.shape)
     if array.dtype.itemsize > np.dtype(np.float64).itemsize:
         with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused so
             array = array.astype(np.float64)
@@ -302,7 +326,7 @@ def _mask_transparent(samples: NDArray[np.generic]) -> NDArray[np.generic]:
 def _check_size(array: NDArray[np.generic]) -> None:
     """Raise unless an array, channels first, has planes of at least 2 × 2 pixels."""
     n_channels, *size = array.shape
-    words = " × ".join(map(str, size))
+    words = format_shape(size)
     if min(n_channels, *size) == 0:
         raise ImageError(f"image is empty: {n_channels} channels of {words} pixels")
     if min(size[-2:]) < 2:

@@ -4,14 +4,19 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from napari_unsupseg.errors import ImageError
 from napari_unsupseg.image.axes import (
     CHANNELS,
     LEADING,
     SAMPLES,
     axes_from_channel,
     describe_axes,
+    format_shape,
     labels_shape,
 )
+from napari_unsupseg.image.channels import check_numbers
 from napari_unsupseg.image.tiling import check_large_image, crop_slices, is_large, is_lazy
 
 if TYPE_CHECKING:
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "axes_choices",
+    "check_image_layer",
     "check_large_layer",
     "has_array",
     "layer_array",
@@ -80,13 +86,46 @@ def has_array(layer: "Image", array: Any) -> bool:
     return current is array or (is_lazy(current) and is_lazy(array) and current.name == array.name)
 
 
+def check_image_layer(layer: "Image") -> None:
+    """Raise unless a layer has an image that can be segmented, for all that its array says of it.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        Any Image layer; its pixels are not looked at.
+
+    Raises
+    ------
+    ImageError
+        If what napari shows is no such image; the sentence names the layer.
+    ImageDtypeError
+        If it has no real numbers.
+    """
+    name = layer.name
+    try:
+        shape, dtype = layer_array(layer).shape, np.dtype(layer.dtype)
+    except Exception as error:  # whatever the array of a stranger raises, such as a closed file's
+        raise ImageError(f"{name} cannot be read ({error}): open its file anew") from error
+    check_numbers(name, dtype, shape)
+    if 0 in shape:
+        raise ImageError(f"{name} is empty ({format_shape(shape)}): choose another image")
+    # a colour is an axis of the array and none of the layer
+    most = len(LEADING) if layer.rgb else len(LEADING + CHANNELS)
+    if not 2 <= layer.ndim <= most:
+        beside = " beside its colours" if layer.rgb else ""
+        raise ImageError(
+            f"{name} has {layer.ndim} axes{beside} ({format_shape(shape)}), and the panel segments "
+            f"images of 2 to {most}: add a part of it, such as its data[0], as a layer"
+        )
+
+
 def axes_choices(layer: "Image") -> list[tuple[str, str | None]]:
     """Return what the axes of a layer may be, as choices of a menu.
 
     Parameters
     ----------
     layer : napari.layers.Image
-        Image layer.
+        Image layer that passes `check_image_layer`.
 
     Returns
     -------

@@ -382,7 +382,6 @@ class SegmentationPanel(Container[Widget]):
         super().reset_choices(*event)
         # the menu of images says nothing when its last one goes
         self._on_image_changed()
-        self.notice.refresh()
 
     def _on_strokes_changed(self) -> None:
         """Have the run that is going on follow the strokes."""

@@ -6,9 +6,10 @@ import napari.layers
 from magicgui.widgets import CheckBox, ComboBox, Container, Widget
 from napari.utils.notifications import show_error
 
+from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.image.axes import CHANNELS
 from napari_unsupseg.options import ImageOptions
-from napari_unsupseg.plugin.layers import axes_choices, voxel_spacing
+from napari_unsupseg.plugin.layers import axes_choices, check_image_layer, voxel_spacing
 from napari_unsupseg.plugin.training_region import REGIONS
 from napari_unsupseg.plugin.widgets.controls import value_widget
 
@@ -47,12 +48,31 @@ class ImageForm(Container[Widget]):
         """Axes that the network sees: 3 for volumes, else 2."""
         return 3 if self._has_volumes and self.volumes.value else 2
 
+    def problem(self) -> str:
+        """Say in a sentence why the chosen image cannot be segmented; empty if it can, or if none.
+
+        It is found anew each time, since an array may change behind napari's back.
+        """
+        if self.image.value is None:
+            return ""
+        try:
+            check_image_layer(self.image.value)
+        except UnsupsegError as error:
+            return str(error)
+        return ""
+
     def known_axes(self) -> str | None:
-        """Return one letter for each axis of the image, or ask for them and return None."""
+        """Return one letter for each axis of the image, or say what is in the way and return None.
+
+        The menu may have none yet, to be asked for; or the image is one that cannot be segmented.
+        """
         axes: str | None = self.axes.value
-        if axes is None:
-            image = self.image.value
-            show_error(f"{image.name} has {image.ndim} axes: choose what they are under axes")
+        image, problem = self.image.value, self.problem()
+        if axes is None and not problem:
+            problem = f"{image.name} has {image.ndim} axes: choose what they are under axes"
+        if problem:
+            show_error(problem)
+            return None
         return axes
 
     def image_options(self) -> ImageOptions | None:
@@ -83,11 +103,11 @@ class ImageForm(Container[Widget]):
 
     def _update_axes(self) -> None:
         """Offer the axes that the chosen image may have."""
-        image = self.image.value
         self.axes.reset_choices()
         # an image of two axes leaves nothing to choose
-        self.axes.visible = image is not None and image.ndim > 2
-        self._show_volumes()
+        self.axes.visible = any(axes != "yx" for axes in self.axes.choices)
+        # other data may have the same axes, and more to be said of
+        self.axes.changed.emit(self.axes.value)
 
     @property
     def _has_volumes(self) -> bool:
@@ -99,4 +119,4 @@ class ImageForm(Container[Widget]):
 
     def _axes_choices(self, _widget: object) -> list[tuple[str, Any]]:
         image = self.image.value
-        return axes_choices(image) if image is not None else []
+        return [] if image is None or self.problem() else axes_choices(image)

@@ -1,4 +1,4 @@
-"""The notice that says before a run what is special about it: a large image, a slow run."""
+"""The notice that says before a run what is special: an image unfit or large, or a slow run."""
 
 from qtpy.QtCore import QTimer
 
@@ -57,14 +57,17 @@ class Notice(Sentence):
 
     def refresh(self) -> None:
         """Write the sentences anew."""
-        image = self._image_form.image.value
-        sentences = []
-        if image is not None and is_large(layer_array(image)):
-            sentences.append(LARGE_NOTICE)
-        if not self.is_preloading:
-            sentences.append(self._slow_notice())
-        self.value = " ".join(filter(None, sentences))
+        self.value = self._image_form.problem() or self._run_notice()
         self.visible = bool(self.value)
+
+    def _run_notice(self) -> str:
+        image = self._image_form.image.value
+        is_large_image = image is not None and is_large(layer_array(image))
+        sentences = [
+            LARGE_NOTICE if is_large_image else "",
+            "" if self.is_preloading else self._slow_notice(),
+        ]
+        return " ".join(filter(None, sentences))
 
     def _slow_notice(self) -> str:
         from napari_unsupseg.learning.devices import available_devices
