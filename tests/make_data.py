@@ -68,6 +68,8 @@ def write_tiff_samples() -> None:
     Image.fromarray(RGB).convert("CMYK").save(FOLDER / "cmyk.tif")
     Image.fromarray(RGB).quantize(4).save(FOLDER / "palette.tif")
     Image.fromarray(RGB).save(FOLDER / "ycbcr.tif", compression="jpeg", quality=95)
+    Image.fromarray(RGB).convert("YCbCr").save(FOLDER / "ycbcr_raw.tif")
+    Image.fromarray(RGB).convert("LAB").save(FOLDER / "lab.tif")
     Image.fromarray(np.dstack([GREY, ALPHA]), "LA").save(FOLDER / "grey_alpha.tif")
     Image.fromarray(255 - GREY).point(lambda v: v).save(FOLDER / "grey.tif")
     four = np.dstack([RGB, NEAR_INFRARED])

@@ -1,18 +1,28 @@
 """What the samples of a pixel are: grey, red, green and blue, CMYK or channels; and alpha."""
 
+import functools
 import warnings
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import skimage.color
 from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES
 from napari_unsupseg.image.tiling import is_large
 
-__all__ = ["ColourModel", "Pixels", "SampleModel", "interpret_samples"]
+__all__ = [
+    "ColourModel",
+    "ColourSpace",
+    "Pixels",
+    "SampleModel",
+    "convert_to_rgb",
+    "interpret_samples",
+]
 
 ColourModel = Literal["grey", "rgb", "cmyk", "channels"]
+ColourSpace = Literal["YCbCr", "CIELab", "ICCLab"]  # other ways to store red, green and blue
 
 
 class SampleModel(NamedTuple):
@@ -87,6 +97,59 @@ def interpret_samples(values: Any, axes: str, model: SampleModel, name: object) 
         return Pixels(values.squeeze(axis), axes.replace(SAMPLES, ""), mask)
     is_rgb = colour == "rgb" and values.shape[axis] == 3
     return Pixels(values, axes if is_rgb else axes.replace(SAMPLES, CHANNELS), mask)
+
+
+def convert_to_rgb(values: Any, axis: int, space: ColourSpace, name: object) -> Any:
+    """Convert samples as TIFF stores them to red, green and blue; those behind stay as they are.
+
+    Parameters
+    ----------
+    values : ndarray or dask array of uint8 or uint16
+        The first three samples are converted.
+    axis : int
+        The axis of the samples.
+    space : {'YCbCr', 'CIELab', 'ICCLab'}
+        What they are. YCbCr is that of JPEG, of which no value is left out; ICCLab has other
+        numbers than CIELab for the same colours.
+    name : object
+        What the image is called in an error, such as its path.
+
+    Returns
+    -------
+    ndarray or dask array
+        Of the same shape and type; with a warning if it was Lab, which has colours that RGB lacks.
+
+    Raises
+    ------
+    FileError
+        If it has another type, or YCbCr more than 8 bits.
+    """
+    if values.dtype not in ((np.uint8,) if space == "YCbCr" else (np.uint8, np.uint16)):
+        raise FileError(f"{name}: is {space} of {values.dtype}; save it as RGB")
+    if space != "YCbCr":
+        warnings.warn(f"{name}: is {space}, and is converted to RGB", stacklevel=3)
+    convert = functools.partial(_convert_loaded, axis=axis, space=space)
+    if isinstance(values, np.ndarray):
+        return convert(values)
+    return values.rechunk({axis: -1}).map_blocks(convert, dtype=values.dtype)
+
+
+def _convert_loaded(values: NDArray[Any], axis: int, space: ColourSpace) -> NDArray[Any]:
+    samples = np.moveaxis(values, axis, -1)
+    stored, others = samples[..., :3], samples[..., 3:]
+    white = np.float32(np.iinfo(values.dtype).max)
+    middle = int(white) // 2 + 1
+    if space == "YCbCr":
+        rgb = skimage.color.ypbpr2rgb((stored - np.float32([0, middle, middle])) / white)
+    else:
+        # a and b are stored with a sign, or with an offset in its place
+        shift = middle if space == "CIELab" else 0
+        signed = (stored[..., 1:] + values.dtype.type(shift)) - np.float32(middle)
+        lightness = stored[..., :1] / white * np.float32(100)
+        lab = np.concatenate([lightness, signed / np.float32(middle // 128)], axis=-1)
+        rgb = skimage.color.lab2rgb(lab)
+    colours = (np.clip(rgb, 0, 1) * white).round().astype(values.dtype)
+    return np.moveaxis(np.concatenate([colours, others], axis=-1), -1, axis)
 
 
 def _split_alpha(

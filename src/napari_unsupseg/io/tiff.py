@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.image import tiling
-from napari_unsupseg.io.colour_model import ColourModel, SampleModel
+from napari_unsupseg.io.colour_model import (
+    ColourModel,
+    ColourSpace,
+    SampleModel,
+    convert_to_rgb,
+)
 from napari_unsupseg.io.ome_zarr import open_lazily
 from napari_unsupseg.io.paths import atomic_write, is_tiff, unreadable
 from napari_unsupseg.io.pixel_size import UNIT_SPELLINGS, PixelSize
@@ -35,6 +40,8 @@ __all__ = [
 
 OME_UNITS = {"um": "µm", "angstrom": "Å"}  # OME writes all other units as `PixelSize` does
 OME_AXES = "tzc"  # beside y and x
+# compressions whose decoders make RGB of YCbCr: JPEG of four kinds, WebP, and JPEG XL of two
+DECODED_TO_RGB = (6, 7, 33007, 34892, 50001, 50002, 52546)
 NAMESPACE = "napari-unsupseg"  # of the annotation that says how labels were made
 
 
@@ -44,7 +51,7 @@ class TiffImage(NamedTuple):
     Attributes
     ----------
     values : ndarray or dask array
-        Values as they are stored; palettes are looked up.
+        Values as they are stored; palettes are looked up, and YCbCr and Lab are RGB.
     axes : str or None
         One letter an axis, as `napari_unsupseg.segment` takes them; None if the file does not say.
     samples : SampleModel
@@ -95,6 +102,8 @@ def open_tiff(path: Path, series: int | None = None) -> Iterator[TiffImage]:
             axes = chosen.axes.lower()
             if chosen.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE:
                 values, axes = _look_up_palette(values, chosen.keyframe.colormap, path), axes + "s"
+            elif space := _colour_space(chosen, path):
+                values = convert_to_rgb(values, axes.index("s"), space, path)
             # tifffile calls an axis Q or I if nothing in the file says what it is
             known = None if set(axes) - set("tzcyxs") else axes
             yield TiffImage(values, known, _sample_model(chosen), _pixel_size(tiff, index))
@@ -395,6 +404,24 @@ def _look_up_palette(values: Any, palette: NDArray[Any] | None, path: Path) -> A
     )
 
 
+def _colour_space(series: Any, path: Path) -> ColourSpace | None:
+    """Return what is to be converted to RGB, if anything is; refuse what cannot be."""
+    page, photometrics = series.keyframe, tifffile.PHOTOMETRIC
+    if page.photometric in (photometrics.CFA, photometrics.ITULAB):
+        kind = "raw data of a camera's sensor" if page.photometric == photometrics.CFA else "ITULab"
+        raise FileError(f"{path}: is {kind}; save it as RGB")
+    if page.photometric == photometrics.YCBCR and page.compression in DECODED_TO_RGB:
+        return None
+    spaces: dict[Any, ColourSpace] = {
+        photometrics.YCBCR: "YCbCr",
+        photometrics.CIELAB: "CIELab",
+        photometrics.ICCLAB: "ICCLab",
+    }
+    space = spaces.get(page.photometric)
+    # one sample alone is lightness
+    return space if page.samplesperpixel >= 3 else None
+
+
 def _sample_model(series: Any) -> SampleModel:
     """Say what the samples of a series are, by the tags of its first page."""
     page, kinds = series.keyframe, tifffile.EXTRASAMPLE
@@ -404,7 +431,9 @@ def _sample_model(series: Any) -> SampleModel:
     alpha = n_colours + is_alpha.index(True) if any(is_alpha) else None
     colours: dict[Any, ColourModel] = {
         tifffile.PHOTOMETRIC.RGB: "rgb",
-        tifffile.PHOTOMETRIC.YCBCR: "rgb",  # decoded
+        tifffile.PHOTOMETRIC.YCBCR: "rgb",  # converted, as are the next two
+        tifffile.PHOTOMETRIC.CIELAB: "rgb",
+        tifffile.PHOTOMETRIC.ICCLAB: "rgb",
         tifffile.PHOTOMETRIC.PALETTE: "rgb",  # looked up
         tifffile.PHOTOMETRIC.SEPARATED: "cmyk",
     }
