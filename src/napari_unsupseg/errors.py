@@ -12,6 +12,8 @@ __all__ = [
     "first_line",
 ]
 
+LONGEST_LINE = 300  # characters of what an error of another library says
+
 
 def first_line(error: BaseException) -> str:
     r"""Return what an error of another library says, for the brackets of a sentence.
@@ -24,7 +26,8 @@ def first_line(error: BaseException) -> str:
     Returns
     -------
     str
-        The first line of its text; its kind if it has none.
+        The first line of its text, cut short where it is long: some libraries quote a whole file.
+        Its kind if it has none.
 
     Examples
     --------
@@ -34,7 +37,8 @@ def first_line(error: BaseException) -> str:
     'MemoryError'
     """
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    line = lines[0] if lines else type(error).__name__
+    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
 
 
 class UnsupsegError(Exception):

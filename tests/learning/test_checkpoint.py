@@ -1,5 +1,6 @@
 import hashlib
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -169,6 +170,11 @@ def flip(path):
         pytest.param(lambda path: path.unlink(), "no such file", id="missing"),
         pytest.param(lambda path: path.write_text("hello"), "is no network of", id="text"),
         pytest.param(lambda path: path.write_bytes(b""), "is no network of", id="empty"),
+        pytest.param(
+            lambda path: path.write_bytes(struct.pack("<Q", 1002) + b'"' + b"a" * 1000 + b'"'),
+            "is no network of napari-unsupseg, or damaged .*…",
+            id="a text that the library quotes",
+        ),
         pytest.param(truncate, "is no network of napari-unsupseg, or damaged", id="truncated"),
         pytest.param(flip, "weights are not those that were written", id="a byte"),
         pytest.param(

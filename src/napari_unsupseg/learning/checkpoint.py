@@ -146,7 +146,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise
     except (SafetensorError, OSError) as error:
         raise FileError(
-            f"{path}: is no network of napari-unsupseg, or damaged ({error})"
+            f"{path}: is no network of napari-unsupseg, or damaged ({first_line(error)})"
         ) from error
     # a header that is not as it was written can be wrong in any way
     except Exception as error:
