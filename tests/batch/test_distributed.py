@@ -4,8 +4,10 @@ import signal
 import time
 from pathlib import Path
 
+import dask.array as da
 import distributed
 import numpy as np
+import pytest
 import tifffile
 from imageio.v3 import imwrite
 from skimage.filters import gaussian
@@ -55,6 +57,16 @@ def test_the_images_of_a_dead_worker_are_done_by_another(folder, tmp_path):
     image = tifffile.imread(jobs[2].labels)
     assert image.shape == (40, 50)
     assert not [path for path in (tmp_path / "out").iterdir() if "partial" in path.name]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("address", ["a", "tcp://", "abacus://a:1", "tls://127.0.0.1:9"])
+def test_an_address_that_no_scheduler_has(folder, tmp_path, address):
+    result = call("segment", folder, "-o", tmp_path / "out", *QUICK, "--scheduler", address)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {address}: no dask scheduler answers there (")
+    assert result.stderr.count("\n") == 1
+    assert da.ones(3).sum().compute() == 3, "dask does not wait for it"
 
 
 def test_a_scheduler_that_does_not_answer_is_named(folder, tmp_path):

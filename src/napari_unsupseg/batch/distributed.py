@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_unsupseg.batch.jobs import Job, JobOptions
 from napari_unsupseg.batch.pipeline import Report, try_run_job
-from napari_unsupseg.errors import DeviceError
+from napari_unsupseg.errors import DeviceError, first_line
 
 __all__ = ["run_distributed"]
 
@@ -60,9 +60,15 @@ def run_distributed(
                     n_workers=min(workers, len(jobs)), threads_per_worker=1, dashboard_address=":0"
                 )
             )
-            client = stack.enter_context(distributed.Client(address, timeout="10s"))
-        except (OSError, ValueError) as error:
-            raise DeviceError(f"{scheduler}: no dask scheduler answers there ({error})") from error
+            # not the default, which dask would go on with after one that never connected
+            client = stack.enter_context(
+                distributed.Client(address, timeout="10s", set_as_default=False)
+            )
+        # it is of any type, by the protocol that the address names
+        except Exception as error:
+            raise DeviceError(
+                f"{scheduler}: no dask scheduler answers there ({first_line(error)})"
+            ) from error
         futures = {
             # pure=False: else dask takes two jobs that look the same for one
             client.submit(
@@ -70,7 +76,7 @@ def run_distributed(
             ): job
             for job in jobs
         }
-        for future in distributed.as_completed(futures):
+        for future in distributed.as_completed(futures, loop=client.loop):
             # the path as the user wrote it, not the absolute one that the worker had
             image, failure = str(futures[future].image), future.exception()
             if failure is None:
