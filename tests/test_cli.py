@@ -247,6 +247,38 @@ def test_nothing_is_replaced_unless_asked(image_file, tmp_path):
     assert tifffile.imread(out).shape == (64, 72)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+def test_names_that_are_no_text(image_file, tmp_path):
+    out = tmp_path / "\udcff.tif"
+    result = call("segment", image_file, "-o", out, *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "\\udcff.tif" in result.stdout
+    assert tifffile.imread(out).any()
+
+
+@pytest.mark.parametrize(
+    ("letter", "spelled"),
+    [
+        pytest.param("\n", "\\n", id="end of line"),
+        pytest.param("\x85", "\\x85", id="end of line of other systems"),
+        pytest.param("\u2028", "\\u2028", id="end of line of Unicode"),
+        pytest.param("\x1b[2J", "\\x1b[2J", id="clears a terminal"),
+    ],
+)
+def test_a_sentence_is_one_line_whatever_names_have(tmp_path, letter, spelled):
+    missing = tmp_path / f"a{letter}.png"
+    result = call("segment", missing, "-o", tmp_path / "o.tif")
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {tmp_path / 'a'}{spelled}.png: no such file\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no name has it there")
+def test_a_report_has_names_in_one_line(image_file, tmp_path):
+    result = call("segment", image_file, "-o", tmp_path / "a\nb.tif", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert f"  labels   {tmp_path}/a\\nb.tif\n" in result.stdout
+
+
 def test_a_summary_is_not_replaced_unless_asked(image_file, tmp_path):
     summary = tmp_path / "s.json"
     summary.write_text("precious")

@@ -48,6 +48,7 @@ from napari_unsupseg.cli_options import (
 )
 from napari_unsupseg.cli_output import (
     FAILED,
+    allow_any_file_name,
     exit_on_error,
     print_error,
     print_report,
@@ -80,6 +81,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def main(version: VersionOption = False) -> None:
     """Segment images that nobody has labelled."""
+    allow_any_file_name()
     if version:
         typer.echo(f"napari-unsupseg {__version__}")
         raise typer.Exit

@@ -1,8 +1,11 @@
 """What the command ``napari-unsupseg`` prints: progress, reports, warnings and errors."""
 
 import contextlib
+import io
 import signal
+import sys
 import threading
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAILED",
+    "allow_any_file_name",
     "exit_on_error",
     "print_error",
     "print_report",
@@ -35,6 +39,7 @@ __all__ = [
     "terminate_like_ctrl_c",
 ]
 
+CONTROLS = ("Cc", "Zl", "Zp")  # categories of Unicode: control characters and ends of lines
 FAILED = 1  # exit code where an image failed; typer's own, for wrong use, is 2
 
 
@@ -46,7 +51,7 @@ def print_error(sentence: str) -> None:
     sentence : str
         What is wrong.
     """
-    typer.echo(f"error: {sentence}", err=True)
+    typer.echo(f"error: {_in_one_line(sentence)}", err=True)
 
 
 def print_report(report: "Report", console: Console) -> None:
@@ -59,7 +64,7 @@ def print_report(report: "Report", console: Console) -> None:
     console : Console
         Where to print it; errors go to stderr.
     """
-    image = report["image"]
+    image = _in_one_line(report["image"])
     if "error" in report:
         print_error(report["error"])
         return
@@ -79,7 +84,19 @@ def print_report(report: "Report", console: Console) -> None:
     )
     for kind in ("labels", "preview", "table", "network"):
         if report[kind]:
-            console.print(f"  {kind:<8} {report[kind]}", markup=False)
+            console.print(f"  {kind:<8} {_in_one_line(report[kind])}", markup=False)
+
+
+def _in_one_line(text: str) -> str:
+    r"""Spell out what would end a line or steer a terminal: file names may have it too.
+
+    >>> _in_one_line("a\nb.tif")
+    'a\\nb.tif'
+    """
+    return "".join(
+        ascii(letter)[1:-1] if unicodedata.category(letter) in CONTROLS else letter
+        for letter in text
+    )
 
 
 def show_training(
@@ -160,12 +177,23 @@ def show_images(reports: "Iterator[Report]", n_images: int, console: Console) ->
     return shown
 
 
+def allow_any_file_name() -> None:
+    """Have stdout spell out characters that it cannot show, as stderr does, and not fail on them.
+
+    A name may have letters that a terminal lacks, or bytes that are no text.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 @contextlib.contextmanager
 def print_warnings() -> Iterator[None]:
     """Print warnings as one line each, without the code they came from."""
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
+        warnings.showwarning = lambda message, *_: typer.echo(
+            f"warning: {_in_one_line(str(message))}", err=True
+        )
         yield
 
 
