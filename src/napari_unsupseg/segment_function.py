@@ -15,7 +15,7 @@ from napari_unsupseg.image.channels import (
     split_frames,
 )
 from napari_unsupseg.image.normalize import NO_PIXEL, find_valid_pixels
-from napari_unsupseg.image.tiling import check_large_image, is_large
+from napari_unsupseg.image.tiling import check_large_image, is_large, load_if_small
 from napari_unsupseg.options import (
     CutOptions,
     ImageOptions,
@@ -132,7 +132,9 @@ def _segment_separately(
         }  # fmt: skip
         return _fit_and_cut(segmenter, frame, of_frame, cut)
 
-    channels = split_channels(image, options.get("axes"), options.get("channel_axis"))
+    channels = split_channels(
+        load_if_small(image), options.get("axes"), options.get("channel_axis")
+    )
     return label_frames(channels, label_frame, options, are_numbered=is_cut(cut))
 
 

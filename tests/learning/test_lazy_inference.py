@@ -153,6 +153,45 @@ def test_pixels_that_are_nan_take_no_part(fitted):
     np.testing.assert_array_equal(labels > 0, ~np.isnan(image))
 
 
+@pytest.fixture(scope="module")
+def rgba():
+    """Return colours of which a corner, wider than a crop and a chunk, is fully transparent."""
+    image = np.random.default_rng(0).integers(1, 255, (150, 190, 4)).astype(np.uint8)
+    image[:75, :90, 3] = 0
+    return image
+
+
+@pytest.fixture(scope="module")
+def fitted_to_colours(rgba):
+    return Segmenter(Settings(**QUICK | {"iterations": 4})).fit(rgba, axes="yxs")
+
+
+@pytest.mark.parametrize("chunks", [(40, 50, 4), (40, 50, 1), (150, 190, 3)])
+def test_what_is_fully_transparent_has_no_labels(rgba, fitted_to_colours, chunks):
+    lazy = da.from_array(rgba, chunks=chunks)
+    expected = fitted_to_colours.predict(rgba, axes="yxs")
+    assert (expected > 0).sum() == np.count_nonzero(rgba[..., 3])
+    labels = fitted_to_colours.predict(lazy, axes="yxs").compute(scheduler="sync")
+    np.testing.assert_array_equal(labels, expected)
+    part = (slice(60, 120), slice(3, 170))
+    labels = fitted_to_colours.lazy_labels(lazy, axes="yxs").compute(part, step=16)
+    np.testing.assert_array_equal(labels, expected[part][::16, ::16])
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_a_small_dask_array_is_segmented_as_an_array_is(rgba, joint):
+    options = {"axes": "yxs", "joint": joint, **QUICK, "iterations": 4}
+    labels = segment(da.from_array(rgba, chunks=(40, 50, 4)), **options)
+    assert isinstance(labels, np.ndarray)
+    np.testing.assert_array_equal(labels, segment(rgba, **options))
+
+
+def test_what_is_fully_transparent_of_a_large_image_has_no_labels(few, rgba):
+    lazy = da.from_array(rgba, chunks=(40, 50, 4))
+    labels = segment(lazy, axes="yxs", **QUICK | {"iterations": 4})
+    np.testing.assert_array_equal(labels.compute(scheduler="sync") > 0, rgba[..., 3] > 0)
+
+
 @pytest.mark.parametrize(
     "keywords",
     [{"granularity": 0.5}, {"n_segments": 4}, {"mask": np.ones((70, 90), bool)}],

@@ -70,8 +70,7 @@ def split_channels(
     -------
     ImageChannels
         The image, channels first. Of four samples the fourth is alpha, which is left out, with a
-        warning if nobody has named them. Of an array, not a dask array, its fully transparent
-        pixels are masked.
+        warning if nobody has named them; fully transparent pixels are masked.
 
     Raises
     ------
@@ -93,7 +92,8 @@ def split_channels(
                 "channels",
                 stacklevel=2,
             )
-        array = array[:3] if is_lazy(array) else _mask_transparent(array)
+        if len(array) == 4:
+            array = _mask_transparent(array)
     _check_size(array)
     return ImageChannels(array, is_rgb, letters.replace(letter, ""))
 
@@ -314,8 +314,15 @@ def _as_numbers(image: ArrayLike) -> NDArray[np.generic]:
     return numbers
 
 
-def _mask_transparent(samples: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return the first three samples, those of pixels masked that nobody can see."""
+def _mask_transparent(samples: Any) -> Any:
+    """Return the first three of four samples, those of pixels masked that nobody can see."""
+    if is_lazy(samples):
+        samples = samples.rechunk({0: -1})  # colours and alpha of a pixel are in one chunk
+        return samples.map_blocks(
+            _mask_transparent,
+            chunks=((3,), *samples.chunks[1:]),
+            meta=np.ma.empty((0,) * samples.ndim, dtype=samples.dtype),
+        )
     colours, alpha = samples[:3], samples[3:]
     is_hidden = alpha == 0
     if not np.any(is_hidden):

@@ -271,14 +271,20 @@ def compute_crops(values: Any, spatial_ndim: int, seed: int) -> NDArray[np.gener
     Returns
     -------
     ndarray, shape (C, crops, y, x) or (C, crops, z, y, x)
-        The crops that `crop_slices` chooses.
+        The crops that `crop_slices` chooses, masked where the image is.
     """
     from dask.base import compute
 
     parts = crop_slices(values.shape[1:], spatial_ndim, seed)
     # in one call, so that dask reads a chunk that holds several crops once
     crops = compute(*(values[:, *part] for part in parts))
-    return np.stack([crop.reshape(len(values), *crop.shape[-spatial_ndim:]) for crop in crops], 1)
+    # np.stack would drop the masks
+    is_masked = any(isinstance(crop, np.ma.MaskedArray) for crop in crops)
+    stack = np.ma.stack if is_masked else np.stack
+    stacked: NDArray[np.generic] = stack(
+        [crop.reshape(len(values), *crop.shape[-spatial_ndim:]) for crop in crops], 1
+    )
+    return stacked
 
 
 def map_chunks_with_halo(

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.channels import ImageChannels
-from napari_unsupseg.image.normalize import NormalizedImage, normalize_crops, normalize_image
+from napari_unsupseg.image.normalize import (
+    NormalizedImage,
+    find_valid_pixels,
+    normalize_crops,
+    normalize_image,
+)
 from napari_unsupseg.image.tiling import Slices, add_halo, map_chunks_with_halo
 from napari_unsupseg.learning.checkpoint import Checkpoint
 from napari_unsupseg.learning.inference import predict
@@ -152,8 +157,8 @@ def _up_to_last_step(along: slice, step: int) -> slice:
 
 
 def _is_empty(values: NDArray[np.generic]) -> bool:
-    """Tell whether no pixel of a part (C, ..., y, x) takes part: all are NaN in some channel."""
-    return values.dtype.kind == "f" and bool(np.isnan(values).any(axis=0).all())
+    """Tell whether no pixel of a part (C, ..., y, x) takes part."""
+    return not find_valid_pixels(values, None).any()
 
 
 def _pad_last(array: NDArray[Any], padding: list[tuple[int, int]]) -> NDArray[Any]:
