@@ -74,6 +74,8 @@ def write_tiff_samples() -> None:
     Image.fromarray(255 - GREY).point(lambda v: v).save(FOLDER / "grey.tif")
     four = np.dstack([RGB, NEAR_INFRARED])
     write = tifffile.imwrite
+    as_jpeg = {"compression": "jpeg", "compressionargs": {"level": 95}}
+    write(FOLDER / "ycbcr_jpeg.tif", RGB, photometric="rgb", **as_jpeg)  # stored as YCbCr
     write(FOLDER / "near_infrared.tif", four, photometric="rgb", extrasamples=["unspecified"])
     write(
         FOLDER / "rgba.tif",

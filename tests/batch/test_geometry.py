@@ -56,6 +56,23 @@ def test_position_and_axes_of_a_store_stay(tmp_path, grey):
     assert set(table["centroid_z_um"]) == {7.0}
 
 
+def test_a_size_given_by_hand_leaves_the_position(tmp_path, grey):
+    path = write_ome(tmp_path / "i.ome.zarr", grey, translation=(100, 200))
+    segmented(path, tmp_path / "o.ome.zarr", "--pixel-size", 0.25)
+    with open_image(tmp_path / "o.ome.zarr") as source:
+        assert source.pixel_size == PixelSize(0.25, 0.25, "um", None, (0, 100, 200))
+
+
+def test_a_size_without_a_unit_stays_and_tables_count_pixels(tmp_path, grey):
+    path = write_ome(tmp_path / "i.ome.zarr", grey, unit={}, translation=(100, 200))
+    labels, table = segmented(path, tmp_path / "o.ome.zarr")
+    with open_image(tmp_path / "o.ome.zarr") as source:
+        assert source.pixel_size == PixelSize(0.5, 0.5, "pixel", None, (0, 100, 200))
+    assert table["area"].sum() == labels.size
+    result = call("segment", path, "-o", tmp_path / "p.ome.zarr", "--min-area", 9, *QUICK)
+    assert "does not say how large a pixel is" in result.stderr
+
+
 @pytest.mark.parametrize("options", [[], ["--connected"]], ids=["clusters", "regions"])
 def test_transparent_pixels_take_no_part(tmp_path, options):
     labels, table = segmented(DATA / "rgba.png", tmp_path / "o.tif", *options)

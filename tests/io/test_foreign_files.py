@@ -99,6 +99,7 @@ def test_pixels_are_what_the_file_says(name, axes, expected, warning):
         pytest.param("rgb.jpg", None, id="JPEG"),
         pytest.param("cmyk.jpg", "CMYK", id="CMYK JPEG"),
         pytest.param("ycbcr.tif", None, id="JPEG in TIFF"),
+        pytest.param("ycbcr_jpeg.tif", None, id="YCbCr as JPEG in TIFF"),
         pytest.param("ycbcr_raw.tif", None, id="YCbCr"),
         pytest.param("lab.tif", "CIELab", id="Lab"),
     ],

@@ -20,14 +20,15 @@ def write_ome(
     path: Path,
     image: np.ndarray,
     axes: str = "yx",
-    unit: str = "micrometer",
+    unit: str | dict[str, str | None] = "micrometer",
     translation: tuple[float, ...] | None = None,
     **metadata: object,
 ) -> Path:
     """Write an image as OME-Zarr with pixels of 0.5 × 0.5 and two levels."""
+    units = unit if isinstance(unit, dict) else dict.fromkeys("zyx", unit)
     starts = translation or [None] * len(axes)
     dims = [
-        DimSpec(name=axis, scale=0.5, unit=unit, translation=start)
+        DimSpec(name=axis, scale=0.5, unit=units.get(axis), translation=start)
         if axis in "zyx"
         else DimSpec(name=axis)
         for axis, start in zip(axes, starts, strict=True)
@@ -58,16 +59,49 @@ def test_the_finest_level_and_its_axes(tmp_path, shape, axes, metadata, expected
 
 
 @pytest.mark.parametrize(
-    ("unit", "expected"),
+    ("units", "expected"),
     [
-        pytest.param("nanometer", PixelSize(0.5, 0.5, "nm"), id="nanometer"),
-        pytest.param("angstrom", PixelSize(0.5, 0.5, "angstrom"), id="angstrom"),
-        pytest.param("inch", None, id="no unit that a table can have"),
+        pytest.param({"y": "nanometer", "x": "nanometer"}, PixelSize(0.5, 0.5, "nm"), id="nm"),
+        pytest.param({"y": "angstrom", "x": "angstrom"}, PixelSize(0.5, 0.5, "angstrom"), id="Å"),
+        pytest.param({"y": "inch", "x": "inch"}, PixelSize(0.5, 0.5, "in"), id="inch"),
+        pytest.param(
+            {"z": "millimeter", "y": "micrometer", "x": "nanometer"},
+            PixelSize(0.5, 0.0005, "um", 500, (0, 20, 0.016)),
+            id="mixed",
+        ),
+        pytest.param(
+            {"z": None, "y": None, "x": None},
+            PixelSize(0.5, 0.5, "pixel", 0.5, (0, 20, 16)),
+            id="none",
+        ),
     ],
 )
-def test_how_large_a_pixel_is(tmp_path, unit, expected):
-    path = write_ome(tmp_path / "i.zarr", np.zeros((20, 30), np.uint8), unit=unit)
+def test_how_large_a_pixel_is(tmp_path, units, expected):
+    image = np.zeros((4, 20, 30)[-len(units) :], np.uint8)
+    starts = (0, 20, 16) if "z" in units else None
+    path = write_ome(tmp_path / "i.zarr", image, "".join(units), units, starts)
     assert open_zarr(path)[2] == expected
+
+
+@pytest.mark.parametrize(
+    ("units", "said"),
+    [
+        pytest.param({"y": "parsec", "x": "parsec"}, "in parsec,", id="unknown"),
+        pytest.param({"y": "micrometer", "x": None}, "in micrometer and no unit", id="half"),
+    ],
+)
+def test_units_that_are_not_known_are_told(tmp_path, units, said):
+    path = write_ome(tmp_path / "i.zarr", np.zeros((20, 30), np.uint8), unit=units)
+    with pytest.warns(UserWarning, match=rf"i\.zarr: gives the size of its pixels {said}"):
+        pixel_size = open_zarr(path)[2]
+    assert pixel_size == PixelSize(0.5, 0.5, "pixel")
+
+
+def test_pixels_of_size_1_without_a_unit_say_nothing(tmp_path):
+    path = write_ome(tmp_path / "i.zarr", np.zeros((20, 30), np.uint8), unit={})
+    text = (path / "zarr.json").read_text()
+    (path / "zarr.json").write_text(text.replace("0.5,", "1,").replace("0.5\n", "1\n"))
+    assert open_zarr(path)[2] is None
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -66,7 +68,7 @@ def test_what_the_axes_are(tmp_path, shape, options, expected):
                     "PhysicalSizeY": 3, "PhysicalSizeYUnit": "mm",
                 },
             },
-            None,
+            PixelSize(3, 2e-6, "mm"),
             id="OME, two units",
         ),
         pytest.param(
@@ -78,8 +80,27 @@ def test_what_the_axes_are(tmp_path, shape, options, expected):
                     "PhysicalSizeZ": 1, "PhysicalSizeZUnit": "µm",
                 },
             },
-            None,
+            PixelSize(2, 2, "nm", 1000),
             id="OME, slices in another unit",
+        ),
+        pytest.param(
+            {
+                "ome": True,
+                "metadata": {
+                    "PhysicalSizeX": 2, "PhysicalSizeXUnit": "pixel",
+                    "PhysicalSizeY": 3, "PhysicalSizeYUnit": "pixel",
+                },
+            },
+            PixelSize(3, 2, "pixel"),
+            id="OME, no unit",
+        ),
+        pytest.param(
+            {
+                "imagej": True, "resolution": (4, 2),
+                "metadata": {"unit": "micrometer", "yunit": "nm"},
+            },
+            PixelSize(0.5, 250, "nm"),
+            id="ImageJ, two units",
         ),
         pytest.param(
             {"imagej": True, "resolution": ((0, 1), (2, 1)), "metadata": {"unit": "micron"}},
@@ -94,6 +115,19 @@ def test_how_large_a_pixel_is(tmp_path, options, expected):
         assert source.pixel_size == expected
 
 
+def pixel_size_of(path: Path) -> PixelSize | None:
+    with open_image(path) as source:
+        return source.pixel_size
+
+
+def test_a_unit_that_is_not_known_is_told(tmp_path):
+    metadata = {"unit": "furlong"}
+    tifffile.imwrite(tmp_path / "a.tif", LABELS, imagej=True, resolution=(4, 2), metadata=metadata)
+    with pytest.warns(UserWarning, match=r"a\.tif: .* in furlong, not in known units"):
+        pixel_size = pixel_size_of(tmp_path / "a.tif")
+    assert pixel_size == PixelSize(0.5, 0.25, "pixel")
+
+
 @pytest.mark.parametrize(
     "pixel_size",
     [
@@ -101,6 +135,7 @@ def test_how_large_a_pixel_is(tmp_path, options, expected):
         pytest.param(PixelSize(0.5, 0.25, "um"), id="um"),
         pytest.param(PixelSize(2, 2, "angstrom"), id="angstrom"),
         pytest.param(PixelSize(30, 30, "nm", 100), id="with slices"),
+        pytest.param(PixelSize(0.5, 0.25, "pixel"), id="no unit"),
     ],
 )
 def test_labels_carry_how_they_were_made_and_their_pixel_size(tmp_path, pixel_size):
@@ -113,6 +148,17 @@ def test_labels_carry_how_they_were_made_and_their_pixel_size(tmp_path, pixel_si
     with tifffile.TiffFile(path) as tiff:
         np.testing.assert_array_equal(tiff.asarray(), volume)
         assert tiff.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE
+
+
+def test_labels_carry_where_their_image_lies(tmp_path):
+    pixel_size = PixelSize(0.5, 0.25, "um", 2, (7, -20, 30.5))
+    write_tiff_labels(tmp_path / "o.tif", np.stack([LABELS] * 3), "zyx", RECORD, pixel_size)
+    with tifffile.TiffFile(tmp_path / "o.tif") as tiff:
+        planes = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]["Plane"]
+    assert len(planes) == 3
+    for plane in planes:
+        assert [plane[f"Position{axis}"] for axis in "ZYX"] == [7, -20, 30.5]
+        assert {plane[f"Position{axis}Unit"] for axis in "ZYX"} == {"µm"}
 
 
 def test_the_same_labels_make_the_same_file(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unsupseg.io.paths import result_file_name
-from napari_unsupseg.io.pixel_size import PixelSize
+from napari_unsupseg.io.pixel_size import NO_UNIT, PixelSize
 from napari_unsupseg.io.readers import is_chunked
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.options import CutOptions, ImageOptions
@@ -174,8 +174,8 @@ class JobImage(NamedTuple):
 
     @property
     def units(self) -> dict[str, Any]:
-        """Size, unit and origin of a pixel, as `measure_regions` takes them."""
-        if self.pixel_size is None:
+        """Size, unit and origin of a pixel, as `measure_regions` takes them; else pixels count."""
+        if self.pixel_size is None or self.pixel_size.unit == NO_UNIT:
             return {}
         size = self.pixel_size
         spacing = {"y": size.height, "x": size.width} | ({"z": size.depth} if size.depth else {})

@@ -32,7 +32,7 @@ from napari_unsupseg.io.label_store import (
 )
 from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import check_writable, file_kind, is_zarr
-from napari_unsupseg.io.pixel_size import PixelSize
+from napari_unsupseg.io.pixel_size import NO_UNIT, PixelSize
 from napari_unsupseg.io.readers import ImageSource, open_image, read_image
 from napari_unsupseg.io.tiff import check_tiff_axes, read_tiff_record, write_tiff_labels
 from napari_unsupseg.io.writers import write_png, write_table
@@ -213,8 +213,7 @@ def _resolve_metadata(job: Job, source: ImageSource, options: JobOptions) -> Job
         warnings.warn(f"{job.image}: {transparent} left out, with label 0", stacklevel=4)
     pixel_size = source.pixel_size
     if options.pixel_size:
-        depth = pixel_size.in_micrometers().depth if pixel_size else None
-        pixel_size = PixelSize(options.pixel_size, options.pixel_size, "um", depth)
+        pixel_size = (pixel_size or PixelSize(1, 1, NO_UNIT)).with_side(options.pixel_size)
     return JobImage(source.values, axes, pixel_size, source.mask)
 
 
@@ -233,7 +232,7 @@ def _resolve_settings(job: Job, image: JobImage, options: JobOptions) -> Setting
     """Return the settings, with the smallest area in pixels."""
     if options.min_area is None:
         return options.settings
-    if image.pixel_size is None:
+    if image.pixel_size is None or image.pixel_size.unit == NO_UNIT:
         raise FileError(
             f"{job.image}: does not say how large a pixel is, which --min-area needs: give "
             "--pixel-size, or --min-size in pixels"

@@ -140,7 +140,8 @@ def _convert_loaded(values: NDArray[Any], axis: int, space: ColourSpace) -> NDAr
     white = np.float32(np.iinfo(values.dtype).max)
     middle = int(white) // 2 + 1
     if space == "YCbCr":
-        rgb = skimage.color.ypbpr2rgb((stored - np.float32([0, middle, middle])) / white)
+        neutral = np.array([0, middle, middle], dtype=np.float32)
+        rgb = skimage.color.ypbpr2rgb((stored.astype(np.float32) - neutral) / white)
     else:
         # a and b are stored with a sign, or with an offset in its place
         shift = middle if space == "CIELab" else 0

@@ -372,7 +372,7 @@ def _label_image(axes: str, pixel_size: PixelSize | None, n_levels: int) -> Any:
     """Return the metadata of labels, a model of yaozarrs."""
     from yaozarrs import DimSpec, v05
 
-    unit = UNIT_NAMES[pixel_size.unit] if pixel_size else None
+    unit = UNIT_NAMES.get(pixel_size.unit) if pixel_size else None
     sides = {"y": pixel_size.height, "x": pixel_size.width} if pixel_size else {}
     if pixel_size and pixel_size.depth:
         sides["z"] = pixel_size.depth

@@ -11,7 +11,7 @@ import psutil
 
 from napari_unsupseg.errors import FileError, UnsupsegError, first_line
 from napari_unsupseg.io.paths import file_kind
-from napari_unsupseg.io.pixel_size import UNIT_NAMES, UNIT_SPELLINGS, PixelSize
+from napari_unsupseg.io.pixel_size import PixelSize, combine_axes
 
 if TYPE_CHECKING:
     import zarr
@@ -38,7 +38,7 @@ def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
     axes : str or None
         One letter an axis, as `napari_unsupseg.segment` takes them; None if nothing says it.
     pixel_size : PixelSize or None
-        None if there is none in a unit of length.
+        None if nothing says it.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
         axes = _axis_letters([axis.name for axis in multiscale.axes])
         if axes and _is_rgb(metadata):
             axes = axes.replace("c", "s")
-        return open_lazily(array, path), axes, _pixel_size(multiscale)
+        return open_lazily(array, path), axes, _pixel_size(multiscale, path)
 
 
 class FileArray:
@@ -231,26 +231,17 @@ def _is_rgb(metadata: Any) -> bool:
     return colours == ["FF0000", "00FF00", "0000FF"]
 
 
-def _pixel_size(multiscale: Any) -> PixelSize | None:
+def _pixel_size(multiscale: Any, path: Path) -> PixelSize | None:
     """Return the size and origin of a pixel of the finest level."""
-    names = [axis.name for axis in multiscale.axes]
     scale, translation = _transformation(multiscale)
-    spellings = UNIT_SPELLINGS | {name: unit for unit, name in UNIT_NAMES.items()}
-    units = {
-        spellings.get(str(getattr(axis, "unit", None)))
-        for axis in multiscale.axes
-        if axis.name in ("z", "y", "x")
-    }
-    sides = dict(zip(names, map(abs, scale), strict=True))
-    starts = dict(zip(names, translation, strict=True))
-    # a `PixelSize` has one unit for all axes
-    if len(units) != 1 or not {"y", "x"} <= set(sides):
-        return None
-    unit = units.pop()
-    if not unit:
-        return None
-    origin = (starts.get("z", 0.0), starts["y"], starts["x"])
-    return PixelSize(sides["y"], sides["x"], unit, sides.get("z"), origin)
+    spatial = {axis.name: index for index, axis in enumerate(multiscale.axes) if axis.name in "zyx"}
+    units = {name: getattr(multiscale.axes[index], "unit", None) for name, index in spatial.items()}
+    return combine_axes(
+        path,
+        {name: abs(scale[index]) for name, index in spatial.items()},
+        {name: str(unit) if unit else None for name, unit in units.items()},
+        {name: translation[index] for name, index in spatial.items()},
+    )
 
 
 def _transformation(multiscale: Any) -> tuple[list[float], list[float]]:

@@ -1,22 +1,32 @@
 """How large a pixel is, and in which unit."""
 
 import math
+import warnings
+from collections.abc import Mapping
 from typing import NamedTuple, Self
 
-__all__ = ["UNIT_NAMES", "UNIT_SPELLINGS", "PixelSize"]
+__all__ = ["NO_UNIT", "UNIT_NAMES", "PixelSize", "combine_axes", "unit_of"]
 
-# as ImageJ and OME write units, and the short ASCII name that this package gives them
-UNIT_SPELLINGS = {
-    "µm": "um", "μm": "um", "\\u00B5m": "um", "um": "um", "micron": "um", "microns": "um",
-    "nm": "nm", "mm": "mm", "cm": "cm", "m": "m", "Å": "angstrom",
-}  # fmt: skip
-# the names that OME-Zarr asks for (UDUNITS-2)
+NO_UNIT = "pixel"  # of sizes that no unit of length is known of
+
+# short ASCII names, and those that OME-Zarr asks for (UDUNITS-2)
 UNIT_NAMES = {
-    "um": "micrometer", "nm": "nanometer", "mm": "millimeter", "cm": "centimeter", "m": "meter",
-    "angstrom": "angstrom",
+    "pm": "picometer", "angstrom": "angstrom", "nm": "nanometer", "um": "micrometer",
+    "mm": "millimeter", "cm": "centimeter", "dm": "decimeter", "m": "meter", "km": "kilometer",
+    "in": "inch", "ft": "foot",
 }  # fmt: skip
-
-MICROMETERS = {"um": 1, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "angstrom": 1e-4}
+MICROMETERS = {
+    "pm": 1e-6, "angstrom": 1e-4, "nm": 1e-3, "um": 1, "mm": 1e3, "cm": 1e4, "dm": 1e5, "m": 1e6,
+    "km": 1e9, "in": 25_400, "ft": 304_800,
+}  # fmt: skip
+# as ImageJ, OME and people write units
+SPELLINGS = {
+    **{unit: unit for unit in UNIT_NAMES},
+    **{name: unit for unit, name in UNIT_NAMES.items()},
+    **{name.replace("meter", "metre"): unit for unit, name in UNIT_NAMES.items()},
+    "µm": "um", "μm": "um", "\\u00B5m": "um", "micron": "um", "microns": "um", "Å": "angstrom",
+    "pixel": NO_UNIT, "pixels": NO_UNIT, "": NO_UNIT,
+}  # fmt: skip
 
 
 class PixelSize(NamedTuple):
@@ -27,7 +37,7 @@ class PixelSize(NamedTuple):
     height, width : float
         Distance of pixels along y and x, in `unit`.
     unit : str
-        A key of `UNIT_NAMES`, such as ``'um'``.
+        A key of `UNIT_NAMES`, such as ``'um'``; or `NO_UNIT`.
     depth : float or None
         Distance of slices along z, in `unit`; None if nobody says it.
     origin : tuple of float
@@ -46,14 +56,95 @@ class PixelSize(NamedTuple):
         sides = [self.height, self.width, 1.0 if self.depth is None else self.depth]
         return all(0 < side < math.inf for side in sides) and all(map(math.isfinite, self.origin))
 
-    def in_micrometers(self) -> Self:
-        """Return the same size in micrometers."""
-        factor = MICROMETERS[self.unit]
+    def with_side(self, side: float) -> Self:
+        """Return the size of square pixels, in micrometers; depth and origin are kept.
+
+        Parameters
+        ----------
+        side : float
+            Side of a pixel in micrometers.
+
+        Returns
+        -------
+        PixelSize
+            What had no unit has the one of the side.
+        """
+        by = side / self.height if self.unit == NO_UNIT else MICROMETERS[self.unit]
         z, y, x = self.origin
         return self._replace(
-            height=self.height * factor,
-            width=self.width * factor,
+            height=side,
+            width=side,
             unit="um",
-            depth=self.depth and self.depth * factor,
-            origin=(z * factor, y * factor, x * factor),
+            depth=self.depth and self.depth * by,
+            origin=(z * by, y * by, x * by),
         )
+
+
+def unit_of(spelling: str | None) -> str | None:
+    """Return the name of a unit of length.
+
+    Parameters
+    ----------
+    spelling : str or None
+        As a file has it; None if it has none.
+
+    Returns
+    -------
+    str or None
+        A key of `UNIT_NAMES`, or `NO_UNIT`; None for a unit that is not known here.
+
+    Examples
+    --------
+    >>> unit_of("micrometre")
+    'um'
+    """
+    return SPELLINGS.get(spelling or "")
+
+
+def combine_axes(
+    name: object,
+    sides: Mapping[str, float],
+    units: Mapping[str, str | None],
+    starts: Mapping[str, float] | None = None,
+) -> PixelSize | None:
+    """Return the size of a pixel that a file says axis by axis.
+
+    Parameters
+    ----------
+    name : object
+        What the image is called in a warning, such as its path.
+    sides : mapping of str to float
+        Distance of pixels along y, x and z, as far as the file says them.
+    units : mapping of str to str or None
+        Their units, as the file spells them.
+    starts : mapping of str to float, optional
+        Where the first pixel lies.
+
+    Returns
+    -------
+    PixelSize or None
+        In the unit of y. Unless each axis has a known unit, or none has one, the numbers stay
+        without a unit, with a warning. None if y or x is missing, or nothing is said.
+    """
+    if not {"y", "x"} <= set(sides):
+        return None
+    known = {axis: unit_of(units.get(axis)) for axis in sides}
+    kinds = set(known.values())
+    if (len(kinds) > 1 and not kinds <= set(UNIT_NAMES)) or None in kinds:
+        said = " and ".join(sorted({units.get(axis) or "no unit" for axis in sides}))
+        warnings.warn(
+            f"{name}: gives the size of its pixels in {said}, not in known units of length along "
+            "every axis: the numbers are kept without a unit; give the size with --pixel-size",
+            stacklevel=4,
+        )
+        known = dict.fromkeys(sides, NO_UNIT)
+    unit = known["y"] or NO_UNIT
+    by = {
+        axis: MICROMETERS.get(known[axis] or NO_UNIT, 1) / MICROMETERS.get(unit, 1)
+        for axis in sides
+    }
+    height, width = sides["y"] * by["y"], sides["x"] * by["x"]
+    depth = sides["z"] * by["z"] if "z" in sides else None
+    z, y, x = ((starts or {}).get(axis, 0.0) * by.get(axis, 1) for axis in "zyx")
+    says_nothing = unit == NO_UNIT and {*sides.values()} == {1} and not any((z, y, x))
+    return None if says_nothing else PixelSize(height, width, unit, depth, (z, y, x))

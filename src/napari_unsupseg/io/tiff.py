@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from napari_unsupseg.io.colour_model import (
 )
 from napari_unsupseg.io.ome_zarr import open_lazily
 from napari_unsupseg.io.paths import atomic_write, is_tiff, unreadable
-from napari_unsupseg.io.pixel_size import UNIT_SPELLINGS, PixelSize
+from napari_unsupseg.io.pixel_size import NO_UNIT, PixelSize, combine_axes, unit_of
 
 __all__ = [
     "TiffImage",
@@ -57,7 +58,7 @@ class TiffImage(NamedTuple):
     samples : SampleModel
         What the samples of a pixel are.
     pixel_size : PixelSize or None
-        None if the file does not say it in a unit of length.
+        None if the file does not say it.
     """
 
     values: Any
@@ -106,7 +107,7 @@ def open_tiff(path: Path, series: int | None = None) -> Iterator[TiffImage]:
                 values = convert_to_rgb(values, axes.index("s"), space, path)
             # tifffile calls an axis Q or I if nothing in the file says what it is
             known = None if set(axes) - set("tzcyxs") else axes
-            yield TiffImage(values, known, _sample_model(chosen), _pixel_size(tiff, index))
+            yield TiffImage(values, known, _sample_model(chosen), _pixel_size(tiff, index, path))
 
 
 def check_series(path: Path, series: int, n_series: int) -> None:
@@ -226,7 +227,7 @@ def write_tiff_labels(
         How they were made; stored as JSON in a comment annotation. Its ``version`` is that of
         this package.
     pixel_size : PixelSize, optional
-        How large a pixel is.
+        How large a pixel is, and where the first one lies.
 
     Raises
     ------
@@ -242,6 +243,7 @@ def write_tiff_labels(
     metadata = {"axes": _ome_axes(axes), "UUID": str(identity), "CommentAnnotation": comment}
     if pixel_size:
         metadata |= _ome_physical_sizes(pixel_size)
+        metadata |= _ome_positions(pixel_size, n_planes=math.prod(labels.shape[:-2]))
     with atomic_write(path) as partial:
         tifffile.imwrite(
             partial,
@@ -444,44 +446,40 @@ def _sample_model(series: Any) -> SampleModel:
     return SampleModel("channels" if has_others or is_other_ink else colour, alpha)
 
 
-def _pixel_size(tiff: tifffile.TiffFile, series: int) -> PixelSize | None:
+def _pixel_size(tiff: tifffile.TiffFile, series: int, path: Path) -> PixelSize | None:
     """Return what an OME-TIFF or a TIFF by ImageJ says of the size of a pixel."""
     if tiff.ome_metadata:
-        return _ome_pixel_size(tiff.ome_metadata, series)
-    return _imagej_pixel_size(tiff)
+        return _ome_pixel_size(tiff.ome_metadata, series, path)
+    return _imagej_pixel_size(tiff, path)
 
 
-def _imagej_pixel_size(tiff: tifffile.TiffFile) -> PixelSize | None:
+def _imagej_pixel_size(tiff: tifffile.TiffFile, path: Path) -> PixelSize | None:
     """Return the pixel size that ImageJ wrote; its tags of resolution are pixels a unit."""
     metadata = tiff.imagej_metadata or {}
-    unit = UNIT_SPELLINGS.get(metadata.get("unit", ""))
+    unit = metadata.get("unit")
     tags = tiff.pages.first.tags
-    if unit is None or "XResolution" not in tags or "YResolution" not in tags:
+    # without a unit there may be dots per inch, for a printer
+    if unit_of(unit) == NO_UNIT or "XResolution" not in tags or "YResolution" not in tags:
         return None
     (y_pixels, y_units), (x_pixels, x_units) = tags["YResolution"].value, tags["XResolution"].value
     if not y_pixels or not x_pixels:
         return None
-    depth = metadata.get("spacing")
-    depth = abs(depth) if depth else None  # negative where slices go down
-    return PixelSize(y_units / y_pixels, x_units / x_pixels, unit, depth)
+    sides = {"y": y_units / y_pixels, "x": x_units / x_pixels}
+    if depth := metadata.get("spacing"):
+        sides["z"] = abs(depth)  # negative where slices go down
+    units = {axis: metadata.get(f"{axis}unit", unit) for axis in sides}
+    return combine_axes(path, sides, units)
 
 
-def _ome_pixel_size(metadata: str, series: int) -> PixelSize | None:
+def _ome_pixel_size(metadata: str, series: int, path: Path) -> PixelSize | None:
     """Return the pixel size of an image that OME-XML describes."""
     images = tifffile.xml2dict(metadata)["OME"].get("Image", {})
     images = images if isinstance(images, list) else [images]
     pixels = images[min(series, len(images) - 1)].get("Pixels", {})
-    height, width = pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")
-    depth = pixels.get("PhysicalSizeZ")
-    units = {  # OME says µm where it says nothing
-        UNIT_SPELLINGS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-        for axis in ("ZYX" if depth else "YX")
-    }
-    unit = units.pop()
-    # a `PixelSize` has one unit for all axes
-    if not height or not width or unit is None or units:
-        return None
-    return PixelSize(float(height), float(width), unit, float(depth) if depth else None)
+    sides = {a.lower(): pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
+    # OME says µm where it says nothing
+    units = {a.lower(): pixels.get(f"PhysicalSize{a}Unit", "µm") for a in "ZYX"}
+    return combine_axes(path, {a: float(side) for a, side in sides.items() if side}, units)
 
 
 def _ome_physical_sizes(pixel_size: PixelSize) -> dict[str, Any]:
@@ -493,4 +491,18 @@ def _ome_physical_sizes(pixel_size: PixelSize) -> dict[str, Any]:
         for axis, side in sides.items()
         if side
         for suffix, value in (("", side), ("Unit", unit))
+    }
+
+
+def _ome_positions(pixel_size: PixelSize, n_planes: int) -> dict[str, Any]:
+    """Return where the first pixel lies in the terms of OME-XML, which says it for each plane."""
+    if not any(pixel_size.origin):
+        return {}
+    unit = OME_UNITS.get(pixel_size.unit, pixel_size.unit)
+    return {
+        "Plane": {
+            f"Position{axis}{suffix}": [value] * n_planes
+            for axis, start in zip("ZYX", pixel_size.origin, strict=True)
+            for suffix, value in (("", start), ("Unit", unit))
+        }
     }
