@@ -56,6 +56,7 @@ from napari_unsupseg.cli_output import (
     show_images,
     show_training,
     terminate_like_ctrl_c,
+    wait_for_workers,
 )
 from napari_unsupseg.errors import DeviceError, SettingError
 from napari_unsupseg.options import AxesOptions, CutOptions, ImageOptions
@@ -266,7 +267,13 @@ def _run(
     failed = [report["image"] for report in reports if "error" in report]
     if failed and len(jobs) > 1:
         print_error(f"{len(failed)} of {len(jobs)} images failed: {', '.join(failed)}")
-    if failed or len(reports) < len(jobs):
+    rest = _not_reported(jobs, reports)
+    if rest and len(jobs) > 1:
+        print_error(
+            f"stopped: {len(rest)} of {len(jobs)} images are not done: {', '.join(rest)}; the same "
+            "command goes on with them"
+        )
+    if failed or rest:
         raise typer.Exit(FAILED)
 
 
@@ -303,12 +310,18 @@ def _run_side_by_side(
     """Segment images in several processes, of this machine or a cluster's."""
     from napari_unsupseg.batch.distributed import run_distributed
 
-    with exit_on_error():
+    with exit_on_error(), print_warnings(), wait_for_workers() as stop:
         reports = show_images(
-            run_distributed(jobs, options, workers, scheduler), len(jobs), console
+            run_distributed(jobs, options, workers, scheduler, stop), len(jobs), console
         )
     order = [str(job.image) for job in jobs]
     return sorted(reports, key=lambda report: order.index(report["image"]))
+
+
+def _not_reported(jobs: "list[Job]", reports: "list[Report]") -> list[str]:
+    """Return the images that Ctrl-C has kept from having any labels."""
+    reported = {report["image"] for report in reports}
+    return [str(job.image) for job in jobs if str(job.image) not in reported]
 
 
 def _write_summary(path: Path, options: "JobOptions", reports: "list[Report]") -> None:
@@ -334,7 +347,9 @@ def _is_of_stopped_call(path: Path, options: "JobOptions", n_jobs: int) -> bool:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
         reports = summary["images"]
-        is_stopped = len(reports) < n_jobs or any(report["interrupted"] for report in reports[-1:])
+        is_stopped = len(reports) < n_jobs or any(
+            "interrupted" in report and report["interrupted"] for report in reports
+        )
         return is_stopped and summary["settings"] == options.settings.to_dict()
     # what others have written can be anything
     except (OSError, ValueError, LookupError, TypeError):

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from napari_unsupseg._words import count
+from napari_unsupseg.batch.interrupts import handle_interrupts
 from napari_unsupseg.errors import UnsupsegError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "show_images",
     "show_training",
     "terminate_like_ctrl_c",
+    "wait_for_workers",
 ]
 
 CONTROLS = ("Cc", "Zl", "Zp")  # categories of Unicode: control characters and ends of lines
@@ -164,16 +166,17 @@ def show_images(reports: "Iterator[Report]", n_images: int, console: Console) ->
     Returns
     -------
     list of dict
-        The reports, in the order in which they came.
+        The reports, in the order in which they came; those so far where Ctrl-C ends it.
     """
     shown = []
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("images", total=n_images)
-        for report in reports:
-            print_report(report, progress.console)
-            progress.advance(task)
-            shown.append(report)
+        with contextlib.suppress(KeyboardInterrupt):
+            for report in reports:
+                shown.append(report)
+                print_report(report, progress.console)
+                progress.advance(task)
     return shown
 
 
@@ -211,15 +214,36 @@ def terminate_like_ctrl_c() -> Iterator[None]:
         print_error("was told to end (SIGTERM)")
         raise KeyboardInterrupt
 
-    # Python lets the main thread alone set a handler
-    if threading.current_thread() is not threading.main_thread():
+    with handle_interrupts(stop, [signal.SIGTERM]):
         yield
-        return
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def wait_for_workers() -> Iterator[threading.Event]:
+    """Have the first Ctrl-C or SIGTERM ask workers to end, and the second one not wait for them.
+
+    Yields
+    ------
+    Event
+        Set by the first.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the second comes.
+    """
+    told = threading.Event()
+
+    def stop(*_: object) -> None:
+        if told.is_set():
+            raise KeyboardInterrupt
+        told.set()
+        typer.echo(
+            "stopping: images in work keep the labels so far; again to end at once", err=True
+        )
+
+    with handle_interrupts(stop):
+        yield told
 
 
 @contextlib.contextmanager

@@ -1,6 +1,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -77,3 +80,67 @@ def test_a_scheduler_that_does_not_answer_is_named(folder, tmp_path):
     assert result.exit_code == 1
     assert "tcp://127.0.0.1:9: no dask scheduler answers there" in result.stderr
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize(
+    ("number", "to_all"),
+    [
+        pytest.param(signal.SIGINT, True, id="Ctrl-C in a terminal"),
+        pytest.param(signal.SIGINT, False, id="SIGINT"),
+        pytest.param(signal.SIGTERM, True, id="Slurm"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Ctrl-C for one process alone")
+def test_ctrl_c_keeps_the_labels_so_far_of_all_workers(folder, tmp_path, number, to_all):
+    imwrite(folder / "0.png", np.full((9, 9), 7, np.uint8))  # constant: done at once
+    out, summary = tmp_path / "out", tmp_path / "s.json"
+    arguments = ["segment", folder, "-o", out, "--json", summary, *QUICK, "--workers", 2]
+    arguments += ["--iterations", 100_000]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_unsupseg", *map(str, arguments)],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env=os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    while "0.png" not in (line := process.stdout.readline()):
+        assert line, process.communicate()
+    time.sleep(3)  # each worker that is up by now has one of the others in work
+    (os.killpg if to_all else os.kill)(process.pid, number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1, stderr
+    n_kept = stdout.count("stopped by you")
+    assert n_kept in (1, 2)
+    assert stderr.count("\n") == 3, stderr
+    warning, stopping, rest = stderr.splitlines()
+    assert warning == f"warning: {folder / '0.png'}: image is constant: all of it is one cluster"
+    assert stopping.startswith("stopping: images in work keep the labels so far")
+    begun, named = rest.removesuffix("; the same command goes on with them").split(" done: ")
+    assert begun == f"error: stopped: {4 - n_kept} of 5 images are not"
+    reports = json.loads(summary.read_text())["images"]
+    assert [report["interrupted"] for report in reports] == [False, *[True] * n_kept]
+    images = {report["image"] for report in reports} | set(named.split(", "))
+    assert images == set(map(str, folder.glob("*.png")))
+    assert sorted(map(str, out.iterdir())) == [report["labels"] for report in reports]
+    again = call(*arguments[:-1], 8)
+    assert again.exit_code == 1  # other options do not replace what is kept
+    assert "exists already" in again.stderr
+
+
+def test_a_call_that_is_stopped_at_once_does_nothing(folder, tmp_path):
+    options = JobOptions(settings=Settings.from_dict(SMALL), device="cpu")
+    jobs = [Job(path, tmp_path / f"{path.stem}.tif") for path in folder.glob("*.png")]
+    stop = threading.Event()
+    stop.set()
+    assert list(run_distributed(jobs, options, 2, stop=stop)) == []
+    assert not list(tmp_path.glob("*.tif"))
+
+
+def test_a_call_that_no_worker_has_begun_can_be_stopped(folder, tmp_path):
+    options = JobOptions(settings=Settings.from_dict(SMALL), device="cpu")
+    jobs = [Job(path, tmp_path / f"{path.stem}.tif") for path in folder.glob("*.png")]
+    stop = threading.Event()
+    stop.set()
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
+        done = run_distributed(jobs, options, scheduler=cluster.scheduler_address, stop=stop)
+        assert list(done) == []

@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import itertools
 import math
-import signal
 import threading
 import time
 import warnings
@@ -19,6 +18,7 @@ from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Labels, Track
 from napari_unsupseg._words import count
 from napari_unsupseg.batch.chunked_pipeline import is_resumable, run_job_in_chunks
+from napari_unsupseg.batch.interrupts import handle_interrupts
 from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
 from napari_unsupseg.errors import FileError, ImageError, UnsupsegError, first_line
 from napari_unsupseg.image.axes import describe_axes, resolve_axes
@@ -364,20 +364,8 @@ def _predict_labels(
 def _defer_interrupts(record: Record) -> Iterator[None]:
     """Have Ctrl-C and SIGTERM wait until all is written, and then be told in the record."""
     interrupted = threading.Event()
-    # Python lets the main thread alone set a handler; no signal reaches the others anyway
-    if threading.current_thread() is not threading.main_thread():
+    with handle_interrupts(lambda *_: interrupted.set()):
         yield
-        return
-    previous = {
-        number: signal.signal(number, lambda *_: interrupted.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            # None stands for a handler that was not set by Python and cannot be set again
-            signal.signal(number, handler or signal.SIG_DFL)
     if interrupted.is_set():
         record |= {"interrupted": True}
 
