@@ -13,8 +13,8 @@ from napari_unsupseg.plugin.large.pyramid import LabelPyramid
 from napari_unsupseg.plugin.run_data import RunRequest, RunResult
 from napari_unsupseg.plugin.session import (
     Event,
+    LayerRun,
     NetworkJob,
-    Run,
     Session,
     State,
     available_actions,
@@ -23,10 +23,10 @@ from napari_unsupseg.plugin.session import (
 IDLE, TRAINING, PAUSED, FINISHING, STOPPING, ENDED = State
 
 
-def new_run(pyramid=None) -> Run:
+def new_run(pyramid=None) -> LayerRun:
     image = np.zeros((4, 5), np.uint8)
     request = RunRequest(image, {"axes": "yx"}, Settings(), "cpu", 0, 0, pyramid=pyramid)
-    return Run(Image(image), request, Labels(np.zeros((4, 5), np.uint8)))
+    return LayerRun(Image(image), request, Labels(np.zeros((4, 5), np.uint8)))
 
 
 def result(n_pictures=2, hierarchy=True) -> RunResult:

@@ -12,7 +12,7 @@ from napari_unsupseg.plugin.labels_layers import add_labels_layer, replace_label
 from napari_unsupseg.plugin.large.viewport_labels import ViewportLabeler
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.run_data import RunRequest
-from napari_unsupseg.plugin.session import Run
+from napari_unsupseg.plugin.session import LayerRun
 from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
 
 if TYPE_CHECKING:
@@ -151,12 +151,12 @@ class OutputLayers:
             replace_labels(layer, request.pyramid.levels)
         layer.editable = False  # what is painted would be lost at the next update
 
-    def write(self, run: Run, labels: LabelsArray) -> None:
+    def write(self, run: LayerRun, labels: LabelsArray) -> None:
         """Show the labels of an update.
 
         Parameters
         ----------
-        run : Run
+        run : LayerRun
             The run.
         labels : ndarray of unsigned integers, shape (..., Y, X)
             Labels of the image; of a large one they are in the pyramid already.

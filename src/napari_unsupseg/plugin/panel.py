@@ -23,8 +23,8 @@ from napari_unsupseg.plugin.run_data import Phase, RunRequest, RunResult, RunUpd
 from napari_unsupseg.plugin.session import (
     Actions,
     Event,
+    LayerRun,
     NetworkJob,
-    Run,
     Session,
     State,
     available_actions,
@@ -163,7 +163,7 @@ class SegmentationPanel(Container[Widget]):
         image = self.image.value
         request = self._requests.build(image)
         if request is not None:
-            self._begin(Run(image, request, self._outputs.add_blank(image, request)))
+            self._begin(LayerRun(image, request, self._outputs.add_blank(image, request)))
 
     def toggle_pause(self) -> None:
         """Have the run wait after the iteration under way, or go on."""
@@ -197,7 +197,7 @@ class SegmentationPanel(Container[Widget]):
             return
         request = self._requests.build_continuation(last)
         labels = self.results.layer_to_go_on_in(request)
-        self._begin(Run(last.image, request, labels, curve=last.curve))
+        self._begin(LayerRun(last.image, request, labels, curve=last.curve))
 
     def start_over(self) -> None:
         """Begin anew in the layer of the run, or of the last one."""
@@ -208,7 +208,7 @@ class SegmentationPanel(Container[Widget]):
         if request is None:
             return  # what cannot begin ends nothing
         if self._session.run is None:
-            self._begin(Run(former.image, request, self.results.layer_to_go_on_in(request)))
+            self._begin(LayerRun(former.image, request, self.results.layer_to_go_on_in(request)))
         else:
             self._session = self._session.replace_run(request)
             former.control.abandon()
@@ -265,7 +265,7 @@ class SegmentationPanel(Container[Widget]):
 
     # a run from its start to its end
 
-    def _begin(self, new: Run) -> None:
+    def _begin(self, new: LayerRun) -> None:
         """Start a run in its thread."""
         self.results.release(new.labels)
         self._outputs.lock(new.labels, new.request)
@@ -330,7 +330,7 @@ class SegmentationPanel(Container[Widget]):
         if ended.successor is not None:
             self._begin_successor(ended, ended.successor)
 
-    def _show_result(self, ended: Run, result: RunResult) -> None:
+    def _show_result(self, ended: LayerRun, result: RunResult) -> None:
         """Hand the result of a run to the widgets that work with it."""
         assert self._session.last is not None
         ended.labels.metadata["napari-unsupseg"] = result.record
@@ -342,13 +342,13 @@ class SegmentationPanel(Container[Widget]):
             replace_labels(ended.labels, pyramid.levels)  # without the labels of crops
             self._outputs.label_viewport(ended.labels, pyramid, result.lazy_labels)
 
-    def _begin_successor(self, ended: Run, request: RunRequest) -> None:
+    def _begin_successor(self, ended: LayerRun, request: RunRequest) -> None:
         """Begin anew in the layer of a run that was stopped for it."""
         request = self._requests.with_strokes(request, ended.image)  # some were drawn meanwhile
         labels = ended.labels
         if labels not in self._viewer.layers:
             labels = self._outputs.add_blank(ended.image, request)
-        self._begin(Run(ended.image, request, labels))
+        self._begin(LayerRun(ended.image, request, labels))
 
     def _on_errored(self, error: Exception) -> None:
         show_error(str(error))
@@ -366,7 +366,7 @@ class SegmentationPanel(Container[Widget]):
     def _on_warned(self, warning: tuple[Any, ...]) -> None:
         show_warning(str(warning[0]))
 
-    def _end_run(self, result: RunResult | None) -> Run | None:
+    def _end_run(self, result: RunResult | None) -> LayerRun | None:
         """Return the run that has come to its end; None if the panel is gone."""
         ended = self._session.run
         if ended is not None:

@@ -19,7 +19,7 @@ from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.regions.measure import measure_regions
 
 if TYPE_CHECKING:
-    from napari_unsupseg.plugin.session import Run
+    from napari_unsupseg.plugin.session import LayerRun
 
 __all__ = ["Calibration", "RegionTables", "calibration_of", "region_features"]
 
@@ -123,14 +123,14 @@ class RegionTables:
         self._parent = parent
         self._tables: dict[Labels, _RegionTable] = {}
 
-    def follow(self, layer: Labels, run: "Run") -> None:
+    def follow(self, layer: Labels, run: "LayerRun") -> None:
         """Measure a layer now and whenever its labels change.
 
         Parameters
         ----------
         layer : napari.layers.Labels
             The layer.
-        run : Run
+        run : LayerRun
             The run whose image the labels are of.
         """
         self.leave(layer)
@@ -164,7 +164,7 @@ class _RegionTable:
     def __init__(
         self,
         layer: Labels,
-        run: "Run",
+        run: "LayerRun",
         on_edit: Callable[[Labels], None],
         timer: QSignalDebouncer,
     ) -> None:

@@ -12,7 +12,7 @@ from napari_unsupseg.plugin.labels_layers import pyramid_if_large
 from napari_unsupseg.plugin.layers import layer_array
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.run_data import RunRequest
-from napari_unsupseg.plugin.session import Run
+from napari_unsupseg.plugin.session import LayerRun
 from napari_unsupseg.plugin.training_region import find_region
 from napari_unsupseg.plugin.widgets.image_form import ImageForm
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
@@ -51,14 +51,14 @@ class RequestBuilder:
         self._settings_form = settings_form
         self._strokes = strokes
 
-    def build(self, image: Image, former: Run | None = None) -> RunRequest | None:
+    def build(self, image: Image, former: LayerRun | None = None) -> RunRequest | None:
         """Return a request for a new run.
 
         Parameters
         ----------
         image : napari.layers.Image
             The image.
-        former : Run, optional
+        former : LayerRun, optional
             A run on it: its axes are taken if the form shows those of another image by now.
 
         Returns
@@ -93,7 +93,7 @@ class RequestBuilder:
         )
         return self.with_strokes(request, image)
 
-    def build_continuation(self, last: Run) -> RunRequest:
+    def build_continuation(self, last: LayerRun) -> RunRequest:
         """Return a request to train on where a run stopped, with the strokes as they are now."""
         asked = last.request
         pyramid = pyramid_if_large(last.image, last.layout, asked.settings)

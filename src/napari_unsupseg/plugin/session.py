@@ -18,7 +18,7 @@ from napari_unsupseg.plugin.run_data import RunRequest, RunResult, TrainingCurve
 if TYPE_CHECKING:
     import napari.layers
 
-__all__ = ["Actions", "Event", "NetworkJob", "Run", "Session", "State", "available_actions"]
+__all__ = ["Actions", "Event", "LayerRun", "NetworkJob", "Session", "State", "available_actions"]
 
 
 class State(enum.Enum):
@@ -64,7 +64,7 @@ class NetworkJob(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Run:
+class LayerRun:
     """What one run acts on, and what it has produced.
 
     Attributes
@@ -123,20 +123,20 @@ class Session:
     ----------
     state : State
         What it is doing.
-    run : Run or None
+    run : LayerRun or None
         The run that is going on.
-    last : Run or None
+    last : LayerRun or None
         The last run that has left labels, with its result.
     job : NetworkJob
         What is being done with the trained network.
     """
 
     state: State = State.IDLE
-    run: Run | None = None
-    last: Run | None = None
+    run: LayerRun | None = None
+    last: LayerRun | None = None
     job: NetworkJob = NetworkJob.NONE
 
-    def start(self, run: Run) -> Self:
+    def start(self, run: LayerRun) -> Self:
         """Return the session after a run has begun."""
         return dataclasses.replace(self, state=State.TRAINING, run=run)
 

@@ -16,7 +16,7 @@ from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.region_tables import RegionTables
 from napari_unsupseg.plugin.run_data import RunRequest
 from napari_unsupseg.plugin.script import python_script
-from napari_unsupseg.plugin.session import Actions, Run
+from napari_unsupseg.plugin.session import Actions, LayerRun
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
 from napari_unsupseg.plugin.widgets.controls import CollapsibleSection, narrow_readout
 from napari_unsupseg.plugin.widgets.progress_text import result_text
@@ -73,7 +73,7 @@ class Results(Container[Widget]):
 
     Attributes
     ----------
-    run : Run or None
+    run : LayerRun or None
         The last run that has left labels.
     clusters_snapshot, segments_snapshot : LayerSnapshot or None
         The layers that show its clusters and its segments.
@@ -91,7 +91,7 @@ class Results(Container[Widget]):
         self._outputs = outputs
         self._show_status = show_status
         self._tables = RegionTables(self._on_edited, self.native)
-        self.run: Run | None = None
+        self.run: LayerRun | None = None
         self.clusters_snapshot: LayerSnapshot | None = None
         self.segments_snapshot: LayerSnapshot | None = None
         self.granularity = FloatSlider(
@@ -147,12 +147,12 @@ class Results(Container[Widget]):
         if layer not in self._viewer.layers:
             self.clusters.leave(layer)
 
-    def measure(self, run: Run) -> None:
+    def measure(self, run: LayerRun) -> None:
         """Keep the table of features of a run that has ended true to its labels.
 
         Parameters
         ----------
-        run : Run
+        run : LayerRun
             The run, with or without a result.
         """
         is_shown = run.labels in self._viewer.layers
@@ -185,12 +185,12 @@ class Results(Container[Widget]):
         """Measure nothing more: the panel is gone."""
         self._tables.close()
 
-    def show_run(self, run: Run) -> None:
+    def show_run(self, run: LayerRun) -> None:
         """Take over a run that has just ended.
 
         Parameters
         ----------
-        run : Run
+        run : LayerRun
             The run, with its result.
         """
         self.run, result = run, _result_of(run)
@@ -295,7 +295,7 @@ class Results(Container[Widget]):
 
     def _show_labels(
         self,
-        run: Run,
+        run: LayerRun,
         snapshot: LayerSnapshot | None,
         labels: Labels,
         kind: str,
@@ -316,7 +316,7 @@ class Results(Container[Widget]):
         return LayerSnapshot(layer, data.copy(), sentence)
 
 
-def _result_of(run: Run) -> "RunResult":
+def _result_of(run: LayerRun) -> "RunResult":
     """Return the result of a run that has ended."""
     assert run.result is not None
     return run.result
