@@ -92,6 +92,78 @@ def test_a_label_that_cannot_be_is_told_and_the_run_goes_on(viewer, panel, qtbot
     assert viewer.layers["tissue segmentation"].data.any()
 
 
+@pytest.fixture
+def stack(viewer, panel):
+    layer = viewer.add_image(np.random.default_rng(0).random((3, 40, 50)), name="stack")
+    panel.axes.value = "zyx"
+    return layer
+
+
+def fewer_axes(panel, strokes):
+    strokes.data = np.ones((40, 50), np.uint8)
+
+
+def more_axes(panel, strokes):
+    strokes.data = np.ones((2, 3, 40, 50), np.uint8)
+
+
+def other_size(panel, strokes):
+    strokes.data = np.ones((3, 40, 20), np.uint8)
+
+
+def channels(panel, strokes):
+    panel.axes.value = "cyx"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (fewer_axes, "has 40 × 50 pixels where stack, of the axes zyx, needs 3 × 40 × 50"),
+        (more_axes, "has 2 × 3 × 40 × 50 pixels where stack, of the axes zyx, needs 3 × 40"),
+        (other_size, "has 3 × 40 × 20 pixels where stack, of the axes zyx, needs 3 × 40"),
+        (channels, "has 3 × 40 × 50 pixels where stack, of the axes cyx, needs 40 × 50"),
+    ],
+)
+def test_strokes_that_do_not_fit_are_told_before_the_run(
+    viewer, panel, qtbot, stack, notes, change, sentence
+):
+    click(qtbot, panel.strokes_button)
+    strokes = viewer.layers["stack strokes"]
+    strokes.paint((0, 20, 20), 1)
+    change(panel, strokes)
+    click(qtbot, panel.run_button)
+    assert notes[-1].message.startswith(f"stack strokes {sentence}")
+    assert "press Draw strokes" in notes[-1].message
+    assert list(viewer.layers) == [stack, strokes]
+    click(qtbot, panel.strokes_button)
+    assert viewer.layers.selection.active.data.shape == stack.data.shape[-strokes_ndim(panel) :]
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    assert viewer.layers["stack segmentation"].data.all()
+
+
+def strokes_ndim(panel):
+    return len(panel.axes.value.replace("c", ""))
+
+
+def test_strokes_that_come_not_to_fit_leave_a_run_and_stop_a_continuation(
+    viewer, panel, qtbot, stack, notes
+):
+    panel.settings["iterations"].value = 30
+    click(qtbot, panel.strokes_button)
+    strokes = viewer.layers["stack strokes"]
+    click(qtbot, panel.run_button)
+    qtbot.waitUntil(lambda: "iteration" in panel.status.value, timeout=WAIT)
+    fewer_axes(panel, strokes)
+    qtbot.waitUntil(lambda: len(notes) == 1, timeout=WAIT)
+    assert notes[0].message.startswith("stack strokes has 40 × 50 pixels where")
+    wait_until_ready(qtbot, panel)
+    assert viewer.layers["stack segmentation"].data.all()
+    click(qtbot, panel.continue_button)
+    assert notes[-1].message.startswith("stack strokes has 40 × 50 pixels where")
+    assert panel.run_button.enabled
+
+
 def test_a_steered_run_is_no_script(panel, qtbot, strokes):
     apply_strokes(strokes, 3, 10, range(5, 30))
     click(qtbot, panel.run_button)

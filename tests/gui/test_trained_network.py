@@ -135,6 +135,33 @@ def test_applying_shows_how_far_it_is_and_can_be_stopped(viewer, panel, qtbot, m
     assert viewer.layers[1].data.all()
 
 
+def remove(viewer, movie):
+    viewer.layers.remove(movie)
+
+
+def shorten(viewer, movie):
+    movie.data = movie.data[:3, :30]
+
+
+def flatten(viewer, movie):
+    movie.data = movie.data[0]
+
+
+@pytest.mark.parametrize("change", [remove, shorten, flatten])
+def test_an_image_that_is_gone_has_no_labels(viewer, panel, qtbot, movie, slowly, change):
+    n_frames = len(movie.data)
+    click(qtbot, panel.network.apply_button)
+    qtbot.waitUntil(lambda: panel.progress.value > 2, timeout=WAIT)
+    change(viewer, movie)
+    qtbot.waitUntil(lambda: panel.network.load_button.enabled, timeout=WAIT)
+    assert panel.status.value == (
+        "movie was removed or given other data meanwhile: no layer was added"
+    )
+    assert len(slowly) < n_frames
+    assert all(layer is movie for layer in viewer.layers)
+    assert not panel.progress.native.isVisible()
+
+
 def test_closing_the_viewer_ends_what_a_network_is_applied_to(viewer, panel, qtbot, movie, slowly):
     click(qtbot, panel.network.apply_button)
     qtbot.waitUntil(lambda: panel.progress.value > 2, timeout=WAIT)

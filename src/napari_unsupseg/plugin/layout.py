@@ -80,6 +80,11 @@ class Layout:
         """One letter for each axis of the Labels layer."""
         return "".join(self.layer_axes[axis] for axis in self.kept_axes)
 
+    @property
+    def labels_shape(self) -> tuple[int, ...]:
+        """Shape of the data of the Labels layer."""
+        return tuple(self.shape[axis] for axis in self.kept_axes)
+
     def to_layer(self, labels: Labels) -> Labels:
         """Give labels of the image the axes that their layer has.
 
@@ -132,8 +137,7 @@ class Layout:
         ndarray of uint8 or uint16
             Zeros.
         """
-        shape = [self.shape[axis] for axis in self.kept_axes]
-        return np.zeros(shape, dtype=label_dtype(max_clusters))
+        return np.zeros(self.labels_shape, dtype=label_dtype(max_clusters))
 
     def blank_pyramid(self, max_clusters: int) -> LabelPyramid:
         """Return the labels of an image that is too large to be loaded, before the first iteration.

@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari.layers
-import numpy as np
 from magicgui.widgets import Container, ProgressBar, Widget
 from napari.qt.threading import WorkerBase, create_worker
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QTimer
 
-from napari_unsupseg._words import count
 from napari_unsupseg.errors import UnsupsegError
-from napari_unsupseg.plugin.labels_layers import pyramid_if_large, replace_labels
-from napari_unsupseg.plugin.layers import check_large_layer, layer_array
-from napari_unsupseg.plugin.layout import Layout
+from napari_unsupseg.plugin.labels_layers import replace_labels
+from napari_unsupseg.plugin.layers import check_large_layer
+from napari_unsupseg.plugin.network_applier import NetworkApplier
 from napari_unsupseg.plugin.output_layers import OutputLayers
+from napari_unsupseg.plugin.refusals import tell_refusals
 from napari_unsupseg.plugin.request_builder import RequestBuilder
 from napari_unsupseg.plugin.run_data import Phase, RunRequest, RunResult, RunUpdate
 from napari_unsupseg.plugin.session import (
@@ -48,9 +47,6 @@ from napari_unsupseg.plugin.worker import run
 
 if TYPE_CHECKING:
     import napari.viewer
-
-    from napari_unsupseg._typing import Labels
-    from napari_unsupseg.learning.lazy_inference import LazyLabels
 
 __all__ = ["SegmentationPanel"]
 
@@ -90,6 +86,7 @@ class SegmentationPanel(Container[Widget]):
         self._outputs = OutputLayers(
             viewer, self.strokes_button, self._show_status_between_runs, self.native
         )
+        self._applier = NetworkApplier(viewer, self.network, self._outputs, self._show_status)
         self.results = Results(viewer, self._outputs, self._show_status_between_runs)
         self._requests = RequestBuilder(
             viewer, self._image_form, self._settings_form, self.strokes_button
@@ -196,6 +193,8 @@ class SegmentationPanel(Container[Widget]):
         if last is None or not self._actions().continue_training:
             return
         request = self._requests.build_continuation(last)
+        if request is None:
+            return
         labels = self.results.layer_to_go_on_in(request)
         self._begin(LayerRun(last.image, request, labels, curve=last.curve))
 
@@ -214,17 +213,14 @@ class SegmentationPanel(Container[Widget]):
             former.control.abandon()
             self.stop()
 
+    @tell_refusals
     def draw_strokes(self) -> None:
         """Make a layer for strokes on the chosen image, or go back to it."""
         image = self.image.value
-        axes = self._image_form.known_axes() if self._actions().draw_strokes else None
-        if axes is None:
+        if not self._actions().draw_strokes:
             return
-        try:
-            check_large_layer(image, strokes=True)
-        except UnsupsegError as error:
-            show_error(str(error))
-            return
+        axes = self._image_form.known_axes()
+        check_large_layer(image, strokes=True)
         self.strokes_button.draw(image, axes)
         self._show_status_between_runs(
             "paint a few lines; another label for another kind; then Run or Continue"
@@ -241,27 +237,11 @@ class SegmentationPanel(Container[Widget]):
         self.folds["Trained network"].unfold()
         self.network.load(path)
 
+    @tell_refusals
     def apply_network(self) -> None:
         """Find the clusters of the trained network in the chosen image, into a new layer."""
-        image, segmenter = self.image.value, self.network.segmenter
-        axes = self._image_form.known_axes() if self._actions().apply_network else None
-        if axes is None or segmenter is None:
-            return
-        layout = Layout.of(image, axes)
-        try:
-            pyramid = pyramid_if_large(image, layout, segmenter.settings)
-        except UnsupsegError as error:
-            show_error(str(error))
-            return
-
-        def on_labels(labels: "Labels | LazyLabels") -> None:
-            layer = self._outputs.add_found(image, layout, labels, pyramid)
-            layer.metadata["napari-unsupseg"] = segmenter.record()
-            if isinstance(labels, np.ndarray):
-                found = count(np.count_nonzero(np.unique(labels)), "cluster")
-                self._show_status(f"{found} of the trained network in {image.name}")
-
-        self.network.apply(layer_array(image), axes, on_labels)
+        if self._actions().apply_network:
+            self._applier.apply(self.image.value, self._image_form.known_axes())
 
     # a run from its start to its end
 
@@ -344,11 +324,13 @@ class SegmentationPanel(Container[Widget]):
 
     def _begin_successor(self, ended: LayerRun, request: RunRequest) -> None:
         """Begin anew in the layer of a run that was stopped for it."""
-        request = self._requests.with_strokes(request, ended.image)  # some were drawn meanwhile
+        current = self._requests.with_strokes(request, ended.image)  # some were drawn meanwhile
+        if current is None:
+            return
         labels = ended.labels
         if labels not in self._viewer.layers:
-            labels = self._outputs.add_blank(ended.image, request)
-        self._begin(LayerRun(ended.image, request, labels))
+            labels = self._outputs.add_blank(ended.image, current)
+        self._begin(LayerRun(ended.image, current, labels))
 
     def _on_errored(self, error: Exception) -> None:
         show_error(str(error))
@@ -383,11 +365,12 @@ class SegmentationPanel(Container[Widget]):
         # the menu of images says nothing when its last one goes
         self._on_image_changed()
 
+    @tell_refusals
     def _on_strokes_changed(self) -> None:
         """Have the run that is going on follow the strokes."""
         current = self._session.run
         if current is not None:
-            strokes = self.strokes_button.strokes(current.image, current.request.axes)
+            strokes = self.strokes_button.strokes(current.image, current.layout)
             current.control.set_strokes(strokes)
 
     def _on_network_job(self, job: NetworkJob) -> None:

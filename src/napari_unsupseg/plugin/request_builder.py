@@ -4,13 +4,12 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
-from napari.utils.notifications import show_error
 
-from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.options import ImageOptions
 from napari_unsupseg.plugin.labels_layers import pyramid_if_large
 from napari_unsupseg.plugin.layers import layer_array
 from napari_unsupseg.plugin.layout import Layout
+from napari_unsupseg.plugin.refusals import tell_refusals
 from napari_unsupseg.plugin.run_data import RunRequest
 from napari_unsupseg.plugin.session import LayerRun
 from napari_unsupseg.plugin.training_region import find_region
@@ -26,6 +25,8 @@ __all__ = ["RequestBuilder"]
 
 class RequestBuilder:
     """Reads widgets once, so that a run in another thread never asks them.
+
+    Where there cannot be such a run, the user is told why, and there is no request.
 
     Parameters
     ----------
@@ -51,6 +52,7 @@ class RequestBuilder:
         self._settings_form = settings_form
         self._strokes = strokes
 
+    @tell_refusals
     def build(self, image: Image, former: LayerRun | None = None) -> RunRequest | None:
         """Return a request for a new run.
 
@@ -64,43 +66,39 @@ class RequestBuilder:
         Returns
         -------
         RunRequest or None
-            None if there cannot be such a run; the user has then been told why.
+            None if there cannot be such a run.
         """
-        options: ImageOptions | None
+        options: ImageOptions
         if former is not None and image is not self._image_form.image.value:
             options = former.request.options
         else:
             options = self._image_form.image_options()
-        if options is None:
-            return None
         axes, form = options.get("axes") or "", self._settings_form
-        settings = form.settings()
-        try:
-            region = find_region(self._viewer, image, axes, self._image_form.region.value)
-            pyramid = pyramid_if_large(image, Layout.of(image, axes), settings)
-        except UnsupsegError as error:
-            show_error(str(error))
-            return None
-        request = RunRequest(
+        settings, layout = form.settings(), Layout.of(image, axes)
+        return RunRequest(
             image=layer_array(image),
-            options=options,
+            options={**options, "strokes": self._strokes.strokes(image, layout)},
             settings=settings,
             device=form.device.value,
             update_every=form.update_every.value,
             history_bytes=form.history_memory.value * 10**6,
-            region=region,
-            pyramid=pyramid,
+            region=find_region(self._viewer, image, axes, self._image_form.region.value),
+            pyramid=pyramid_if_large(image, layout, settings),
         )
-        return self.with_strokes(request, image)
 
+    @tell_refusals
     def build_continuation(self, last: LayerRun) -> RunRequest:
         """Return a request to train on where a run stopped, with the strokes as they are now."""
-        asked = last.request
-        pyramid = pyramid_if_large(last.image, last.layout, asked.settings)
-        request = dataclasses.replace(asked, previous=last.result, pyramid=pyramid)
-        return self.with_strokes(request, last.image)
+        asked, strokes = last.request, self._strokes.strokes(last.image, last.layout)
+        return dataclasses.replace(
+            asked,
+            options={**asked.options, "strokes": strokes},
+            previous=last.result,
+            pyramid=pyramid_if_large(last.image, last.layout, asked.settings),
+        )
 
+    @tell_refusals
     def with_strokes(self, request: RunRequest, image: Image) -> RunRequest:
         """Return a request with the strokes that are on an image now."""
-        strokes = self._strokes.strokes(image, request.axes)
+        strokes = self._strokes.strokes(image, Layout.of(image, request.axes))
         return dataclasses.replace(request, options={**request.options, "strokes": strokes})

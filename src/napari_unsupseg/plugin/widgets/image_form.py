@@ -4,9 +4,8 @@ from typing import Any
 
 import napari.layers
 from magicgui.widgets import CheckBox, ComboBox, Container, Widget
-from napari.utils.notifications import show_error
 
-from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.errors import ImageError, UnsupsegError
 from napari_unsupseg.image.axes import CHANNELS
 from napari_unsupseg.options import ImageOptions
 from napari_unsupseg.plugin.layers import axes_choices, check_image_layer, voxel_spacing
@@ -61,25 +60,24 @@ class ImageForm(Container[Widget]):
             return str(error)
         return ""
 
-    def known_axes(self) -> str | None:
-        """Return one letter for each axis of the image, or say what is in the way and return None.
+    def known_axes(self) -> str:
+        """Return one letter for each axis of the image.
 
-        The menu may have none yet, to be asked for; or the image is one that cannot be segmented.
+        Raises
+        ------
+        UnsupsegError
+            If the image cannot be segmented, or its axes have to be chosen first.
         """
-        axes: str | None = self.axes.value
-        image, problem = self.image.value, self.problem()
-        if axes is None and not problem:
-            problem = f"{image.name} has {image.ndim} axes: choose what they are under axes"
-        if problem:
-            show_error(problem)
-            return None
-        return axes
-
-    def image_options(self) -> ImageOptions | None:
-        """Return the options of the image, without strokes; None if its axes are not known."""
-        axes = self.known_axes()
+        image, axes = self.image.value, self.axes.value
+        check_image_layer(image)
         if axes is None:
-            return None
+            raise ImageError(f"{image.name} has {image.ndim} axes: choose what they are under axes")
+        letters: str = axes
+        return letters
+
+    def image_options(self) -> ImageOptions:
+        """Return the options of the image, without strokes; it raises as `known_axes` does."""
+        axes = self.known_axes()
         options: ImageOptions = {"axes": axes, "spatial_ndim": self.spatial_ndim}
         if self.spatial_ndim == 3:
             options["spacing"] = voxel_spacing(self.image.value, axes)

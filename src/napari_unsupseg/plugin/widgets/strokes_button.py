@@ -9,6 +9,8 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 from superqt.utils import QSignalDebouncer
 
+from napari_unsupseg.errors import StrokesError
+from napari_unsupseg.image.axes import format_shape
 from napari_unsupseg.plugin.labels_layers import add_labels_layer
 from napari_unsupseg.plugin.layout import Layout
 
@@ -55,10 +57,10 @@ class StrokesButton(PushButton):
         axes : str
             One letter for each of its axes.
         """
-        layer, layout = self._layers.get(image), Layout.of(image, axes)
-        blank = layout.blank_labels(max_clusters=1)
-        # an image may have been given data of another shape
-        if layer is None or layer not in self._viewer.layers or layer.data.shape != blank.shape:
+        layer, layout = self._shown_layer(image), Layout.of(image, axes)
+        # an image may have been given data of another shape, or other axes
+        if layer is None or layer.data.shape != layout.labels_shape:
+            blank = layout.blank_labels(max_clusters=1)
             layer = add_labels_layer(self._viewer, image, layout, blank, "strokes")
             layer.brush_size = BRUSH
             layer.selected_label = 1
@@ -72,27 +74,42 @@ class StrokesButton(PushButton):
         """Tell whether a layer for strokes is the active one."""
         return self._viewer.layers.selection.active in self._layers.values()
 
-    def strokes(self, image: Image, axes: str) -> NDArray[np.unsignedinteger] | None:
+    def strokes(self, image: Image, layout: Layout) -> NDArray[np.unsignedinteger] | None:
         """Return the strokes on an image.
 
         Parameters
         ----------
         image : napari.layers.Image
             The image.
-        axes : str
-            One letter for each of its axes.
+        layout : Layout
+            Its axes, as it is to be segmented.
 
         Returns
         -------
         ndarray of unsigned integers, shape (..., Y, X), or None
             A copy of them, 0 where there are none; None without any, or if their layer is gone.
+
+        Raises
+        ------
+        StrokesError
+            If their layer has another shape.
         """
-        layer = self._layers.get(image)
-        if layer is None or layer not in self._viewer.layers or not layer.data.any():
+        layer = self._shown_layer(image)
+        if layer is None or not layer.data.any():
             return None
-        layout = Layout.of(image, axes)
+        if layer.data.shape != layout.labels_shape:
+            raise StrokesError(
+                f"{layer.name} has {format_shape(layer.data.shape)} pixels where {image.name}, of "
+                f"the axes {layout.axes}, needs {format_shape(layout.labels_shape)}: press Draw "
+                "strokes for a layer that fits, or remove this one"
+            )
         strokes: NDArray[np.unsignedinteger] = layout.from_layer(layer.data).copy()
         return strokes
+
+    def _shown_layer(self, image: Image) -> Labels | None:
+        """Return the layer for strokes on an image, unless there is none or the user removed it."""
+        layer = self._layers.get(image)
+        return layer if layer in self._viewer.layers else None
 
     def _on_painted(self) -> None:
         self._debouncer.throttle()

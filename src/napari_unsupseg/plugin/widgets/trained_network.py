@@ -132,7 +132,11 @@ class TrainedNetwork(Container[Widget]):
         self._start_job(f"loading {path.name}…", on_loaded, _in_one_part(_load), path)
 
     def apply(
-        self, image: ArrayLike, axes: str, on_labels: Callable[["ImageLabels"], None]
+        self,
+        image: ArrayLike,
+        axes: str,
+        on_end: Callable[["ImageLabels | None"], None],
+        is_wanted: Callable[[], bool],
     ) -> None:
         """Find the clusters of the network in an image.
 
@@ -142,26 +146,22 @@ class TrainedNetwork(Container[Widget]):
             Data of an Image layer.
         axes : str
             One letter for each of its axes.
-        on_labels : callable
+        on_end : callable
             Given the labels, shape (..., Y, X); of an image that is too large to be loaded, the
-            `LazyLabels` that find them.
+            `LazyLabels` that find them; None after a stop.
+        is_wanted : callable
+            Asked now and then whether anybody waits for the labels: if not, it stops.
         """
-
-        def on_predicted(labels: "ImageLabels | None") -> None:
-            if labels is None:
-                self._show_status("stopped: no layer was added")
-            else:
-                on_labels(labels)
-
         if self.segmenter is not None:
             self._start_job(
                 "applying the network…",
-                on_predicted,
+                on_end,
                 _predict,
                 self.segmenter,
                 image,
                 axes,
                 can_stop=True,
+                is_wanted=is_wanted,
             )
 
     def save(self, path: Path) -> None:
@@ -239,6 +239,7 @@ class TrainedNetwork(Container[Widget]):
         job: Callable[..., Generator[float, None, Any]],
         *arguments: Any,
         can_stop: bool = False,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         """Do something in another thread, and hand over its result.
 
@@ -249,8 +250,11 @@ class TrainedNetwork(Container[Widget]):
 
         # the widgets that these would write to are gone with the panel
         def on_share(share: float) -> None:
-            if not self._is_abandoned:
-                self._show_share(share)
+            if self._is_abandoned:
+                return
+            self._show_share(share)
+            if not is_wanted():
+                self.stop()
 
         def on_returned(result: Any) -> None:
             if not self._is_abandoned:
