@@ -13,6 +13,7 @@ import importlib.metadata
 import shutil
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import tifffile
 import zarr
@@ -29,6 +30,7 @@ rows, columns = np.mgrid[:HEIGHT, :WIDTH]
 DISC = (rows - 11) ** 2 + (columns - 13) ** 2 < 49
 GREY = np.where(DISC, 200, 40).astype(np.uint8)
 RGB = np.stack([GREY, np.where(DISC, 60, 120), np.where(DISC, 30, 220)], -1).astype(np.uint8)
+RGB16 = RGB.astype(np.uint16) * 257 + 3
 ALPHA = np.where(columns < 4, 0, 255).astype(np.uint8)  # the left edge is fully transparent
 NEAR_INFRARED = np.where(DISC, 10, 250).astype(np.uint8)
 
@@ -38,6 +40,7 @@ def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     write_png_and_jpeg()
+    write_other_pictures()
     write_tiff_samples()
     write_tiff_series()
     write_imagej()
@@ -61,6 +64,32 @@ def write_png_and_jpeg() -> None:
     Image.fromarray(GREY).save(FOLDER / "grey.jpg", quality=95)
     Image.fromarray(RGB).save(FOLDER / "rgb.jpg", quality=95)
     Image.fromarray(RGB).convert("CMYK").save(FOLDER / "cmyk.jpg", quality=95)
+
+
+def write_other_pictures() -> None:
+    """Write movies, more bits than 8, a palette with a transparent colour, and a turned picture."""
+    frames = [Image.fromarray(np.roll(RGB, 3 * i, axis=1)) for i in range(3)]
+    for name in ("movie.gif", "movie.png", "movie.webp"):
+        options = {"lossless": True} if name.endswith("webp") else {}
+        frames[0].save(FOLDER / name, save_all=True, append_images=frames[1:], **options)
+    frames[0].save(FOLDER / "three.mpo", save_all=True, append_images=frames[1:])
+    frames[0].save(FOLDER / "still.gif")
+    Image.fromarray(np.dstack([RGB, ALPHA]), "RGBA").save(FOLDER / "transparent.gif")
+    (FOLDER / "rgb16.jp2").write_bytes(imagecodecs.jpeg2k_encode(RGB16, level=0))
+    Image.fromarray(RGB).save(FOLDER / "rgb.jp2", irreversible=False)
+    (FOLDER / "rgb16.ppm").write_bytes(b"P6\n32 24\n65535\n" + RGB16.astype(">u2").tobytes())
+    grey12 = (GREY.astype(np.uint16) * 16).astype(">u2")
+    (FOLDER / "grey12.pgm").write_bytes(b"P5 # 12 bits\n32 24\n4095\n" + grey12.tobytes())
+    np.savetxt(FOLDER / "letters.pgm", GREY, "%d", header="P2 32 24 250", comments="")
+    exif = Image.Exif()
+    exif[0x112] = 6  # to be turned by 90 degrees
+    for name in ("turned.jpg", "turned.png"):
+        Image.fromarray(RGB).save(FOLDER / name, exif=exif, quality=95)
+    Image.fromarray(RGB).save(FOLDER / "turned.tif", tiffinfo={274: 6})
+    np.save(FOLDER / "stack.npy", np.stack([GREY] * 4))
+    np.savez(FOLDER / "one.npz", image=GREY)
+    np.savez(FOLDER / "two.npz", image=GREY, mask=DISC)
+    shutil.copy(FOLDER / "grey.jpg", FOLDER / "no_ending")
 
 
 def write_tiff_samples() -> None:

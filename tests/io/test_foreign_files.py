@@ -21,7 +21,12 @@ RGB = np.stack([GREY, np.where(DISC, 60, 120), np.where(DISC, 30, 220)], -1).ast
 NEAR_INFRARED = np.where(DISC, 10, 250).astype(np.uint8)
 TWO = np.stack([GREY, NEAR_INFRARED])
 LEFT_OUT = "alpha channel, which is left out$"
-TRANSPARENT = {"grey_alpha.png", "rgba.png", "grey_alpha.tif", "rgba.tif"}  # at the left edge
+TRANSPARENT = {  # at the left edge
+    "grey_alpha.png", "rgba.png", "grey_alpha.tif", "rgba.tif", "transparent.gif"
+}  # fmt: skip
+RGB16 = RGB.astype(np.uint16) * 257 + 3
+MOVIE = np.stack([np.roll(RGB, 3 * i, axis=1) for i in range(3)])
+TURNED = r"is to be turned or mirrored when it is shown \(orientation 6\)"
 
 
 def opened(name: str, **options):
@@ -44,6 +49,20 @@ def opened(name: str, **options):
         pytest.param("rgba.png", "yxs", RGB, LEFT_OUT, id="RGBA PNG"),
         pytest.param("opaque.png", "yxs", RGB, LEFT_OUT, id="RGBA PNG, opaque"),
         pytest.param("palette.png", "yxs", RGB, None, id="PNG with a palette"),
+        pytest.param("movie.gif", "tyxs", MOVIE, None, id="GIF"),
+        pytest.param("movie.png", "tyxs", MOVIE, None, id="animated PNG"),
+        pytest.param("movie.webp", "tyxs", MOVIE, LEFT_OUT, id="animated WebP"),
+        pytest.param("still.gif", "yxs", RGB, None, id="GIF of one frame"),
+        pytest.param("transparent.gif", "yxs", RGB, LEFT_OUT, id="transparent GIF"),
+        pytest.param("rgb.jp2", "yxs", RGB, None, id="JPEG 2000"),
+        pytest.param("rgb16.jp2", "yxs", RGB16, None, id="JPEG 2000 of 16 bits"),
+        pytest.param("rgb16.ppm", "yxs", RGB16, None, id="PPM of 16 bits"),
+        pytest.param("grey12.pgm", "yx", GREY.astype(np.uint16) * 16, None, id="PGM of 12 bits"),
+        pytest.param("letters.pgm", "yx", GREY, None, id="PGM in letters"),
+        pytest.param("turned.png", "yxs", RGB, TURNED, id="turned PNG"),
+        pytest.param("turned.tif", "yxs", RGB, TURNED, id="turned TIFF"),
+        pytest.param("stack.npy", None, np.stack([GREY] * 4), None, id="array of NumPy"),
+        pytest.param("one.npz", None, GREY, None, id="the only array of an archive"),
         pytest.param("grey.tif", "yx", 255 - GREY, None, id="grey TIFF"),
         pytest.param("grey_alpha.tif", "yx", GREY, LEFT_OUT, id="grey TIFF with alpha"),
         pytest.param("palette.tif", "yxs", RGB, None, id="TIFF with a palette"),
@@ -111,6 +130,22 @@ def test_colours_are_nearly_those_that_were_written(name, converted):
     assert np.percentile(apart, 85) < 4
     sentence = f"{DATA / name}: is {converted}, and is converted to RGB"
     assert warned == ([sentence] if converted else [])
+
+
+def test_of_several_pictures_the_first_is_taken():
+    source, [message] = opened("three.mpo")
+    assert source.values.shape == RGB.shape
+    assert message.startswith(f"{DATA / 'three.mpo'}: holds 3 images, of which the first is taken")
+
+
+def test_several_arrays_are_named():
+    with pytest.raises(FileError, match=r"two\.npz: holds 2 arrays \(image, mask\)"):
+        opened("two.npz")
+
+
+def test_a_jpeg_without_an_ending_and_one_that_is_turned():
+    np.testing.assert_array_equal(opened("no_ending")[0].values, opened("grey.jpg")[0].values)
+    assert re.search(TURNED, opened("turned.jpg")[1][0])
 
 
 @pytest.mark.parametrize("name", ["rgba.png", "near_infrared.tif", "cmyk.tif"])
@@ -181,7 +216,7 @@ def test_of_alpha_and_colours_that_can_be_loaded_without_it_pixels_are_masked(mo
 
 
 def test_a_file_that_is_no_image_is_named_without_words_and_warnings_of_libraries():
-    sentence = "damaged or of another kind; TIFF, OME-Zarr, PNG and JPEG can be read$"
+    sentence = "of another kind; TIFF, OME-Zarr, PNG, JPEG and NumPy's .npy can be read$"
     with pytest.raises(FileError, match=sentence), open_image(DATA / "README.md"):
         pass
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import imagecodecs
-import imageio.v3
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,18 +15,11 @@ from napari_unsupseg.io.colour_model import Pixels, SampleModel, interpret_sampl
 from napari_unsupseg.io.microscope_formats import open_by_bioio
 from napari_unsupseg.io.ome_zarr import open_zarr
 from napari_unsupseg.io.paths import file_kind, is_microscope_format, is_tiff, is_zarr, unreadable
+from napari_unsupseg.io.pictures import read_picture
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.tiff import check_series, count_tiff_values, list_tiff_files, open_tiff
 
 __all__ = ["ImageSource", "is_chunked", "list_files", "open_image", "read_image"]
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-SAMPLES_OF_PNG = {1: SampleModel("grey"), 2: SampleModel("grey", 1), 3: SampleModel("rgb"),
-                  4: SampleModel("rgb", 3)}  # fmt: skip
-SAMPLES_OF_MODE = {  # of Pillow, that imageio reads the other formats with
-    "LA": SampleModel("grey", 1), "RGB": SampleModel("rgb"), "RGBA": SampleModel("rgb", 3),
-    "CMYK": SampleModel("cmyk"), "P": SampleModel("rgb"), "YCbCr": SampleModel("rgb"),
-}  # fmt: skip
 
 
 class ImageSource(NamedTuple):
@@ -115,6 +106,7 @@ def open_image(
     if kind == "device":
         raise FileError(f"{path}: is a device or a pipe; name an image file")
     with contextlib.ExitStack() as stack:
+        pixel_size, orientation = None, 1
         with _translate_errors(path):
             if is_microscope_format(path):
                 values, axes, pixel_size = open_by_bioio(path, series)
@@ -122,10 +114,15 @@ def open_image(
                 samples = SampleModel("rgb")  # of images with such an axis
             elif is_tiff(path):
                 tiff = stack.enter_context(open_tiff(path, series))
-                values, axes, samples, pixel_size = tiff
+                values, axes, samples, pixel_size, orientation = tiff
             else:
-                values, axes, samples = _decode(path)
-                pixel_size = None
+                values, axes, samples, orientation = read_picture(path)
+            if orientation in range(2, 9):  # any other number means nothing
+                warnings.warn(
+                    f"{path}: is to be turned or mirrored when it is shown (orientation "
+                    f"{orientation}), which is not done: labels lie as its pixels are stored",
+                    stacklevel=3,
+                )
             pixels = Pixels(values, axes or "", None)
             if axes is not None and not as_stored:
                 pixels = interpret_samples(values, axes, samples, path)
@@ -181,31 +178,3 @@ def _translate_errors(path: Path) -> Iterator[None]:
     # what a decoder raises on a damaged file is not documented and depends on the damage
     except Exception as error:
         raise unreadable(path, first_line(error)) from error
-
-
-def _decode(path: Path) -> tuple[NDArray[np.generic], str | None, SampleModel]:
-    """Return the values of a picture, what its axes are if that is clear, and its samples."""
-    data = path.read_bytes()
-    if data.startswith(PNG_SIGNATURE):
-        values = imagecodecs.png_decode(data)  # Pillow makes 8 bits of 16 in RGB
-        samples = SAMPLES_OF_PNG[values.shape[-1] if values.ndim == 3 else 1]
-    else:
-        with warnings.catch_warnings():
-            # imageio tries all that it has on a file of another kind, and warns of what is old
-            warnings.simplefilter("ignore", DeprecationWarning)
-            # bytes, not the path: of a file it cannot read imageio leaves the handle open
-            try:
-                values = np.asarray(imageio.v3.imread(data, extension=path.suffix))
-            except OSError as error:
-                if "backend" not in str(error):  # of a library that knows such files
-                    raise
-                raise FileError(
-                    f"{path}: cannot be read as an image, it is damaged or of another kind; TIFF, "
-                    "OME-Zarr, PNG and JPEG can be read"
-                ) from error
-        mode = imageio.v3.immeta(data, extension=path.suffix).get("mode", "")
-        samples = SAMPLES_OF_MODE.get(mode, SampleModel("channels"))
-        if mode == "P" and values.shape[-1] == 4:
-            samples = SampleModel("rgb", 3)  # a colour of the palette is transparent
-    axes = {2: "yx", 3: "yxs"}.get(values.ndim)
-    return values, axes, samples

@@ -59,12 +59,15 @@ class TiffImage(NamedTuple):
         What the samples of a pixel are.
     pixel_size : PixelSize or None
         None if the file does not say it.
+    orientation : int
+        How it is to be turned or mirrored to be shown, by the numbers of TIFF; 1 if not.
     """
 
     values: Any
     axes: str | None
     samples: SampleModel
     pixel_size: PixelSize | None
+    orientation: int
 
 
 @contextlib.contextmanager
@@ -107,7 +110,13 @@ def open_tiff(path: Path, series: int | None = None) -> Iterator[TiffImage]:
                 values = convert_to_rgb(values, axes.index("s"), space, path)
             # tifffile calls an axis Q or I if nothing in the file says what it is
             known = None if set(axes) - set("tzcyxs") else axes
-            yield TiffImage(values, known, _sample_model(chosen), _pixel_size(tiff, index, path))
+            yield TiffImage(
+                values,
+                known,
+                _sample_model(chosen),
+                _pixel_size(tiff, index, path),
+                chosen.keyframe.tags.valueof("Orientation", 1),
+            )
 
 
 def check_series(path: Path, series: int, n_series: int) -> None:
