@@ -108,6 +108,21 @@ def test_chunks_that_cannot_be(tmp_path, shape, chunks, sentence):
         open_zarr(path)
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [pytest.param([1, 8, 9], id="fewer"), pytest.param([1, 1, 1, 8, 9], id="more")],
+)
+def test_an_array_of_other_axes_than_its_metadata_says(tmp_path, shape):
+    path = write_ome(tmp_path / "i.zarr", np.ones((1, 1, 8, 9), np.uint8), "czyx")
+    metadata = json.loads((path / "0" / "zarr.json").read_text())
+    metadata["shape"] = metadata["chunk_grid"]["configuration"]["chunk_shape"] = shape
+    del metadata["dimension_names"]
+    (path / "0" / "zarr.json").write_text(json.dumps(metadata))
+    sentence = f"says that its axes are c, z, y, x, and its array has {len(shape)}$"
+    with pytest.raises(FileError, match=sentence), open_image(path):
+        pass
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pipes with names")
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", ["a.tif", "a.png"])

@@ -60,7 +60,13 @@ def open_zarr(path: Path) -> tuple[Any, str | None, PixelSize | None]:
             raise FileError(f"{path}: holds no image itself{_suggest_image_in(node)}")
         multiscale = metadata.multiscales[0]
         array: Any = node[multiscale.datasets[0].path]
-        axes = _axis_letters([axis.name for axis in multiscale.axes])
+        names = [axis.name for axis in multiscale.axes]
+        if len(names) != array.ndim:
+            raise FileError(
+                f"{path}: is damaged, it says that its axes are {', '.join(names)}, and its array "
+                f"has {array.ndim}"
+            )
+        axes = _axis_letters(names)
         if axes and _is_rgb(metadata):
             axes = axes.replace("c", "s")
         return open_lazily(array, path), axes, _pixel_size(multiscale, path)
