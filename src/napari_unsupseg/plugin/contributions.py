@@ -1,5 +1,6 @@
 """Entry points that napari calls to open the panel: readers of files, and a command."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,9 +9,10 @@ import napari
 import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
+from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
-from napari_unsupseg.image.axes import SAMPLES
+from napari_unsupseg.image.axes import CHANNELS, SAMPLES
 from napari_unsupseg.io.paths import TIFF_SUFFIXES
 from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import open_image
@@ -118,16 +120,32 @@ def _read_and_segment(path: Paths) -> list[LayerData]:
 def _read(file: Path) -> LayerData:
     """Read an image file, with axis labels, pixel size and position where the file has them."""
     with open_image(file) as source:
-        values, axes, pixel_size = source.values, source.axes, source.pixel_size
+        values, axes, pixel_size, mask = source
     is_rgb = axes is not None and SAMPLES in axes
     keywords: dict[str, Any] = {"name": file.stem, "rgb": is_rgb}
     if axes is not None:
         if is_rgb:  # napari wants them last
             values, axes = np.moveaxis(values, axes.index(SAMPLES), -1), axes.replace(SAMPLES, "")
+        if mask is not None and CHANNELS in axes:
+            warnings.warn(
+                f"{file}: has fully transparent pixels, which are segmented too, since its "
+                "channels are no colours; draw a training region to leave them out",
+                stacklevel=2,
+            )
+        elif mask is not None:
+            values = _with_alpha(values if is_rgb else np.stack([values] * 3, axis=-1), mask)
+            keywords["rgb"] = True
         keywords["axis_labels"] = tuple(axes)
         if pixel_size is not None:
             keywords |= _transform(axes, pixel_size)
     return values, keywords, "image"
+
+
+def _with_alpha(colours: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return RGBA, transparent outside a mask: what nobody sees in a layer is not segmented."""
+    opaque = np.iinfo(colours.dtype).max if colours.dtype.kind in "ui" else 1
+    alpha = np.where(mask, opaque, 0).astype(colours.dtype)
+    return np.concatenate([colours, alpha[..., np.newaxis]], axis=-1)
 
 
 def _transform(axes: str, pixel_size: PixelSize) -> dict[str, Any]:
