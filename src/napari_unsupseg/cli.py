@@ -5,8 +5,10 @@
 import dataclasses
 import importlib.util
 import json
+import mimetypes
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -234,7 +236,7 @@ def demo(
 def _run(
     images: list[Path],
     options: "JobOptions",
-    outputs: tuple[Path, Path | None, Path | None, Path | None],
+    outputs: tuple[str, str | None, str | None, str | None],
     summary: Path | None,
     workers: int,
     scheduler: str | None,
@@ -242,14 +244,13 @@ def _run(
     """Do what a command asks for, and exit with an error if any of it failed."""
     from napari_unsupseg.io.paths import check_writable
 
-    many = len(images) > 1 or _is_folder(images[0])
     with exit_on_error():
         images = _expand_folders(images)
-    jobs = _plan_jobs(images, many, *outputs)
+    jobs = _plan_jobs(images, *outputs)
     to_stdout = str(summary) == "-"
-    read = [path for path in (*_list_all(images), options.strokes, options.network) if path]
-    written = [path for job in jobs for path in job.results]
-    _refuse_clashes(read, written + ([summary] if summary and not to_stdout else []))
+    images = _list_all([job.image for job in jobs])
+    read = [path for path in (*images, options.strokes, options.network) if path]
+    _refuse_clashes(read, jobs, [summary] if summary and not to_stdout else [])
     _check_labelling(options)
     if summary and not to_stdout:
         with exit_on_error():
@@ -357,44 +358,77 @@ def _is_of_stopped_call(path: Path, options: "JobOptions", n_jobs: int) -> bool:
 
 
 def _plan_jobs(
-    images: list[Path],
-    many: bool,
-    output: Path,
-    preview: Path | None,
-    table: Path | None,
-    network: Path | None,
+    images: list[Path], output: str, preview: str | None, table: str | None, network: str | None
 ) -> "list[Job]":
-    """Name every file to be written."""
-    from napari_unsupseg.batch.jobs import Job, labels_file_name
+    """Name every file to be written, of all images but those that are results of others."""
+    from napari_unsupseg.batch.jobs import PREVIEW_ENDING, Job, find_results, labels_file_name
     from napari_unsupseg.io.paths import result_file_name
 
-    _refuse_if(many and output.suffix, f"--output {output}: name a folder for several images")
+    left_out = find_results(images)
+    images = [image for image in images if image not in left_out]
     # how each kind of result is asked for, what it is called in a folder, and how it may end
     kinds = [
         ("--output", output, labels_file_name, (".tif", ".tiff", ".zarr")),
-        ("--preview", preview, lambda image: result_file_name(image, "_preview.png"), (".png",)),
+        ("--preview", preview, lambda image: result_file_name(image, PREVIEW_ENDING), (".png",)),
         ("--table", table, lambda image: result_file_name(image, "_table.csv"), (".csv",)),
         ("--save", network, lambda image: result_file_name(image, ".unsupseg"), (".unsupseg",)),
     ]
     results: list[Sequence[Path | None]] = []
-    for flag, path, file_name, suffixes in kinds:
-        if path is None:
+    for flag, text, file_name, suffixes in kinds:
+        if text is None:
             results.append([None] * len(images))
             continue
-        in_folder = many or _is_folder(path)
-        paths = [path / file_name(image) for image in images] if in_folder else [path]
-        for result in paths:
-            allowed = " or ".join(suffixes)
-            wrong = result.suffix.lower() not in suffixes
-            _refuse_if(wrong, f"{flag} {result}: must end in {allowed}")
-        results.append(paths)
-    return [Job(*paths) for paths in zip(images, *results, strict=True)]
+        path = Path(text)
+        if _names_folder(text):
+            results.append([path / file_name(image) for image in images])
+            continue
+        *others, last = suffixes
+        allowed = f"{', '.join(others)} or {last}" if others else last
+        _refuse_if(
+            path.suffix.lower() not in suffixes,
+            f"{flag} {path}: must end in {allowed}, or in / for a folder",
+        )
+        _refuse_if(
+            len(images) > 1,
+            f"{flag} {path}: is one file, and there are {len(images)} images: name a folder",
+        )
+        results.append([path])
+    jobs = [Job(*paths) for paths in zip(images, *results, strict=True)]
+    _tell_left_out([path for path in left_out if not any(path in job.results for job in jobs)])
+    return jobs
 
 
-def _refuse_clashes(read: list[Path], written: list[Path]) -> None:
+def _names_folder(text: str) -> bool:
+    """Tell whether a user means a folder for results, and not a file or a zarr store."""
+    from napari_unsupseg.io.paths import IMAGE_SUFFIXES, is_zarr
+
+    path = Path(text)
+    if text.endswith(("/", os.sep)) and not is_zarr(path):
+        return True
+    # without the types that this machine may know beside those of Python
+    is_known = mimetypes.MimeTypes().guess_type(path.name)[0] is not None
+    is_file = is_known or path.suffix.lower() in (*IMAGE_SUFFIXES, ".unsupseg")
+    return not is_file or _is_folder(path)
+
+
+def _tell_left_out(paths: list[Path]) -> None:
+    """Say which files are not segmented, that an earlier call may have written."""
+    if paths:
+        more = {1: "", 2: ", as 1 more is"}.get(len(paths), f", as {len(paths) - 1} more are")
+        with print_warnings():
+            warnings.warn(
+                f"{paths[0]}: is left out, since it is named as a result of an image beside it"
+                f"{more}; to segment it, name it without that image",
+                stacklevel=2,
+            )
+
+
+def _refuse_clashes(read: list[Path], jobs: "list[Job]", others: list[Path]) -> None:
     """Refuse results that would be written over each other or over what is read."""
     from napari_unsupseg.io.paths import find_clash
 
+    images = {id(path): job.image for job in jobs for path in job.results}
+    written = [path for job in jobs for path in job.results] + others
     if clash := find_clash(written, read):
         path, relation, other = clash
         _refuse_if(
@@ -403,9 +437,17 @@ def _refuse_clashes(read: list[Path], written: list[Path]) -> None:
         )
     if clash := find_clash(written, written):
         path, relation, other = clash
-        if relation == "is":
-            _refuse_if(True, f"{path}: two results would be written to this file")
-        _refuse_if(True, f"{path}: {relation} {other}, another result; name another place")
+        wrong = f"{path}: {relation} {other}, another result; name another place"
+        _refuse_if(relation != "is", wrong)
+        both = [images.get(id(result)) for result in (path, other)]
+        _refuse_if(None in both, f"{path}: two results would be written to this file")
+        first, second = (image for image in both if image)
+        _refuse_if(first.resolve() == second.resolve(), f"{second}: is given twice")
+        _refuse_if(
+            True,
+            f"{first} and {second}: both would have their results in {path}; rename one, or give "
+            "each a command and a folder of its own",
+        )
 
 
 def _check_labelling(options: "JobOptions") -> None:

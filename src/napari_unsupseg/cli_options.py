@@ -232,32 +232,37 @@ ImagesArgument = Annotated[
     list[Path], typer.Argument(metavar="IMAGE", help="Image files, and folders of them.")
 ]
 NetworkArgument = Annotated[Path, typer.Argument(help="A trained network, from segment --save.")]
+# a Path would not know of a / at its end
 OutputOption = Annotated[
-    Path,
+    str,
     typer.Option(
         "--output",
         "-o",
-        help="TIFF or OME-Zarr (.ome.zarr) for the labels; a folder for those of several images.",
+        metavar="PATH",
+        help="TIFF or OME-Zarr (.ome.zarr) for the labels; or a folder, as for several images: "
+        "any name without the ending of a file, or with a / at its end.",
     ),
 ]
 PreviewOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="PNG of the labels over the image, or its middle plane; a folder for those of several."
+        metavar="PATH",
+        help="PNG of the labels over the image, or its middle plane; or a folder.",
     ),
 ]
 TableOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="CSV with area (volume of a stack), centroid and mean intensities of each label; a "
-        "folder for those of several images."
+        metavar="PATH",
+        help="CSV with area (volume of a stack), centroid and mean intensities of each label; or a "
+        "folder.",
     ),
 ]
 SaveOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="File for the trained network (.unsupseg), to apply to other images; a folder "
-        "for those of several."
+        metavar="PATH",
+        help="File for the trained network (.unsupseg), to apply to other images; or a folder.",
     ),
 ]
 StartFromOption = Annotated[

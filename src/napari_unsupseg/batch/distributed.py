@@ -117,10 +117,10 @@ def run_distributed(
 
 def _finished(
     client: "distributed.Client",
-    futures: "list[distributed.Future]",
+    futures: "list[distributed.Future[Report | None]]",
     call: str,
     stop: threading.Event,
-) -> "Iterator[distributed.Future]":
+) -> "Iterator[distributed.Future[Report | None]]":
     """Yield jobs as they end, and have workers end them once the user wants it."""
     import distributed
 

@@ -1,6 +1,7 @@
 """What one call is to do: images, results, and what holds for all of them."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,21 @@ from napari_unsupseg.options import CutOptions, ImageOptions
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.settings import Settings
 
-__all__ = ["Job", "JobImage", "JobOptions", "Record", "TrainedSegmenter", "labels_file_name"]
+__all__ = [
+    "PREVIEW_ENDING",
+    "Job",
+    "JobImage",
+    "JobOptions",
+    "Record",
+    "TrainedSegmenter",
+    "find_results",
+    "labels_file_name",
+]
+
+# what the names of results end in, of several images, that are images too
+TIFF_ENDING = "_labels.tif"
+ZARR_ENDING = "_labels.ome.zarr"
+PREVIEW_ENDING = "_preview.png"
 
 Record = dict[str, Any]  # how labels were made, fit for JSON; it is stored beside them
 
@@ -215,4 +230,31 @@ def labels_file_name(image: Path) -> str:
         Name of a TIFF file, or of an OME-Zarr store if the image is in one too or is too large to
         be loaded.
     """
-    return result_file_name(image, "_labels.ome.zarr" if is_chunked(image) else "_labels.tif")
+    return result_file_name(image, ZARR_ENDING if is_chunked(image) else TIFF_ENDING)
+
+
+def find_results(images: Sequence[Path]) -> list[Path]:
+    """Find the files that are named as results of others beside them.
+
+    Parameters
+    ----------
+    images : sequence of Path
+        Image files.
+
+    Returns
+    -------
+    list of Path
+        Labels and previews.
+
+    Examples
+    --------
+    >>> names = find_results([Path("a.png"), Path("a_labels.tif"), Path("b_labels.tif")])
+    >>> [path.name for path in names]
+    ['a_labels.tif']
+    """
+    names = {
+        image.with_name(result_file_name(image, ending))
+        for image in images
+        for ending in (TIFF_ENDING, ZARR_ENDING, PREVIEW_ENDING)
+    }
+    return [image for image in images if image in names]
