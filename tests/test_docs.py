@@ -1,5 +1,6 @@
 """What the documentation's pages tell to type is typed, on small images of the names they use."""
 
+import itertools
 import re
 import shlex
 import shutil
@@ -20,7 +21,6 @@ from .test_cli import QUICK, call
 ROOT = Path(__file__).parents[1]
 TAKE_LONG = {"performance", "quality"}  # and data sets
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OTHER_PROCESSES = ("--workers", "--scheduler")  # have tests of their own
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -30,13 +30,15 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 SCRIPTS = {page.stem: "\n".join(blocks(page, "python")) for page in PAGES}
-COMMANDS = [
-    pytest.param(line, id=f"{page.stem}: {line.split('#')[0].strip()}")
+COMMANDS = {
+    page.stem: [
+        re.sub(r"--workers \d+", "", line)  # has tests of its own
+        for block in blocks(page, "sh")
+        for line in block.splitlines()
+        if line.startswith("napari-unsupseg ") and "--scheduler" not in line
+    ]
     for page in PAGES
-    for block in blocks(page, "sh")
-    for line in block.splitlines()
-    if line.startswith("napari-unsupseg ") and not any(word in line for word in OTHER_PROCESSES)
-]
+}
 
 
 @pytest.fixture(scope="session")
@@ -84,11 +86,13 @@ def test_the_python_of_a_page_runs_as_printed(page, monkeypatch):
 
 
 @pytest.mark.usefixtures("_beside_files")
-@pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_of_a_page_runs_as_printed(line):
-    _, *words = shlex.split(line, comments=True)
-    arguments = [name for word in words for name in sorted(map(str, Path().glob(word))) or [word]]
-    if "--save" in arguments:
+@pytest.mark.parametrize("page", [name for name, lines in COMMANDS.items() if lines])
+def test_the_commands_of_a_page_run_as_printed_one_after_the_other(page):
+    if any("--save" in line for line in COMMANDS[page]):
         Path("cells.unsupseg").unlink()
-    result = call(*arguments, *(QUICK if arguments[0] == "segment" else []))
-    assert result.exit_code == 0, result.output
+    for line in COMMANDS[page]:
+        _, *words = shlex.split(line, comments=True)
+        names = [sorted(map(str, Path().glob(word))) or [word] for word in words]
+        arguments = list(itertools.chain.from_iterable(names))
+        result = call(*arguments, *(QUICK if arguments[0] == "segment" else []))
+        assert result.exit_code == 0, (line, result.output)
