@@ -127,7 +127,7 @@ def test_what_is_no_image_is_named(tmp_path):
     folder.mkdir()
     cases = {
         tmp_path / "none.zarr": "no such file",
-        plate: "holds no image itself; name one of its images, such as A/0",
+        plate: "holds no image itself",
         nested.parent: "is no zarr store",
         folder: "is no zarr store",
     }
@@ -137,6 +137,21 @@ def test_what_is_no_image_is_named(tmp_path):
         assert str(caught.value).startswith(f"{path}: {problem}")
         assert "\n" not in str(caught.value)
     assert open_zarr(nested)[1] == "yx"
+
+
+@pytest.mark.parametrize("place", ["0", "A/1/0", "image"])
+def test_where_a_store_has_its_first_image_is_told(tmp_path, place):
+    store = tmp_path / "i.zarr"
+    if place == "image":
+        zarr.open_group(store).create_array(place, data=np.zeros((20, 30), np.uint8))
+    else:
+        write_ome(store / place, np.zeros((20, 30), np.uint8))
+        for folder in (store, *(store / place).parents):
+            if folder.is_relative_to(store):
+                zarr.open_group(folder).attrs["layout"] = 3
+    with pytest.raises(FileError, match=f"; name one of its images, such as {place}$"):
+        open_zarr(store)
+    assert open_zarr(store / place)[0].shape == (20, 30)
 
 
 def test_transformations_of_the_level_come_before_those_of_the_pyramid(tmp_path, grey):

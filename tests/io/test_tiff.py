@@ -115,6 +115,17 @@ def test_how_large_a_pixel_is(tmp_path, options, expected):
         assert source.pixel_size == expected
 
 
+@pytest.mark.parametrize("limit", [2**25, 100], ids=["loaded", "lazy"])
+def test_channels_of_colours_are_channels(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr("napari_unsupseg.image.tiling.LOADED_VALUES", limit)
+    colours = np.random.default_rng(0).integers(0, 255, (4, 2, 8, 9, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.ome.tif", colours, photometric="rgb", metadata={"axes": "ZCYXS"})
+    with open_image(tmp_path / "a.ome.tif") as source:
+        assert source.axes == "zcyx"
+        expected = np.moveaxis(colours, -1, 2).reshape(4, 6, 8, 9)
+        np.testing.assert_array_equal(np.asarray(source.values), expected)
+
+
 def pixel_size_of(path: Path) -> PixelSize | None:
     with open_image(path) as source:
         return source.pixel_size

@@ -76,7 +76,8 @@ def interpret_samples(values: Any, axes: str, model: SampleModel, name: object) 
     -------
     Pixels
         The image. Alpha is left out with a warning, and its fully transparent pixels are masked,
-        unless the image is too large to be loaded. CMYK becomes RGB, with a warning.
+        unless the image is too large to be loaded. CMYK becomes RGB, with a warning. Samples of
+        several channels each become channels.
 
     Raises
     ------
@@ -95,6 +96,11 @@ def interpret_samples(values: Any, axes: str, model: SampleModel, name: object) 
         values, colour = _cmyk_to_rgb(values, axis, name), "rgb"
     if values.shape[axis] == 1:
         return Pixels(values.squeeze(axis), axes.replace(SAMPLES, ""), mask)
+    if CHANNELS in axes:
+        place = axes.replace(SAMPLES, "").index(CHANNELS)
+        if mask is not None:
+            mask = np.asarray(mask.any(axis=place))  # seen in one of the channels
+        return Pixels(_merge_into_channels(values, axes, place), axes.replace(SAMPLES, ""), mask)
     is_rgb = colour == "rgb" and values.shape[axis] == 3
     return Pixels(values, axes if is_rgb else axes.replace(SAMPLES, CHANNELS), mask)
 
@@ -151,6 +157,13 @@ def _convert_loaded(values: NDArray[Any], axis: int, space: ColourSpace) -> NDAr
         rgb = skimage.color.lab2rgb(lab)
     colours = (np.clip(rgb, 0, 1) * white).round().astype(values.dtype)
     return np.moveaxis(np.concatenate([colours, others], axis=-1), -1, axis)
+
+
+def _merge_into_channels(values: Any, axes: str, place: int) -> Any:
+    """Return channels that have samples each, such as stains in colour, along one axis."""
+    apart = np.moveaxis(values, (axes.index(CHANNELS), axes.index(SAMPLES)), (place, place + 1))
+    before, after = apart.shape[:place], apart.shape[place + 2 :]
+    return apart.reshape((*before, apart.shape[place] * apart.shape[place + 1], *after))
 
 
 def _split_alpha(

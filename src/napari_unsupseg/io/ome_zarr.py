@@ -20,6 +20,7 @@ __all__ = ["FileArray", "check_chunk_files", "open_lazily", "open_zarr", "transl
 
 MAX_CHUNKS = 2_000_000  # dask keeps about a kilobyte for each
 
+DEPTH = 3  # of an image in a group at most: a plate has rows, columns and fields
 MISSING_PACKAGES = "OME-Zarr needs more packages: pip install 'napari-unsupseg[large]'"
 
 
@@ -224,9 +225,21 @@ def _axis_letters(names: Any) -> str | None:
 
 
 def _suggest_image_in(group: "zarr.Group") -> str:
-    """Say where in a group there may be images, such as in the wells of a plate."""
-    names = sorted(group.group_keys())
-    return f"; name one of its images, such as {names[0]}/0" if names else ""
+    """Say where in a group there is an image, such as in the wells of a plate."""
+    name = _find_image_in(group, DEPTH)
+    return f"; name one of its images, such as {name}" if name else ""
+
+
+def _find_image_in(group: "zarr.Group", depth: int) -> str | None:
+    """Return the name of the first image or array in a group, and in the groups within it."""
+    for name in sorted(group):
+        member: Any = group[name]
+        attributes = getattr(member, "attrs", {})
+        if "multiscales" in (attributes.get("ome") or attributes) or not hasattr(member, "groups"):
+            return name
+        if depth > 1 and (within := _find_image_in(member, depth - 1)):
+            return f"{name}/{within}"
+    return None
 
 
 def _is_rgb(metadata: Any) -> bool:
