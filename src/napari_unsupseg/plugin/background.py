@@ -1,10 +1,13 @@
 """Work in napari's thread workers: errors that are not lost, and work that can be stopped."""
 
+import atexit
 import contextlib
 import importlib
 import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
+
+from napari.qt.threading import WorkerBase
 
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.plugin.throttle import PictureThrottle
@@ -13,6 +16,9 @@ __all__ = ["RunError", "preload", "run_until_stopped", "translate_worker_errors"
 
 Update = TypeVar("Update")
 Result = TypeVar("Result")
+
+# napari does so when its application quits, which that of a script may never do
+atexit.register(WorkerBase.await_workers)
 
 
 class RunError(Exception):

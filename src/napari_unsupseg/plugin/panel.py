@@ -1,13 +1,12 @@
 """The panel: an Image layer, a preset, Run; all else is folded away."""
 
-import atexit
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari.layers
-from magicgui.widgets import Container, ProgressBar, Widget
-from napari.qt.threading import WorkerBase, create_worker
+from magicgui.widgets import Container, Widget
+from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QTimer
 
@@ -39,6 +38,7 @@ from napari_unsupseg.plugin.widgets.notice import Notice
 from napari_unsupseg.plugin.widgets.progress_text import progress_text
 from napari_unsupseg.plugin.widgets.results import Results
 from napari_unsupseg.plugin.widgets.run_buttons import RunButtons
+from napari_unsupseg.plugin.widgets.run_progress import RunProgress
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
 from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
 from napari_unsupseg.plugin.widgets.trained_network import TrainedNetwork
@@ -51,11 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["SegmentationPanel"]
 
 logger = logging.getLogger(__name__)
-
-PERCENT = 100
-
-# napari does so when its application quits, which that of a script may never do
-atexit.register(WorkerBase.await_workers)
 
 
 class SegmentationPanel(Container[Widget]):
@@ -78,11 +73,13 @@ class SegmentationPanel(Container[Widget]):
         self._settings_form = SettingsForm()
         self._buttons = RunButtons()
         self.strokes_button = StrokesButton(viewer, self._on_strokes_changed)
-        self.progress = ProgressBar(label="progress", visible=False)
+        self.progress = RunProgress()
         self.status = Sentence()
         self.notice = Notice(self._image_form, self._settings_form)
         self.plot = TrainingCurvePlot(viewer)
-        self.network = TrainedNetwork(self._show_status, self._on_network_job, self._show_share)
+        self.network = TrainedNetwork(
+            self._show_status, self._on_network_job, self.progress.show_share
+        )
         self._outputs = OutputLayers(
             viewer, self.strokes_button, self._show_status_between_runs, self.native
         )
@@ -276,11 +273,7 @@ class SegmentationPanel(Container[Widget]):
         if current is None:  # the panel is gone
             return
         self.plot.add(update)
-        if update.share is None:
-            self.progress.max = update.n_iterations
-            self.progress.value = update.iteration
-        else:
-            self._show_share(update.share)
+        self.progress.show_update(update)
         if update.labels is not None:
             self._outputs.write(current, update.labels)
             # behind what napari has just been asked to draw
@@ -443,10 +436,6 @@ class SegmentationPanel(Container[Widget]):
         self.progress.visible = actions.see_progress
         self.results.show_actions(actions)
         self.network.show_actions(actions)
-
-    def _show_share(self, share: float) -> None:
-        self.progress.max = PERCENT
-        self.progress.value = round(share * PERCENT)
 
     def _show_status(self, sentence: str) -> None:
         self.status.value = sentence
