@@ -131,11 +131,32 @@ class CutOptions(TypedDict, total=False):
     ]
 
 
+class ObjectOptions(TypedDict, total=False):
+    """Which of the things that stand out are objects, each with a number of its own."""
+
+    split: Annotated[
+        float,
+        Option(
+            "float",
+            "How readily touching objects are split: 0 never, 1 at every waist.",
+            0.5,
+        ),
+    ]
+    max_size: Annotated[
+        int | None,
+        Option("int, optional", "Pixels of the largest object; by default there is no limit."),
+    ]
+    exclude_border: Annotated[
+        bool,
+        Option("bool", "Leave out objects that touch the border of the image.", False),
+    ]
+
+
 class PredictOptions(AxesOptions, CutOptions, total=False):
     """What an image is labelled by where the network is trained already."""
 
 
-Options = TypeVar("Options", ImageOptions, CutOptions)
+Options = TypeVar("Options", ImageOptions, CutOptions, ObjectOptions)
 
 
 def options_of(kind: type) -> dict[str, Option]:

@@ -253,6 +253,7 @@ class Run:
                 [*self.history.values(), self._last_step().labels],
                 min_size=self.settings.min_size,
                 strokes=self.followed_strokes,
+                n_clusters=self._n_final_clusters,
             )
         return self._hierarchy
 

@@ -1,20 +1,32 @@
 """Segments of an image from fine to coarse: a hierarchy that can be cut anywhere."""
 
+import functools
 import numbers
 import warnings
+from collections.abc import Sequence
+from typing import Unpack
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg._typing import Floats, Labels
-from napari_unsupseg.errors import SettingError
+from napari_unsupseg.errors import ImageError, SettingError
+from napari_unsupseg.options import ObjectOptions, check_flag, documented
 from napari_unsupseg.regions.boundary_refinement import refine_boundaries
+from napari_unsupseg.regions.foreground import (
+    find_foreground,
+    principal_intensities,
+    refine_outlines,
+)
 from napari_unsupseg.regions.graph import RegionGraph, groups_from_merges
+from napari_unsupseg.regions.graph_builder import relative_spacing
 from napari_unsupseg.regions.labels import map_labels
 from napari_unsupseg.regions.merge_granularities import MergeGranularities
+from napari_unsupseg.regions.objects import make_objects
+from napari_unsupseg.regions.region_shapes import measure_objects
 from napari_unsupseg.regions.strokes import apply_strokes, propagate_strokes
 
-__all__ = ["Hierarchy", "check_cut"]
+__all__ = ["Hierarchy", "check_cut", "check_objects"]
 
 CLUSTERING_GRANULARITY = 0.46  # of the cut whose segments are clustered
 MAX_CLUSTERED_SEGMENTS = 2000  # of them; Ward's criterion needs memory for all their distances
@@ -41,6 +53,10 @@ class Hierarchy:
         Axes of a frame, the last ones; segments do not reach from frame to frame.
     strokes : ndarray of unsigned integers, shape (..., Y, X), optional
         Label of each pixel under a stroke, 0 where there is none.
+    spacing : sequence of float
+        Distance of neighbours along each axis of a frame; by default the same along all.
+    n_clusters : int
+        Clusters that the run ends with; 0 if these are the labels.
 
     Attributes
     ----------
@@ -62,8 +78,12 @@ class Hierarchy:
         labels: Labels,
         spatial_ndim: int = 2,
         strokes: Labels | None = None,
+        spacing: Sequence[float] = (),
+        n_clusters: int = 0,
     ) -> None:
         self._spatial_ndim = spatial_ndim
+        self._spacing = relative_spacing(spacing, spatial_ndim)
+        self._n_clusters = n_clusters
         self._strokes = strokes
         self._labels = labels
         self.n_fragments = len(merges) + 1
@@ -168,6 +188,118 @@ class Hierarchy:
             labels[others] = free[graph.cluster_ward(n_others, others)]
         return labels - 1
 
+    @documented(ObjectOptions)
+    def objects(
+        self,
+        foreground: ArrayLike | None = None,
+        *,
+        min_size: int | None = None,
+        **options: Unpack[ObjectOptions],
+    ) -> Labels:
+        """Find objects, such as nuclei or particles, and split those that touch.
+
+        Parameters
+        ----------
+        foreground : array_like, optional
+            What objects are made of: a mask, True where objects are, of shape (..., Y, X); or
+            the numbers of clusters. By default the clusters that stand out as round things do.
+        min_size : int, optional
+            Pixels of the smallest object; by default what is below a tenth of a typical one is left
+            out.
+        {options}
+
+        Returns
+        -------
+        ndarray of uint8, uint16 or uint32, shape (..., Y, X)
+            Objects from 1, 0 elsewhere; none at all if nothing stands out. An object of a series
+            has one number from frame to frame as long as it overlaps itself.
+
+        Raises
+        ------
+        SettingError
+            If an option is out of its range, or a cluster is unknown.
+        ImageError
+            If the mask has another shape.
+
+        Notes
+        -----
+        `regions.foreground` says how the foreground is found and its outlines are drawn, and
+        `regions.splitting` how objects that touch are told from long ones.
+        """
+        check_objects(min_size, **options)
+        found = self._foreground if foreground is None else self._as_foreground(foreground)
+        return make_objects(found, self._spacing, min_size=min_size, **options)
+
+    def score_objects(self, objects: Labels) -> dict[str, Floats]:
+        """Tell how sure each object is, so that doubtful ones can be looked at first.
+
+        Parameters
+        ----------
+        objects : ndarray of unsigned integers, shape (..., Y, X)
+            Objects from 1, such as `objects` returns.
+
+        Returns
+        -------
+        dict of str to ndarray of float64, shape (objects,)
+            ``contrast``: how far the median inside lies above, or below, most of what is around,
+            in standard deviations of the image. ``roundness``: the area over that of the ellipse of
+            the same moments, at most 1. ``score``, 0 to 1: tanh(contrast) times the square of the
+            roundness.
+        """
+        shapes = measure_objects(self._intensities, objects, self._fragments >= 0, self._spacing)
+        contrast = np.maximum(np.maximum(shapes.brighter, shapes.darker), 0)
+        score = np.tanh(contrast) * shapes.roundness**2
+        return {"contrast": contrast, "roundness": shapes.roundness, "score": score}
+
+    @functools.cached_property
+    def _intensities(self) -> Floats:
+        return principal_intensities(self._colours, self._fragments >= 0)
+
+    @functools.cached_property
+    def _run_clusters(self) -> Labels:
+        """The clusters that the run ended with."""
+        return self.clusters(self._n_clusters) if self._n_clusters else self._labels
+
+    @functools.cached_property
+    def _foreground(self) -> NDArray[np.bool_]:
+        """Pixels of objects, found without being told."""
+        clusters = find_foreground(
+            self._intensities,
+            self._fragments,
+            np.asarray(self._merges, dtype=np.int64),
+            self._run_clusters,
+            self._spacing,
+        )
+        return self._refine(clusters)
+
+    def _as_foreground(self, foreground: ArrayLike) -> NDArray[np.bool_]:
+        """Return the pixels of a mask, or of clusters of some numbers."""
+        given = np.asarray(foreground)
+        shape = self._fragments.shape
+        if given.dtype == bool:
+            if given.shape != shape:
+                raise ImageError(
+                    f"foreground has shape {given.shape} and the image {shape}: give a mask of "
+                    "that shape, or numbers of clusters"
+                )
+            return given & (self._fragments >= 0)
+        known = np.unique(self._run_clusters[self._run_clusters > 0])
+        if given.ndim != 1 or not len(given) or not np.isin(given, known).all():
+            raise SettingError(
+                f"foreground must be a mask or a list of numbers of clusters, which are "
+                f"{', '.join(map(str, known))}; got {foreground!r}"
+            )
+        return self._refine(np.isin(self._run_clusters, given))
+
+    def _refine(self, foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return a foreground, frame by frame, with outlines where the colours change."""
+        valid, refined = self._fragments >= 0, np.empty_like(foreground)
+        for frame in np.ndindex(foreground.shape[: -self._spatial_ndim]):
+            refined[frame] = refine_outlines(
+                foreground[frame], self._intensities[frame], valid[frame], self._spacing
+            )
+        return refined
+
     def boundaries(self) -> NDArray[np.float32]:
         """Draw up to which granularity each border lasts.
 
@@ -231,12 +363,45 @@ def check_cut(n_segments: int | None = None, granularity: float | None = None) -
         raise SettingError("n_segments and granularity both say where to cut: give one of them")
     if n_segments is not None:
         _check_count("n_segments", n_segments)
-    if granularity is not None and not (
-        isinstance(granularity, numbers.Real)
-        and not isinstance(granularity, bool)
-        and 0 <= granularity <= 1
-    ):
+    if granularity is not None and not _is_share(granularity):
         raise SettingError(f"granularity must be a number from 0 to 1, got {granularity!r}")
+
+
+def check_objects(
+    min_size: int | None = None,
+    split: float = 0.5,
+    max_size: int | None = None,
+    exclude_border: bool = False,
+) -> None:
+    """Refuse what objects cannot be made by.
+
+    Parameters
+    ----------
+    min_size, split, max_size, exclude_border
+        See `Hierarchy.objects`.
+
+    Raises
+    ------
+    SettingError
+        If one is out of its range.
+    """
+    if not _is_share(split):
+        raise SettingError(
+            f"split must be a number from 0, never, to 1, at every waist, got {split!r}"
+        )
+    for name, size in (("min_size", min_size), ("max_size", max_size)):
+        if size is not None:
+            _check_count(name, size)
+    if min_size is not None and max_size is not None and min_size > max_size:
+        raise SettingError(f"min_size is {min_size:,} and max_size {max_size:,}: no object fits")
+    check_flag("exclude_border", exclude_border)
+
+
+def _is_share(value: object) -> bool:
+    """Tell whether something is a number from 0 to 1; a bool would pass for one."""
+    if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
+        return False
+    return bool(0 <= value <= 1)
 
 
 def _check_count(name: str, value: int) -> None:

@@ -79,6 +79,7 @@ def build_hierarchy_generator(
     *,
     min_size: int = 0,
     strokes: Labels | None = None,
+    n_clusters: int = 0,
 ) -> Generator[float, None, Hierarchy]:
     """Build the hierarchy of an image, a part at a time.
 
@@ -86,6 +87,8 @@ def build_hierarchy_generator(
     ----------
     image, history, min_size, strokes
         As in `build_hierarchy`, whose Notes say what is done.
+    n_clusters : int
+        Clusters that the run ends with; 0 if these are the last labels.
 
     Yields
     ------
@@ -98,11 +101,15 @@ def build_hierarchy_generator(
         The hierarchy.
     """
     with translate_interrupts():
-        return (yield from _build(image, history, min_size, strokes))
+        return (yield from _build(image, history, min_size, strokes, n_clusters))
 
 
 def _build(
-    image: NormalizedImage, history: Sequence[Labels], min_size: int, strokes: Labels | None
+    image: NormalizedImage,
+    history: Sequence[Labels],
+    min_size: int,
+    strokes: Labels | None,
+    n_clusters: int,
 ) -> Generator[float, None, Hierarchy]:
     colours, lightness = perceptual_colours(image)
     fragments = yield from map_yields(
@@ -130,6 +137,8 @@ def _build(
         history[-1],
         image.spatial_ndim,
         strokes,
+        image.spacing,
+        n_clusters,
     )
 
 

@@ -19,6 +19,11 @@ class MergeGranularities:
     granularities : ndarray of float64, shape (F - 1,)
         Granularity at which each merges, 0 to 1, never falling.
 
+    Attributes
+    ----------
+    positions : ndarray of int64, shape (F,)
+        Place of each fragment in an order in which those of each node lie side by side.
+
     Notes
     -----
     In an order of the fragments in which each node's lie side by side, two of them come together
@@ -32,7 +37,7 @@ class MergeGranularities:
     """
 
     def __init__(self, merges: NDArray[np.integer], granularities: Floats) -> None:
-        self._positions, seconds = _leaf_order(np.asarray(merges))
+        self.positions, seconds = _leaf_order(np.asarray(merges))
         highest = np.zeros(len(granularities) + 1)  # [i] is that between positions i - 1 and i
         highest[seconds] = granularities
         self._highest = [highest]  # [k][i] is the highest of 2**k from i on
@@ -53,7 +58,7 @@ class MergeGranularities:
         ndarray of float64, shape (pairs,)
             Their granularities.
         """
-        first, last = np.sort([self._positions[ones], self._positions[others]], axis=0)
+        first, last = np.sort([self.positions[ones], self.positions[others]], axis=0)
         sizes = np.frexp(last - first)[1] - 1  # whole part of the binary logarithm
         granularities = np.empty(len(ones))
         for size in np.unique(sizes):

@@ -1,0 +1,214 @@
+"""The foreground of an image that nobody has labelled: the clusters that objects are made of."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_unsupseg._typing import Colours, Floats, Integers, Labels
+from napari_unsupseg.regions.optimal_cut import optimal_cut
+from napari_unsupseg.regions.region_shapes import (
+    RegionShapes,
+    measure_nodes,
+    measure_objects,
+)
+from napari_unsupseg.regions.splitting import split_frames
+
+__all__ = ["find_foreground", "principal_intensities", "refine_outlines"]
+
+MIN_PIXELS = 20  # of a node that may be an object
+MAX_SHARE = 0.5  # of a frame that an object may have
+# of a frame's border, in sides of a square, or cube, of its size: a half disc has 1.6, the quarter
+# of one in a corner 2.3, and a third of the frame 2.9
+MAX_BORDER = 2.5
+MIN_OBJECTNESS = 0.35  # below which an object costs more than it brings
+BOTH = 0.9  # factor of what bright and dark parts together are worth, which are more pixels
+BAND = 4  # pixels by which an outline may move
+NEARER = 0.45  # of the way from ground to object: where the outline lies
+RADIUS = 0.7  # of the radius of a typical object: how far around a pixel means are taken
+
+
+def principal_intensities(colours: Colours, valid: NDArray[np.bool_]) -> Floats:
+    """Return what objects stand out by: the first principal component of the colours.
+
+    Parameters
+    ----------
+    colours : ndarray of float32, shape (..., Y, X, C)
+        Colours or intensities of channels.
+    valid : ndarray of bool, shape (..., Y, X)
+        Pixels that take part.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., Y, X)
+        The component; of a single channel its intensities. 0 where a pixel takes no part.
+    """
+    of_pixels = colours[valid].astype(np.float64)
+    of_pixels -= of_pixels.mean(axis=0)
+    axis = np.linalg.eigh(of_pixels.T @ of_pixels)[1][:, -1]
+    intensities = np.zeros(valid.shape)
+    # which way the axis points is chance; upwards is brighter in most channels
+    intensities[valid] = of_pixels @ (axis * np.sign(axis.sum() or 1))
+    return intensities
+
+
+def find_foreground(
+    intensities: Floats,
+    fragments: NDArray[np.integer],
+    merges: Integers,
+    clusters: Labels,
+    spacing: Floats,
+) -> NDArray[np.bool_]:
+    """Find the clusters that objects are made of, without being told.
+
+    Parameters
+    ----------
+    intensities : ndarray of float64, shape (..., [Z,] Y, X)
+        What objects stand out by.
+    fragments : ndarray of int, shape (..., [Z,] Y, X)
+        Fragments of the hierarchy from 0, -1 at pixels that take no part.
+    merges : ndarray of int64, shape (F - 1, 2)
+        Nodes that merge, in order.
+    clusters : ndarray of unsigned integers, shape (..., [Z,] Y, X)
+        Clusters from 1.
+    spacing : ndarray of float64, shape (2,) or (3,)
+        Distance of neighbours along each axis of a frame, 1 along the finest.
+
+    Returns
+    -------
+    ndarray of bool, shape (..., [Z,] Y, X)
+        Pixels of the clusters that objects are made of; none if nothing stands out.
+
+    Notes
+    -----
+    A node of the hierarchy is worth its area times tanh(contrast) times its squared roundness, less
+    a threshold. The disjoint nodes of the largest sum are picked, bright ones and dark ones, and
+    clusters of which these have more than half of the pixels are candidates for the foreground: the
+    bright, the dark, and both together, for what has a rim of its own. That one is taken whose
+    objects, touching ones split, are worth most.
+    """
+    valid = fragments >= 0
+    ndim = len(spacing)
+    frame_pixels = math.prod(fragments.shape[-ndim:])
+    nodes = measure_nodes(intensities, fragments, merges, spacing)
+    picked = _pick_nodes(nodes, merges, frame_pixels, ndim)
+    bright, dark = (_vote(leaves[fragments] & valid, clusters) for leaves in picked)
+    best, best_worth = np.zeros(len(bright), dtype=bool), 0.0
+    for candidate, factor in ((bright, 1.0), (dark, 1.0), (bright | dark, BOTH)):
+        objects = split_frames(candidate[clusters], spacing)
+        shapes = measure_objects(intensities, objects, valid, spacing)
+        worth = factor * max(float(worths.sum()) for worths in _worths(shapes, frame_pixels, ndim))
+        if worth > best_worth:
+            best, best_worth = candidate, worth
+    foreground: NDArray[np.bool_] = best[clusters]
+    return foreground
+
+
+def _worths(shapes: RegionShapes, frame_pixels: int, ndim: int) -> Iterator[Floats]:
+    """Yield what each region is worth as a bright object, then as a dark one."""
+    side = shapes.areas ** ((ndim - 1) / ndim)
+    is_possible = (shapes.areas <= MAX_SHARE * frame_pixels) & (
+        shapes.at_border <= MAX_BORDER * side
+    )
+    for contrast in (shapes.brighter, shapes.darker):
+        objectness = np.tanh(np.maximum(contrast, 0)) * shapes.roundness**2
+        yield shapes.areas * (np.where(is_possible, objectness, 0) - MIN_OBJECTNESS)
+
+
+def _pick_nodes(
+    nodes: RegionShapes, merges: Integers, frame_pixels: int, ndim: int
+) -> Iterator[NDArray[np.bool_]]:
+    """Yield whether each fragment lies in a bright object, then in a dark one."""
+    for worths in _worths(nodes, frame_pixels, ndim):
+        picked, _ = optimal_cut(merges, np.where(nodes.areas >= MIN_PIXELS, worths, 0))
+        yield picked >= 0
+
+
+def _vote(is_picked: NDArray[np.bool_], clusters: Labels) -> NDArray[np.bool_]:
+    """Return of which clusters more than half of the pixels are picked, from cluster 0 on."""
+    counts = np.bincount(clusters.ravel())
+    votes = np.bincount(clusters.ravel(), is_picked.ravel(), len(counts)) > counts / 2
+    votes[0] = False
+    return votes
+
+
+def refine_outlines(
+    foreground: NDArray[np.bool_], intensities: Floats, valid: NDArray[np.bool_], spacing: Floats
+) -> NDArray[np.bool_]:
+    """Move the outlines of objects to where they are more like their insides than the ground.
+
+    Parameters
+    ----------
+    foreground : ndarray of bool, shape ([Z,] Y, X)
+        Pixels of objects, of one frame.
+    intensities : ndarray of float64, shape ([Z,] Y, X)
+        What objects stand out by.
+    valid : ndarray of bool, shape ([Z,] Y, X)
+        Pixels that take part.
+    spacing : ndarray of float64, shape (2,) or (3,)
+        Distance of neighbours along each axis, 1 along the finest.
+
+    Returns
+    -------
+    ndarray of bool, shape ([Z,] Y, X)
+        Pixels of objects; outlines have moved by some pixels at most.
+
+    Notes
+    -----
+    A pixel near the outline is compared with the means of foreground and ground around it, twice: a
+    few steps of the localised region-based energy [1]_, without its term of length.
+
+    References
+    ----------
+    .. [1] S. Lankton, A. Tannenbaum, "Localizing region-based active contours", IEEE TIP 17
+       (2008). :doi:`10.1109/TIP.2008.2004611`
+    """
+    if not foreground.any() or foreground[valid].all():
+        return foreground
+    radius = RADIUS * _typical_radius(foreground, spacing)
+    refined = foreground
+    for _ in range(2):
+        inside = _local_mean(intensities, refined, radius, spacing)
+        outside = _local_mean(intensities, valid & ~refined, radius, spacing)
+        step = inside - outside
+        is_nearer = (intensities - outside) * np.sign(step) > NEARER * np.abs(step)
+        is_near = _distance_to_outline(refined, spacing) <= BAND
+        refined = np.where(is_near, is_nearer, refined) & valid
+    smooth: NDArray[np.bool_] = ndimage.median_filter(refined.astype(np.uint8), 3) > 0
+    return smooth & valid
+
+
+def _typical_radius(foreground: NDArray[np.bool_], spacing: Floats) -> float:
+    """Return the radius of a ball of the median size of objects, in steps along the finest axis."""
+    areas = np.bincount(split_frames(foreground, spacing).ravel())[1:]
+    volume = float(np.median(areas)) * math.prod(spacing)
+    if len(spacing) == 2:
+        return max(math.sqrt(volume / math.pi), 3.0)
+    return max(math.cbrt(volume * 3 / 4 / math.pi), 3.0)
+
+
+def _distance_to_outline(foreground: NDArray[np.bool_], spacing: Floats) -> Floats:
+    """Return the distance of each pixel to the nearest one across the outline."""
+    inside = ndimage.distance_transform_edt(foreground, sampling=spacing)
+    outside = ndimage.distance_transform_edt(~foreground, sampling=spacing)
+    distance: Floats = np.maximum(inside, outside)
+    return distance
+
+
+def _local_mean(
+    values: Floats, chosen: NDArray[np.bool_], radius: float, spacing: Floats
+) -> Floats:
+    """Return the mean of the chosen pixels around each one; far from them all that of no one."""
+    weights = _blur(chosen.astype(np.float64), radius, spacing)
+    mean: Floats = _blur(values * chosen, radius, spacing) / np.maximum(weights, 1e-6)
+    return mean
+
+
+def _blur(values: Floats, radius: float, spacing: Floats) -> Floats:
+    """Return about a Gaussian blur, in time that does not grow with its radius."""
+    # two boxes of this side have together the variance of the Gaussian
+    sides = [2 * int(math.sqrt(1.5) * radius / step) + 1 for step in spacing]
+    blurred: Floats = ndimage.uniform_filter(ndimage.uniform_filter(values, sides), sides)
+    return blurred

@@ -1,0 +1,100 @@
+"""Objects made of a foreground: touching ones apart, specks left out, one number over time."""
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from napari_unsupseg._typing import Floats, Integers, Labels
+from napari_unsupseg.regions.labels import label_dtype
+from napari_unsupseg.regions.splitting import split_frames
+
+__all__ = ["make_objects"]
+
+SPECK = 0.1  # of the size of the object that the middle one of the foreground's pixels lies in
+
+
+def make_objects(
+    foreground: NDArray[np.bool_],
+    spacing: Floats,
+    *,
+    split: float = 0.5,
+    min_size: int | None = None,
+    max_size: int | None = None,
+    exclude_border: bool = False,
+) -> Labels:
+    """Make objects of a foreground.
+
+    Parameters
+    ----------
+    foreground : ndarray of bool, shape (..., [Z,] Y, X)
+        Pixels of objects.
+    spacing : ndarray of float64, shape (2,) or (3,)
+        Distance of neighbours along each axis of a frame, 1 along the finest.
+    split, min_size, max_size, exclude_border
+        See `napari_unsupseg.options.ObjectOptions`.
+
+    Returns
+    -------
+    ndarray of uint8, uint16 or uint32, shape (..., [Z,] Y, X)
+        Objects from 1, without gaps, 0 elsewhere. In a series two objects of frames that follow
+        each other have one number if each is what the other overlaps most.
+    """
+    objects = split_frames(foreground, spacing, split)
+    sizes = np.bincount(objects.ravel())
+    sizes[0] = 0
+    kept = sizes >= (_speck_size(sizes) if min_size is None else min_size)
+    if max_size is not None:
+        kept &= sizes <= max_size
+    if exclude_border:
+        kept[_at_border(objects, len(spacing))] = False
+    kept[0] = False
+    objects = _link_frames(np.where(kept, np.cumsum(kept), 0)[objects], len(spacing))
+    return objects.astype(label_dtype(int(objects.max(initial=0))))
+
+
+def _speck_size(sizes: Integers) -> float:
+    """Return the size below which an object is a speck beside those that most pixels lie in."""
+    ordered = np.sort(sizes)
+    middle = np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)
+    return SPECK * float(ordered[middle])
+
+
+def _at_border(objects: Integers, ndim: int) -> Integers:
+    """Return the objects that touch the border of a frame."""
+    touching = [
+        objects.take(place, axis).ravel()
+        for axis in range(objects.ndim - ndim, objects.ndim)
+        for place in (0, -1)
+    ]
+    at_border: Integers = np.unique(np.concatenate(touching))
+    return at_border
+
+
+def _link_frames(objects: Integers, ndim: int) -> Integers:
+    """Give an object of a frame the number of the one that it goes on from in the frame before."""
+    n_objects = int(objects.max(initial=0))
+    edges = [np.empty((2, 0), dtype=np.int64)]
+    if objects.ndim > ndim:  # frames follow each other along the last axis before theirs
+        for series in objects.reshape(-1, *objects.shape[-ndim - 1 :]):
+            edges += [_match(*pair) for pair in itertools.pairwise(series)]
+    ends = np.concatenate(edges, axis=1)
+    graph = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n_objects + 1,) * 2)
+    numbers: Integers = connected_components(graph, directed=False)[1].astype(np.int64)
+    return numbers[objects]  # 0 is no end of an edge and stays 0
+
+
+def _match(before: Integers, after: Integers) -> Integers:
+    """Return the pairs of objects of which each is what the other overlaps most, shape (2, P)."""
+    both = np.stack([before, after])[:, (before > 0) & (after > 0)]
+    pairs, overlaps = np.unique(both, axis=1, return_counts=True)
+    pairs = pairs[:, np.argsort(overlaps, kind="stable")]  # what is written last is the largest
+    following = np.zeros(int(before.max()) + 1, dtype=np.int64)
+    following[pairs[0]] = pairs[1]
+    preceding = np.zeros(int(after.max()) + 1, dtype=np.int64)
+    preceding[pairs[1]] = pairs[0]
+    is_mutual = (following[pairs[0]] == pairs[1]) & (preceding[pairs[1]] == pairs[0])
+    mutual: Integers = pairs[:, is_mutual]
+    return mutual

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from napari_unsupseg.errors import ImageError, SettingError
+from napari_unsupseg.regions.objects import make_objects
+from tests.regions.helpers import hierarchy_of
+from tests.regions.test_foreground import CENTRES, clusters_of, discs, noisy
+from tests.regions.test_region_shapes import PLANE, ball
+
+SHAPE = (60, 120)
+SPECK = ball(SHAPE, (50, 60), (2, 2))  # 13 pixels
+SMALL = ball(SHAPE, (20, 30), (8, 8))  # 197
+LARGE = ball(SHAPE, (30, 90), (14, 14))  # 613
+CUT = ball(SHAPE, (0, 60), (9, 9))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({}, [SMALL, LARGE, CUT], id="specks are left out"),
+        pytest.param({"min_size": 1}, [SMALL, LARGE, CUT, SPECK], id="unless asked for"),
+        pytest.param({"min_size": 13}, [SMALL, LARGE, CUT, SPECK], id="as small as the smallest"),
+        pytest.param({"min_size": 14}, [SMALL, LARGE, CUT], id="a little larger"),
+        pytest.param({"max_size": 612}, [SMALL, CUT], id="too large"),
+        pytest.param({"max_size": 613}, [SMALL, LARGE, CUT], id="just small enough"),
+        pytest.param({"exclude_border": True}, [SMALL, LARGE], id="not at the border"),
+        pytest.param({"min_size": 1000}, [], id="none left"),
+    ],
+)
+def test_objects_are_those_asked_for(options, expected):
+    foreground = SPECK | SMALL | LARGE | CUT
+    objects = make_objects(foreground, PLANE, **options)
+    wanted = np.any(expected, axis=0) if expected else np.zeros(SHAPE, bool)
+    np.testing.assert_array_equal(objects > 0, wanted)
+    assert objects.max() == len(expected) == len(np.unique(objects)) - 1
+    assert objects.dtype == np.uint8
+
+
+def test_a_thing_that_moves_keeps_its_number():
+    def frame(shift):
+        one = ball(SHAPE, (20, 20 + shift), (10, 10))
+        return one | ball(SHAPE, (40, 100 - shift), (10, 10))
+
+    movie = np.stack([frame(0), frame(6), frame(12), np.zeros(SHAPE, bool), frame(12)])
+    objects = make_objects(movie, PLANE)
+    numbers = [np.unique(one[one > 0]).tolist() for one in objects]
+    assert numbers == [[1, 2], [1, 2], [1, 2], [], [3, 4]]
+    assert [objects[index, 20, 20 + 6 * index] for index in range(3)] == [1, 1, 1]
+
+
+def test_of_two_daughters_one_has_the_number_of_the_mother():
+    mother = ball(SHAPE, (30, 60), (14, 20))
+    daughters = ball(SHAPE, (30, 44), (11, 11)) | ball(SHAPE, (30, 76), (13, 13))
+    objects = make_objects(np.stack([mother, daughters]), PLANE)
+    assert np.unique(objects[0]).tolist() == [0, 1]
+    assert objects[1, 30, 76] == 1  # the one that lies in more of it
+    assert objects[1, 30, 44] == 2
+
+
+@pytest.fixture(scope="module")
+def hierarchy():
+    image = noisy(discs() * 0.8)
+    return hierarchy_of(image, history=[clusters_of(image)])
+
+
+def test_the_foreground_can_be_said(hierarchy):
+    mask = np.zeros(discs().shape, bool)
+    mask[50:70, 40:60] = True
+    np.testing.assert_array_equal(hierarchy.objects(mask) > 0, mask)
+    as_clusters = hierarchy.objects([3])
+    assert as_clusters.max() == len(CENTRES)
+    np.testing.assert_array_equal(as_clusters, hierarchy.objects())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "sentence"),
+    [
+        pytest.param([], {"split": 2}, SettingError, "split must be", id="split above 1"),
+        pytest.param([], {"split": True}, SettingError, "split must be", id="split a bool"),
+        pytest.param([], {"split": "no"}, SettingError, "split must be", id="split a word"),
+        pytest.param([], {"split": np.nan}, SettingError, "split must be", id="split NaN"),
+        pytest.param([], {"min_size": 0}, SettingError, "min_size must", id="size of 0"),
+        pytest.param([], {"max_size": 2.5}, SettingError, "max_size must", id="half a pixel"),
+        pytest.param(
+            [], {"min_size": 9, "max_size": 8}, SettingError, "no object fits", id="none between"
+        ),
+        pytest.param([], {"exclude_border": 1}, SettingError, "True or False", id="border 1"),
+        pytest.param([[7]], {}, SettingError, "1, 2, 3; got", id="no such cluster"),
+        pytest.param([[]], {}, SettingError, "list of numbers", id="no cluster"),
+        pytest.param([2], {}, SettingError, "list of numbers", id="a number"),
+        pytest.param(["nuclei"], {}, SettingError, "list of numbers", id="a word"),
+        pytest.param([np.ones((3, 3), bool)], {}, ImageError, "3, 3", id="mask of another shape"),
+    ],
+)
+def test_what_cannot_be_is_refused(hierarchy, arguments, options, error, sentence):
+    with pytest.raises(error, match=sentence):
+        hierarchy.objects(*arguments, **options)
+
+
+def test_the_surest_objects_have_the_highest_scores():
+    image = noisy(discs() * 0.8)
+    image[20:24, 60:90] = 0.8  # a bright line through one of the discs
+    image[85:100, 82:99] *= 0.3  # and another disc is dim
+    hierarchy = hierarchy_of(image, history=[clusters_of(image)])
+    objects = hierarchy.objects(discs() | (image > 0.6))
+    scores = hierarchy.score_objects(objects)
+    by_centre = [scores["score"][objects[centre] - 1] for centre in CENTRES]
+    assert sorted(range(5), key=by_centre.__getitem__)[:2] in ([1, 4], [4, 1])
+    assert all(len(column) == objects.max() for column in scores.values())
+    assert ((scores["score"] >= 0) & (scores["score"] <= 1)).all()

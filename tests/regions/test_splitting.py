@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from napari_unsupseg.regions.splitting import split_frames, split_touching
+from tests.regions.test_region_shapes import ball
+
+PLANE = np.ones(2)
+
+
+def touching_discs(n_discs, radius=12, apart=20):
+    shape = (2 * radius + 6, apart * (n_discs - 1) + 2 * radius + 6)
+    centres = [(radius + 3, radius + 3 + apart * index) for index in range(n_discs)]
+    return np.any([ball(shape, centre, (radius, radius)) for centre in centres], axis=0)
+
+
+@pytest.mark.parametrize(
+    ("foreground", "n_objects"),
+    [
+        pytest.param(np.zeros((9, 9), bool), 0, id="nothing"),
+        pytest.param(np.ones((9, 9), bool), 1, id="everything"),
+        pytest.param(ball((30, 30), (15, 15), (12, 12)), 1, id="a disc"),
+        pytest.param(touching_discs(2), 2, id="two discs"),
+        pytest.param(touching_discs(5), 5, id="five discs in a row"),
+        pytest.param(ball((40, 140), (20, 70), (9, 66)), 1, id="a long ellipse"),
+        pytest.param(np.pad(np.ones((14, 100), bool), 5), 1, id="a rod"),
+    ],
+)
+def test_round_things_that_touch_are_split_and_long_ones_are_not(foreground, n_objects):
+    objects = split_touching(foreground, PLANE)
+    assert objects.max() == n_objects
+    np.testing.assert_array_equal(objects > 0, foreground)
+
+
+def test_the_cut_runs_through_the_waist():
+    discs = touching_discs(2)
+    objects = split_touching(discs, PLANE)
+    middle = discs.shape[1] // 2
+    assert len(np.unique(objects[:, : middle - 2])) == 2  # ground and one object
+    assert len(np.unique(objects[:, middle + 3 :])) == 2
+
+
+@pytest.mark.parametrize(("split", "n_objects"), [(0, 1), (0.05, 1), (0.5, 2), (1, 2)])
+def test_the_more_readily_the_more_objects(split, n_objects):
+    assert split_touching(touching_discs(2), PLANE, split).max() == n_objects
+
+
+def test_balls_of_a_volume_with_thick_planes_are_split():
+    shape, spacing = (16, 40, 64), np.array([2.0, 1, 1])
+    balls = ball(shape, (8, 20, 20), (6, 12, 12)) | ball(shape, (8, 20, 41), (6, 12, 12))
+    assert split_touching(balls, spacing).max() == 2
+
+
+def test_frames_have_no_object_in_common():
+    frames = np.stack([touching_discs(2), np.zeros_like(touching_discs(2)), touching_discs(2)])
+    objects = split_frames(frames, PLANE)
+    assert [np.unique(frame[frame > 0]).tolist() for frame in objects] == [[1, 2], [], [3, 4]]
