@@ -7,14 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.errors import ImageError
 from napari_unsupseg.image.channels import (
     ImageChannels,
     split_annotation,
     split_channels,
     split_frames,
 )
-from napari_unsupseg.image.normalize import NO_PIXEL, find_valid_pixels
+from napari_unsupseg.image.normalize import find_valid_pixels, no_pixel_error
 from napari_unsupseg.image.tiling import check_large_image, is_large, load_if_small
 from napari_unsupseg.options import (
     CutOptions,
@@ -177,7 +176,7 @@ def label_frames(
     strokes = split_annotation("strokes", options.get("strokes"), image, spatial_ndim)
     take_part = [find_valid_pixels(*frame).any() for frame in zip(frames, masks, strict=True)]
     if not any(take_part):
-        raise ImageError(NO_PIXEL)
+        raise no_pixel_error(image.values)
     labels = []
     for frame, mask, drawn, takes_part in zip(frames, masks, strokes, take_part, strict=True):
         found = label_frame(frame, axes, mask, drawn) if takes_part else None

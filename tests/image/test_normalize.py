@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from napari_unsupseg import segment
 from napari_unsupseg.errors import ImageError
 from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.image.normalize import normalize_crops, normalize_image
@@ -140,6 +141,22 @@ def test_excluded_pixels_do_not_set_the_range():
 def test_what_cannot_be_normalized(image, keywords, sentence):
     with pytest.raises(ImageError, match=sentence):
         normalize_image(split_channels(image), **keywords)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize(
+    ("channels", "sentence"),
+    [
+        pytest.param("c_", "channel 1 is NaN everywhere", id="one of two"),
+        pytest.param("_c_", "channels 0, 2 are NaN everywhere", id="two of three"),
+        pytest.param("__", "all are NaN, transparent or masked", id="all"),
+    ],
+)
+def test_channels_without_a_number_are_named(channels, sentence, joint):
+    empty = np.full((10, 10), np.nan)
+    image = np.stack([RAMP if channel == "c" else empty for channel in channels])
+    with pytest.raises(ImageError, match=f"no pixel to segment: {sentence}"):
+        segment(image, axes="cyx", joint=joint)
 
 
 @pytest.mark.parametrize(

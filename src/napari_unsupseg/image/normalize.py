@@ -17,10 +17,15 @@ from napari_unsupseg.image.channels import (
 from napari_unsupseg.image.tiling import compute_crops
 from napari_unsupseg.settings import IntensityRule
 
-__all__ = ["NO_PIXEL", "NormalizedImage", "find_valid_pixels", "normalize_crops", "normalize_image"]
+__all__ = [
+    "NormalizedImage",
+    "find_valid_pixels",
+    "no_pixel_error",
+    "normalize_crops",
+    "normalize_image",
+]
 
 MAX_ANISOTROPY = 1000  # slices of electron microscopes are some ten pixels apart
-NO_PIXEL = "image has no pixel to segment: all are NaN, transparent or masked"
 PERCENTILES = (0.1, 99.9)  # rather than 0 and 100: a hot pixel of a camera is not the maximum
 
 
@@ -133,7 +138,7 @@ def normalize_image(
     steps = _check_spacing(spacing, spatial_ndim)
     valid = find_valid_pixels(image.values, mask)
     if not valid.any():
-        raise ImageError(NO_PIXEL)
+        raise no_pixel_error(image.values)
     if limits is None:
         limits = _find_limits(image, valid, intensity)
     values = _rescale(image, limits, intensity)
@@ -210,6 +215,30 @@ def find_valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArr
                 "NaN to leave their pixels out"
             )
     return valid
+
+
+def no_pixel_error(raw: NDArray[np.generic]) -> ImageError:
+    """Return the error for an image of which no pixel takes part.
+
+    Parameters
+    ----------
+    raw : ndarray, shape (C, ..., Y, X)
+        The channels of the image.
+
+    Returns
+    -------
+    ImageError
+        A sentence, to be raised; it names channels that keep all others from taking part.
+    """
+    data = np.ma.getdata(raw)
+    is_float = data.dtype.kind == "f"
+    empty = [i for i, channel in enumerate(data) if is_float and np.isnan(channel).all()]
+    reason = "all are NaN, transparent or masked"
+    if 0 < len(empty) < len(data):
+        are = "channel {} is" if len(empty) == 1 else "channels {} are"
+        named = are.format(", ".join(map(str, empty)))
+        reason = f"{named} NaN everywhere, counted from 0; leave out what is empty"
+    return ImageError(f"image has no pixel to segment: {reason}")
 
 
 def _check_spacing(spacing: Sequence[float] | None, spatial_ndim: int) -> tuple[float, ...]:
