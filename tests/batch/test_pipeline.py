@@ -113,6 +113,23 @@ def test_labels_of_an_interrupted_run_are_not_taken_for_done(tmp_path, grey, sma
     assert is_done(job, options)
 
 
+@pytest.mark.parametrize("watch", [None, end_at_once], ids=["done", "interrupted"])
+def test_what_is_there_is_read_once(tmp_path, grey, small, monkeypatch, watch):
+    imwrite(tmp_path / "a.png", grey)
+    job = Job(tmp_path / "a.png", tmp_path / "labels.tif")
+    options = JobOptions(settings=small, device="cpu")
+    run_job(job, options, watch)
+    read = []
+    monkeypatch.setattr(
+        "napari_unsupseg.batch.pipeline.read_tiff_record",
+        lambda path: read.append(path) or read_tiff_record(path),
+    )
+    report = try_run_job(job, options)
+    assert "error" not in report
+    assert report.get("skipped", False) is (watch is None)
+    assert read == [job.labels]
+
+
 def test_an_interrupted_run_keeps_final_clusters(tmp_path, grey):
     """The labels to keep are made of the iterations so far, though the user has ended the run."""
     imwrite(tmp_path / "a.png", grey)

@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ Watch = Callable[[Iterator[Step], str], tuple[Step, bool]]
 def run_job(
     job: Job, options: JobOptions, watch: Watch | None = None, track: Track[Slices] | None = None
 ) -> Report:
-    """Segment one image and write its results.
+    """Segment one image and write its results, unless that is done.
 
     Parameters
     ----------
@@ -71,14 +71,19 @@ def run_job(
     -------
     dict
         What was done: the files written, how many clusters, segments and iterations, seconds,
-        device and precision, and whether the user ended the run.
+        device and precision, and whether the user ended the run. With ``skipped``, true, if an
+        earlier call has done it, see `is_done`.
 
     Raises
     ------
     UnsupsegError
         If the image cannot be read or segmented, or a result not be written.
     """
-    may_replace = options.overwrite or is_resumable(job, options) or _was_interrupted(job, options)
+    earlier = _find_earlier(job, options)
+    if earlier == "done":
+        return {"image": str(job.image), "labels": str(job.labels), "skipped": True}
+    # what a user ended early is kept until it is done again
+    may_replace = options.overwrite or earlier == "interrupted" or is_resumable(job, options)
     for path in job.results:
         check_writable(path, overwrite=may_replace)
     start, watch = time.perf_counter(), watch or _watch_silently
@@ -128,16 +133,13 @@ def is_done(job: Job, options: JobOptions) -> bool:
     bool
         Whether there is nothing to do. Labels of a run that the user ended early do not count.
     """
-    if options.overwrite or "nothing" in map(file_kind, job.results):
-        return False
-    record = _read_record(job, options)
-    return record is not None and "interrupted" not in record
+    return _find_earlier(job, options) == "done"
 
 
 def try_run_job(
     job: Job, options: JobOptions, watch: Watch | None = None, track: Track[Slices] | None = None
 ) -> Report:
-    """Segment one image, unless it is done; report what is wrong with it where it fails.
+    """Segment one image, unless that is done; report what is wrong with it where it fails.
 
     Parameters
     ----------
@@ -153,11 +155,9 @@ def try_run_job(
     Returns
     -------
     dict
-        The report of `run_job`; or one with ``skipped``, true, or with ``error``, a sentence.
+        The report of `run_job`; or one with ``error``, a sentence.
     """
     try:
-        if is_done(job, options):
-            return {"image": str(job.image), "labels": str(job.labels), "skipped": True}
         return run_job(job, options, watch, track)
     except UnsupsegError as error:
         named = [str(path) for path in (job.image, *job.results, options.strokes, options.network)]
@@ -183,10 +183,14 @@ def _read_record(job: Job, options: JobOptions) -> Record | None:
     return record if is_alike else None
 
 
-def _was_interrupted(job: Job, options: JobOptions) -> bool:
-    """Tell whether a user ended the same call early: its labels are kept until it is done again."""
-    record = _read_record(job, options)
-    return record is not None and "interrupted" in record
+def _find_earlier(job: Job, options: JobOptions) -> Literal["done", "interrupted"] | None:
+    """Tell how far an earlier call with the same options came, if its labels may stay."""
+    record = None if options.overwrite else _read_record(job, options)
+    if record is None:
+        return None
+    if "interrupted" in record:
+        return "interrupted"
+    return None if "nothing" in map(file_kind, job.results) else "done"
 
 
 def _watch_silently(steps: Iterator[Step], _name: str) -> tuple[Step, bool]:
