@@ -107,6 +107,35 @@ def test_a_stopped_call_goes_on(tmp_path, slide, small_limits, monkeypatch, stop
     assert "done already" in call("segment", slide, "-o", out, *TWO).stdout
 
 
+@pytest.mark.parametrize(
+    ("damaged", "goes_on"),
+    [
+        pytest.param("0/zarr.json", True, id="labels"),
+        pytest.param("1/zarr.json", True, id="pyramid"),
+        pytest.param("zarr.json", False, id="what says whose labels these are"),
+    ],
+)
+@pytest.mark.parametrize("left", [0, 20], ids=["empty", "cut short"])
+def test_a_stopped_call_whose_store_is_damaged(
+    tmp_path, slide, small_limits, stop_after, damaged, goes_on, left
+):
+    out = tmp_path / "out.ome.zarr"
+    with stop_after(5):
+        assert call("segment", slide, "-o", out, *TWO).exit_code == 1
+    content = (out / damaged).read_bytes()
+    (out / damaged).write_bytes(content[:left])
+    other = call("segment", slide, "-o", out, *TWO, "--seed", 3)
+    assert "exists already; choose another place, or overwrite it (--overwrite)" in other.stderr
+    result = call("segment", slide, "-o", out, *TWO)
+    if goes_on:
+        assert result.exit_code == 0, result.stderr
+        assert labels_of(out).all()
+    else:
+        sentence = f"{out}: exists already; choose another place, or overwrite it (--overwrite)"
+        assert sentence in result.stderr
+        assert (out / damaged).read_bytes() == content[:left]
+
+
 def test_a_stopped_call_does_not_go_on_with_another_network(
     tmp_path, slide, small_limits, stop_after
 ):

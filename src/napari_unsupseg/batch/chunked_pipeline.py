@@ -16,7 +16,8 @@ from napari_unsupseg.errors import FileError
 from napari_unsupseg.image.channels import ImageChannels, split_channels
 from napari_unsupseg.image.normalize import normalize_crops, normalize_image
 from napari_unsupseg.image.tiling import Slices, block_slices, check_large_image
-from napari_unsupseg.io.label_store import CHUNK, LabelStore
+from napari_unsupseg.io.label_store import CHUNK, RECORD, UNFINISHED, LabelStore
+from napari_unsupseg.io.ome_zarr import translate_zarr_errors
 from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import hidden_path, is_zarr
 from napari_unsupseg.io.writers import write_png, write_table
@@ -97,9 +98,13 @@ def is_resumable(job: Job, options: JobOptions) -> bool:
     Returns
     -------
     bool
-        Whether `run_job_in_chunks` would go on from there.
+        Whether `run_job_in_chunks` would go on from there; or begin anew, where the store says so
+        but its arrays are damaged.
     """
-    return is_zarr(job.labels) and _open_resumable(job, options) is not None
+    if not is_zarr(job.labels):
+        return False
+    record = _read_unfinished(job.labels)
+    return record is not None and _load_network(job, options, record) is not None
 
 
 def _check_large_job(job: Job, options: JobOptions) -> None:
@@ -137,19 +142,41 @@ def _network_file(job: Job, options: JobOptions) -> Path:
 
 def _open_resumable(job: Job, options: JobOptions) -> tuple[LabelStore, Segmenter] | None:
     """Return the labels that a call with the same options has begun, and their network."""
-    store, network = LabelStore.from_path(job.labels), _network_file(job, options)
-    if store is None or store.is_complete or not network.is_file():
+    store = LabelStore.from_path(job.labels)
+    if store is None or store.is_complete:
+        return None
+    segmenter = _load_network(job, options, store.record)
+    return None if segmenter is None else (store, segmenter)
+
+
+def _read_unfinished(path: Path) -> Record | None:
+    """Return how the labels of a store are made, if they are not complete; it may be damaged."""
+    if not (path / "zarr.json").is_file():
+        return None
+    try:
+        with translate_zarr_errors(path):
+            import zarr
+
+            record: Any = zarr.open_group(path, mode="r").attrs.get(RECORD)
+    except FileError:
+        return None
+    return record if isinstance(record, dict) and UNFINISHED in record else None
+
+
+def _load_network(job: Job, options: JobOptions, record: Record) -> Segmenter | None:
+    """Return the network that labels are made with, if a call with the same options began them."""
+    network = _network_file(job, options)
+    if not network.is_file():
         return None
     # the network by its content: another may have been written to the same file since
     same = {"image": job.image.name, "options": options.to_dict(), "sha256": _digest(network)}
-    record = store.record
     if any(record.get(name) != value for name, value in same.items()):
         return None
     segmenter = Segmenter.load(network, device=options.device)
     # a network that is applied has the settings of its own run
     if not options.apply_only and segmenter.settings != options.settings:
         return None
-    return store, segmenter
+    return segmenter
 
 
 def _begin(
