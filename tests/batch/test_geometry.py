@@ -56,6 +56,16 @@ def test_position_and_axes_of_a_store_stay(tmp_path, grey):
     assert set(table["centroid_z_um"]) == {7.0}
 
 
+@pytest.mark.parametrize("out", ["o.tif", "o.ome.zarr"])
+def test_the_time_between_time_points_stays(tmp_path, grey, out):
+    movie, metadata = np.stack([grey, grey]), {"axes": "TYX", "unit": "um", "finterval": 30}
+    options = {"imagej": True, "resolution": (4, 4), "metadata": metadata}
+    tifffile.imwrite(tmp_path / "i.tif", movie, **options)
+    segmented(tmp_path / "i.tif", tmp_path / out)
+    with open_image(tmp_path / out) as source:
+        assert source.pixel_size == PixelSize(0.25, 0.25, "um", interval=30)
+
+
 def test_a_size_given_by_hand_leaves_the_position(tmp_path, grey):
     path = write_ome(tmp_path / "i.ome.zarr", grey, translation=(100, 200))
     segmented(path, tmp_path / "o.ome.zarr", "--pixel-size", 0.25)

@@ -97,6 +97,30 @@ def test_units_that_are_not_known_are_told(tmp_path, units, said):
     assert pixel_size == PixelSize(0.5, 0.5, "pixel")
 
 
+@pytest.mark.parametrize(
+    ("scale", "unit", "expected"),
+    [
+        pytest.param(3, "minute", 180, id="minutes"),
+        pytest.param(1, "second", 1, id="a second"),
+        pytest.param(1, None, None, id="nothing"),
+    ],
+)
+def test_how_much_time_lies_between_time_points(tmp_path, scale, unit, expected):
+    dims = [DimSpec(name="t", scale=scale, unit=unit), DimSpec(name="y"), DimSpec(name="x")]
+    image = v05.Image(multiscales=[v05.Multiscale.from_dims(dims, n_levels=1)])
+    write_image(tmp_path / "i.zarr", image, [np.zeros((4, 20, 30), np.uint8)])
+    pixel_size = open_zarr(tmp_path / "i.zarr")[2]
+    assert pixel_size == (expected and PixelSize(1, 1, "pixel", interval=expected))
+
+
+def test_a_time_without_a_known_unit_is_told(tmp_path):
+    dims = [DimSpec(name="t", scale=3), DimSpec(name="y"), DimSpec(name="x")]
+    image = v05.Image(multiscales=[v05.Multiscale.from_dims(dims, n_levels=1)])
+    write_image(tmp_path / "i.zarr", image, [np.zeros((4, 20, 30), np.uint8)])
+    with pytest.warns(UserWarning, match=r"i\.zarr: gives the time .* as 3 of no unit"):
+        assert open_zarr(tmp_path / "i.zarr")[2] is None
+
+
 def test_pixels_of_size_1_without_a_unit_say_nothing(tmp_path):
     path = write_ome(tmp_path / "i.zarr", np.zeros((20, 30), np.uint8), unit={})
     text = (path / "zarr.json").read_text()

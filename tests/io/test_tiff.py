@@ -103,6 +103,16 @@ def test_what_the_axes_are(tmp_path, shape, options, expected):
             id="ImageJ, two units",
         ),
         pytest.param(
+            {"imagej": True, "resolution": (4, 2), "metadata": {"unit": "um", "finterval": 3}},
+            PixelSize(0.5, 0.25, "um", interval=3),
+            id="ImageJ, time",
+        ),
+        pytest.param(
+            {"ome": True, "metadata": {"TimeIncrement": 2, "TimeIncrementUnit": "min"}},
+            PixelSize(1, 1, "pixel", interval=120),
+            id="OME, time alone",
+        ),
+        pytest.param(
             {"imagej": True, "resolution": ((0, 1), (2, 1)), "metadata": {"unit": "micron"}},
             None,
             id="ImageJ, no pixel in a unit",
@@ -147,6 +157,7 @@ def test_a_unit_that_is_not_known_is_told(tmp_path):
         pytest.param(PixelSize(2, 2, "angstrom"), id="angstrom"),
         pytest.param(PixelSize(30, 30, "nm", 100), id="with slices"),
         pytest.param(PixelSize(0.5, 0.25, "pixel"), id="no unit"),
+        pytest.param(PixelSize(0.5, 0.25, "um", interval=30), id="time"),
     ],
 )
 def test_labels_carry_how_they_were_made_and_their_pixel_size(tmp_path, pixel_size):

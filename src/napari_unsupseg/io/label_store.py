@@ -377,11 +377,14 @@ def _label_image(axes: str, pixel_size: PixelSize | None, n_levels: int) -> Any:
     if pixel_size and pixel_size.depth:
         sides["z"] = pixel_size.depth
     origin = dict(zip("zyx", pixel_size.origin, strict=True)) if pixel_size else {}
+    units = dict.fromkeys(sides, unit)
+    if pixel_size and pixel_size.interval:
+        sides["t"], units["t"], origin["t"] = pixel_size.interval, "second", 0.0
     dims = [
         DimSpec(
             name=axis,
             scale=sides.get(axis, 1),
-            unit=unit if axis in sides else None,
+            unit=units.get(axis),
             translation=origin[axis] if axis in sides and any(origin.values()) else None,
             scale_factor=2 if axis in "yx" else 1,
         )

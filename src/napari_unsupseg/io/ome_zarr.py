@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from napari_unsupseg.errors import FileError, UnsupsegError, first_line
+from napari_unsupseg.errors import FileError, OutOfMemoryError, UnsupsegError, first_line
 from napari_unsupseg.io.paths import file_kind
 from napari_unsupseg.io.pixel_size import PixelSize, combine_axes
 
@@ -196,6 +196,8 @@ def translate_zarr_errors(path: Path) -> Iterator[None]:
     ------
     FileError
         In place of any error of zarr, dask or yaozarrs.
+    OutOfMemoryError
+        In place of a `MemoryError`.
     """
     try:
         yield
@@ -207,8 +209,11 @@ def translate_zarr_errors(path: Path) -> Iterator[None]:
         raise FileError(f"{path}: is no zarr store, or has lost a part of it") from error
     except OSError as error:
         raise FileError(f"{path}: cannot be read or written ({error.strerror or error})") from error
-    except MemoryError:
-        raise
+    # where an index of chunks is damaged, a part of any length is asked for
+    except MemoryError as error:
+        raise OutOfMemoryError(
+            f"{path}: takes more memory to read or write than there is, or is damaged"
+        ) from error
     # what decoders raise on a damaged chunk depends on the damage
     except Exception as error:
         raise FileError(
@@ -253,13 +258,16 @@ def _is_rgb(metadata: Any) -> bool:
 def _pixel_size(multiscale: Any, path: Path) -> PixelSize | None:
     """Return the size and origin of a pixel of the finest level."""
     scale, translation = _transformation(multiscale)
-    spatial = {axis.name: index for index, axis in enumerate(multiscale.axes) if axis.name in "zyx"}
-    units = {name: getattr(multiscale.axes[index], "unit", None) for name, index in spatial.items()}
+    at = {axis.name: index for index, axis in enumerate(multiscale.axes)}
+    units = {axis.name: getattr(axis, "unit", None) for axis in multiscale.axes}
+    spellings = {name: str(unit) if unit else None for name, unit in units.items()}
+    spatial = [name for name in at if name in ("z", "y", "x")]
     return combine_axes(
         path,
-        {name: abs(scale[index]) for name, index in spatial.items()},
-        {name: str(unit) if unit else None for name, unit in units.items()},
-        {name: translation[index] for name, index in spatial.items()},
+        {name: abs(scale[at[name]]) for name in spatial},
+        spellings,
+        {name: translation[at[name]] for name in spatial},
+        (scale[at["t"]], spellings["t"]) if "t" in at else None,
     )
 
 

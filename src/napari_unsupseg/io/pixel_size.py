@@ -27,6 +27,11 @@ SPELLINGS = {
     "µm": "um", "μm": "um", "\\u00B5m": "um", "micron": "um", "microns": "um", "Å": "angstrom",
     "pixel": NO_UNIT, "pixels": NO_UNIT, "": NO_UNIT,
 }  # fmt: skip
+SECONDS = {
+    "s": 1, "sec": 1, "second": 1, "seconds": 1, "ms": 1e-3, "millisecond": 1e-3, "µs": 1e-6,
+    "us": 1e-6, "microsecond": 1e-6, "ns": 1e-9, "nanosecond": 1e-9, "min": 60, "minute": 60,
+    "h": 3600, "hour": 3600, "d": 86_400, "day": 86_400,
+}  # fmt: skip
 
 
 class PixelSize(NamedTuple):
@@ -42,6 +47,8 @@ class PixelSize(NamedTuple):
         Distance of slices along z, in `unit`; None if nobody says it.
     origin : tuple of float
         Where the centre of the first pixel lies along z, y and x, in `unit`.
+    interval : float or None
+        Seconds from one time point to the next; None if nobody says it.
     """
 
     height: float
@@ -49,6 +56,7 @@ class PixelSize(NamedTuple):
     unit: str
     depth: float | None = None
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    interval: float | None = None
 
     @property
     def is_possible(self) -> bool:
@@ -57,7 +65,7 @@ class PixelSize(NamedTuple):
         return all(0 < side < math.inf for side in sides) and all(map(math.isfinite, self.origin))
 
     def with_side(self, side: float) -> Self:
-        """Return the size of square pixels, in micrometers; depth and origin are kept.
+        """Return the size of square pixels, in micrometers; all else is kept.
 
         Parameters
         ----------
@@ -106,6 +114,7 @@ def combine_axes(
     sides: Mapping[str, float],
     units: Mapping[str, str | None],
     starts: Mapping[str, float] | None = None,
+    interval: tuple[float, str | None] | None = None,
 ) -> PixelSize | None:
     """Return the size of a pixel that a file says axis by axis.
 
@@ -119,15 +128,17 @@ def combine_axes(
         Their units, as the file spells them.
     starts : mapping of str to float, optional
         Where the first pixel lies.
+    interval : tuple of float and str or None, optional
+        Time from one time point to the next, and its unit, as the file spells it.
 
     Returns
     -------
     PixelSize or None
         In the unit of y. Unless each axis has a known unit, or none has one, the numbers stay
-        without a unit, with a warning. None if y or x is missing, or nothing is said.
+        without a unit, with a warning. None if nothing is said.
     """
     if not {"y", "x"} <= set(sides):
-        return None
+        sides, units = {"y": 1, "x": 1}, {}
     known = {axis: unit_of(units.get(axis)) for axis in sides}
     kinds = set(known.values())
     if (len(kinds) > 1 and not kinds <= set(UNIT_NAMES)) or None in kinds:
@@ -146,5 +157,19 @@ def combine_axes(
     height, width = sides["y"] * by["y"], sides["x"] * by["x"]
     depth = sides["z"] * by["z"] if "z" in sides else None
     z, y, x = ((starts or {}).get(axis, 0.0) * by.get(axis, 1) for axis in "zyx")
-    says_nothing = unit == NO_UNIT and {*sides.values()} == {1} and not any((z, y, x))
-    return None if says_nothing else PixelSize(height, width, unit, depth, (z, y, x))
+    seconds = _seconds(name, *interval) if interval else None
+    says_something = unit != NO_UNIT or {*sides.values()} != {1} or any((z, y, x)) or seconds
+    return PixelSize(height, width, unit, depth, (z, y, x), seconds) if says_something else None
+
+
+def _seconds(name: object, interval: float, unit: str | None) -> float | None:
+    """Return the time between time points; None of one that says nothing, or nothing sensible."""
+    if unit in SECONDS and 0 < interval < math.inf:
+        return interval * SECONDS[unit]
+    if interval != 1:
+        warnings.warn(
+            f"{name}: gives the time between time points as {interval:g} {unit or 'of no unit'}, "
+            "which is left out",
+            stacklevel=5,
+        )
+    return None

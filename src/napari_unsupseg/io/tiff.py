@@ -464,20 +464,20 @@ def _pixel_size(tiff: tifffile.TiffFile, series: int, path: Path) -> PixelSize |
 
 def _imagej_pixel_size(tiff: tifffile.TiffFile, path: Path) -> PixelSize | None:
     """Return the pixel size that ImageJ wrote; its tags of resolution are pixels a unit."""
-    metadata = tiff.imagej_metadata or {}
+    metadata, tags = tiff.imagej_metadata or {}, tiff.pages.first.tags
     unit = metadata.get("unit")
-    tags = tiff.pages.first.tags
+    sides = {}
     # without a unit there may be dots per inch, for a printer
-    if unit_of(unit) == NO_UNIT or "XResolution" not in tags or "YResolution" not in tags:
-        return None
-    (y_pixels, y_units), (x_pixels, x_units) = tags["YResolution"].value, tags["XResolution"].value
-    if not y_pixels or not x_pixels:
-        return None
-    sides = {"y": y_units / y_pixels, "x": x_units / x_pixels}
-    if depth := metadata.get("spacing"):
-        sides["z"] = abs(depth)  # negative where slices go down
+    if unit_of(unit) != NO_UNIT:
+        for axis in "yx":
+            n_pixels, n_units = tags.valueof(f"{axis.upper()}Resolution", (0, 0))
+            if n_pixels:
+                sides[axis] = n_units / n_pixels
+        if depth := metadata.get("spacing"):
+            sides["z"] = abs(depth)  # negative where slices go down
     units = {axis: metadata.get(f"{axis}unit", unit) for axis in sides}
-    return combine_axes(path, sides, units)
+    interval = metadata.get("finterval")
+    return combine_axes(path, sides, units, interval=(interval, "s") if interval else None)
 
 
 def _ome_pixel_size(metadata: str, series: int, path: Path) -> PixelSize | None:
@@ -488,19 +488,28 @@ def _ome_pixel_size(metadata: str, series: int, path: Path) -> PixelSize | None:
     sides = {a.lower(): pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
     # OME says µm where it says nothing
     units = {a.lower(): pixels.get(f"PhysicalSize{a}Unit", "µm") for a in "ZYX"}
-    return combine_axes(path, {a: float(side) for a, side in sides.items() if side}, units)
+    interval = float(pixels.get("TimeIncrement", 0)), pixels.get("TimeIncrementUnit", "s")
+    return combine_axes(
+        path,
+        {a: float(side) for a, side in sides.items() if side},
+        units,
+        interval=interval if interval[0] else None,
+    )
 
 
 def _ome_physical_sizes(pixel_size: PixelSize) -> dict[str, Any]:
     """Return a pixel size in the terms of OME-XML, as tifffile takes them."""
     sides = {"Y": pixel_size.height, "X": pixel_size.width, "Z": pixel_size.depth}
     unit = OME_UNITS.get(pixel_size.unit, pixel_size.unit)
-    return {
+    sizes: dict[str, Any] = {
         f"PhysicalSize{axis}{suffix}": value
         for axis, side in sides.items()
         if side
         for suffix, value in (("", side), ("Unit", unit))
     }
+    if pixel_size.interval:
+        sizes |= {"TimeIncrement": pixel_size.interval, "TimeIncrementUnit": "s"}
+    return sizes
 
 
 def _ome_positions(pixel_size: PixelSize, n_planes: int) -> dict[str, Any]:
