@@ -187,6 +187,11 @@ def test_an_image_that_a_file_does_not_hold_is_refused(name, n_series):
         opened(name, series=5)
 
 
+def test_of_a_file_that_is_not_there_no_image_is_counted():
+    with pytest.raises(FileError, match=r"none\.tif: no such file"):
+        opened("none.tif", series=5)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -142,7 +142,7 @@ def combine_axes(
     known = {axis: unit_of(units.get(axis)) for axis in sides}
     kinds = set(known.values())
     if (len(kinds) > 1 and not kinds <= set(UNIT_NAMES)) or None in kinds:
-        said = " and ".join(sorted({units.get(axis) or "no unit" for axis in sides}))
+        said = " and ".join(sorted({str(units.get(axis) or "no unit") for axis in sides}))
         warnings.warn(
             f"{name}: gives the size of its pixels in {said}, not in known units of length along "
             "every axis: the numbers are kept without a unit; give the size with --pixel-size",

@@ -92,9 +92,8 @@ def open_image(
     FileError
         If the file is missing, is a folder, is damaged, is no image or has no such series.
     """
-    if series is not None and not (is_tiff(path) or is_microscope_format(path)):
-        check_series(path, series, n_series=1)
     if is_zarr(path):
+        check_series(path, series or 0, n_series=1)
         values, axes, pixel_size = open_zarr(path)
         yield ImageSource(tiling.load_if_small(values), axes, _if_possible(pixel_size))
         return
@@ -116,6 +115,7 @@ def open_image(
                 tiff = stack.enter_context(open_tiff(path, series))
                 values, axes, samples, pixel_size, orientation = tiff
             else:
+                check_series(path, series or 0, n_series=1)
                 values, axes, samples, orientation = read_picture(path)
             if orientation in range(2, 9):  # any other number means nothing
                 warnings.warn(
