@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Agreement",
     "Human",
+    "Matches",
     "average_precision",
     "compare",
     "coverings",
@@ -17,6 +18,7 @@ __all__ = [
     "f_measures",
     "foreground",
     "instance_score",
+    "match_objects",
     "mean_iou",
     "precision_recall",
 ]
@@ -268,6 +270,62 @@ def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return 2 * int((found & truth).sum()) / total if total else 1.0
 
 
+class Matches(NamedTuple):
+    """Found objects beside true ones.
+
+    Attributes
+    ----------
+    ious : ndarray of float64
+        IoU of each pair whose IoU is above one half; no object is in two.
+    n_found, n_true : int
+        Objects that were found, and true ones.
+    """
+
+    ious: NDArray[np.float64]
+    n_found: int
+    n_true: int
+
+    def precision(self, threshold: float = 0.5) -> float:
+        """Return true / (true + false + missed) objects; 1 if there are none and none was found."""
+        n_matched = np.count_nonzero(self.ious > threshold)
+        total = self.n_found + self.n_true - n_matched
+        return n_matched / total if total else 1.0
+
+    def f1(self, threshold: float = 0.5) -> float:
+        """Return 2 true / (found + true ones); 1 if there are none and none was found."""
+        total = self.n_found + self.n_true
+        return 2 * np.count_nonzero(self.ious > threshold) / total if total else 1.0
+
+
+def match_objects(objects: Labels, instances: Labels, speck: int = 0) -> Matches:
+    """Match found objects with true ones.
+
+    Parameters
+    ----------
+    objects, instances : ndarray of int, shape (Y, X)
+        Found and true objects, 0 is background.
+    speck : int
+        Objects of fewer pixels are left out, found and true alike.
+
+    Returns
+    -------
+    Matches
+        The pairs whose IoU is above one half.
+
+    Examples
+    --------
+    >>> match_objects(np.array([[1, 1, 0, 2]]), np.array([[1, 1, 0, 0]]))
+    Matches(ious=array([1.]), n_found=2, n_true=1)
+    """
+    objects, n_found = _without_specks(objects, speck)
+    instances, n_true = _without_specks(instances, speck)
+    shared = np.zeros((n_found + 1, n_true + 1))
+    np.add.at(shared, (objects, instances), 1)
+    union = shared.sum(1, keepdims=True) + shared.sum(0) - shared
+    ious = shared[1:, 1:] / union[1:, 1:]
+    return Matches(ious[ious > 0.5], n_found, n_true)
+
+
 def instance_score(objects: Labels, instances: Labels, speck: int = 0) -> float:
     """Return true / (true + false + missed) objects at an IoU above one half.
 
@@ -288,15 +346,7 @@ def instance_score(objects: Labels, instances: Labels, speck: int = 0) -> float:
     >>> instance_score(np.array([[1, 1, 0, 2]]), np.array([[1, 1, 0, 0]]))
     0.5
     """
-    objects, n_found = _without_specks(objects, speck)
-    instances, n_true = _without_specks(instances, speck)
-    shared = np.zeros((n_found + 1, n_true + 1))
-    np.add.at(shared, (objects, instances), 1)
-    union = shared.sum(1, keepdims=True) + shared.sum(0) - shared
-    # above one half no object can match two others
-    matched = int((shared[1:, 1:] > 0.5 * union[1:, 1:]).sum())
-    total = n_found + n_true - matched
-    return matched / total if total else 1.0
+    return match_objects(objects, instances, speck).precision()
 
 
 def _without_specks(objects: Labels, speck: int) -> tuple[NDArray[np.int64], int]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg._typing import Labels
+from napari_unsupseg.errors import SettingError
 from napari_unsupseg.image.channels import (
     ImageChannels,
     split_annotation,
@@ -18,23 +19,26 @@ from napari_unsupseg.image.tiling import check_large_image, is_large, load_if_sm
 from napari_unsupseg.options import (
     CutOptions,
     ImageOptions,
+    ObjectOptions,
     check_flag,
     documented,
     is_cut,
     pick_options,
 )
-from napari_unsupseg.regions.hierarchy import check_cut
+from napari_unsupseg.regions.hierarchy import check_cut, check_objects
 from napari_unsupseg.regions.labels import stack_frames
+from napari_unsupseg.regions.objects import link_objects
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.settings import Settings
 
 __all__ = ["label_frames", "segment"]
 
 
-@documented(ImageOptions, CutOptions)
+@documented(ImageOptions, CutOptions, ObjectOptions)
 def segment(
     image: ArrayLike,
     *,
+    objects: bool = False,
     joint: bool = True,
     device: str = "auto",
     preset: str = "standard",
@@ -48,6 +52,9 @@ def segment(
         Bool, integers or floats. Of a dask array of more than 2²⁵ values crops are trained on,
         and labels are a dask array too, computed chunk by chunk when they are asked for.
     {options}
+    objects : bool
+        Return objects, such as nuclei or particles, in place of clusters, touching ones apart;
+        `min_size` is that of the smallest, and `split`, `max_size` and `exclude_border` say which.
     joint : bool
         Train one network on all planes of a series, or all its volumes, together, so that a
         cluster has the same number in each; False trains one on each by itself.
@@ -66,7 +73,8 @@ def segment(
         if these are more, which keep their numbers; the network's own, 1 to q
         (`max_clusters`), if `final_clusters` or `settle` is 0. 0 where a pixel takes no part;
         uint16 if q is above 255. With `granularity` or `n_segments`: segments, each a connected
-        region with a number of its own.
+        region with a number of its own. With `objects`: objects from 1, 0 elsewhere, each with one
+        number over the frames of a series as long as it overlaps itself.
 
     Raises
     ------
@@ -76,7 +84,8 @@ def segment(
     ImageDtypeError
         If the image holds anything but bool, integers or floats.
     SettingError
-        If a setting or the preset is unknown, or a value out of its range.
+        If a setting or the preset is unknown, a value out of its range, or two kinds of labels are
+        asked for.
     StrokesError
         If strokes do not fit the image or have a label above `max_clusters`.
     DeviceError
@@ -100,28 +109,52 @@ def segment(
     >>> segments = segment(coins()[::4, ::4], n_segments=20, iterations=5, superpixels=500)
     >>> int(segments.max())
     20
+    >>> objects = segment(coins()[::4, ::4], objects=True, iterations=5, superpixels=500)
+    >>> int(objects.max()) > 10
+    True
     """
     image_options, cut = pick_options(options, ImageOptions), pick_options(options, CutOptions)
-    check_cut(**cut)
+    object_options = pick_options(options, ObjectOptions)
+    check_flag("objects", objects)
     check_flag("joint", joint)
+    _check_labels(cut, object_options, objects=objects)
     segmenter = Segmenter(Settings.from_preset(preset, options), device=device)
+    min_size = segmenter.settings.min_size or None
+    check_objects(min_size, **object_options)
+
+    def labels_of(segmenter: Segmenter) -> Labels:
+        if objects:
+            return segmenter.hierarchy_.objects(min_size=min_size, **object_options)
+        return segmenter.hierarchy_.cut(**cut) if is_cut(cut) else segmenter.labels_
+
     if not joint:
-        return _segment_separately(segmenter, image, image_options, cut)
+        are_numbered = objects or is_cut(cut)
+        labels = _segment_separately(segmenter, image, image_options, labels_of, are_numbered)
+        return link_objects(labels, image_options.get("spatial_ndim", 2)) if objects else labels
     if is_large(image):
-        check_large_image("image", **cut)
-    return _fit_and_cut(segmenter, image, image_options, cut)
+        check_large_image("image", **cut, objects=objects)
+    return labels_of(segmenter.fit(image, **image_options))
 
 
-def _fit_and_cut(
-    segmenter: Segmenter, image: ArrayLike, options: ImageOptions, cut: CutOptions
-) -> Labels:
-    """Return the clusters of a run, or its segments if a cut is asked for."""
-    segmenter.fit(image, **options)
-    return segmenter.hierarchy_.cut(**cut) if is_cut(cut) else segmenter.labels_
+def _check_labels(cut: CutOptions, object_options: ObjectOptions, *, objects: bool) -> None:
+    """Refuse to be asked for two kinds of labels, or for some objects but not for objects."""
+    check_cut(**cut)
+    if objects and is_cut(cut):
+        raise SettingError(
+            f"objects and {' and '.join(cut)} ask for two kinds of labels: give one of them"
+        )
+    if object_options and not objects:
+        raise SettingError(
+            f"{' and '.join(object_options)}: for objects alone, give objects=True too"
+        )
 
 
 def _segment_separately(
-    segmenter: Segmenter, image: ArrayLike, options: ImageOptions, cut: CutOptions
+    segmenter: Segmenter,
+    image: ArrayLike,
+    options: ImageOptions,
+    labels_of: Callable[[Segmenter], Labels],
+    are_numbered: bool,
 ) -> Labels:
     """Segment each frame of a series by a run of its own, with its part of mask and strokes."""
 
@@ -129,12 +162,12 @@ def _segment_separately(
         of_frame: ImageOptions = {
             **options, "axes": axes, "channel_axis": None, "mask": mask, "strokes": strokes
         }  # fmt: skip
-        return _fit_and_cut(segmenter, frame, of_frame, cut)
+        return labels_of(segmenter.fit(frame, **of_frame))
 
     channels = split_channels(
         load_if_small(image), options.get("axes"), options.get("channel_axis")
     )
-    return label_frames(channels, label_frame, options, are_numbered=is_cut(cut))
+    return label_frames(channels, label_frame, options, are_numbered=are_numbered)
 
 
 def label_frames(

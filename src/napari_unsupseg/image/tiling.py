@@ -99,6 +99,7 @@ def check_large_image(
     joint: bool = True,
     granularity: float | None = None,
     n_segments: int | None = None,
+    objects: bool = False,
     min_size: int = 0,
     is_stitched: bool = False,
     spelling: Callable[[str], str] = str,
@@ -109,7 +110,7 @@ def check_large_image(
     ----------
     name : str
         What the image is called in the sentence, such as its file.
-    mask, strokes, joint, granularity, n_segments
+    mask, strokes, joint, granularity, n_segments, objects
         Options of `napari_unsupseg.segment`, as they were asked for.
     min_size : int
         Smallest segment in pixels; 0 and 1 ask for nothing.
@@ -137,6 +138,7 @@ would need: leave it out, or crop the image
         "joint": not joint,
         "granularity": granularity is not None and not is_stitched,
         "n_segments": n_segments is not None,
+        "objects": objects,
         "min_size": min_size > 1,
     }
     for option, is_asked_for in needs_all.items():

@@ -29,6 +29,7 @@ from napari_unsupseg.regions.strokes import apply_strokes, propagate_strokes
 __all__ = ["Hierarchy", "check_cut", "check_objects"]
 
 CLUSTERING_GRANULARITY = 0.46  # of the cut whose segments are clustered
+VOTING_CLUSTERS = 12  # of which some are the foreground, where a run ends with none of its own
 MAX_CLUSTERED_SEGMENTS = 2000  # of them; Ward's criterion needs memory for all their distances
 
 
@@ -263,14 +264,16 @@ class Hierarchy:
     @functools.cached_property
     def _foreground(self) -> NDArray[np.bool_]:
         """Pixels of objects, found without being told."""
-        clusters = find_foreground(
+        # the network's own clusters often have one of its own along every outline
+        clusters = self._run_clusters if self._n_clusters else self.clusters(VOTING_CLUSTERS)
+        foreground = find_foreground(
             self._intensities,
             self._fragments,
             np.asarray(self._merges, dtype=np.int64),
-            self._run_clusters,
+            clusters,
             self._spacing,
         )
-        return self._refine(clusters)
+        return self._refine(foreground)
 
     def _as_foreground(self, foreground: ArrayLike) -> NDArray[np.bool_]:
         """Return the pixels of a mask, or of clusters of some numbers."""

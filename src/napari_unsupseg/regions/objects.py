@@ -11,7 +11,7 @@ from napari_unsupseg._typing import Floats, Integers, Labels
 from napari_unsupseg.regions.labels import label_dtype
 from napari_unsupseg.regions.splitting import split_frames
 
-__all__ = ["make_objects"]
+__all__ = ["link_objects", "make_objects"]
 
 SPECK = 0.1  # of the size of the object that the middle one of the foreground's pixels lies in
 
@@ -51,8 +51,7 @@ def make_objects(
     if exclude_border:
         kept[_at_border(objects, len(spacing))] = False
     kept[0] = False
-    objects = _link_frames(np.where(kept, np.cumsum(kept), 0)[objects], len(spacing))
-    return objects.astype(label_dtype(int(objects.max(initial=0))))
+    return link_objects(np.where(kept, np.cumsum(kept), 0)[objects], len(spacing))
 
 
 def _speck_size(sizes: Integers) -> float:
@@ -73,8 +72,22 @@ def _at_border(objects: Integers, ndim: int) -> Integers:
     return at_border
 
 
-def _link_frames(objects: Integers, ndim: int) -> Integers:
-    """Give an object of a frame the number of the one that it goes on from in the frame before."""
+def link_objects(objects: NDArray[np.integer], ndim: int) -> Labels:
+    """Give an object of a frame the number of the one that it goes on from in the frame before.
+
+    Parameters
+    ----------
+    objects : ndarray of int, shape (..., [Z,] Y, X)
+        Objects from 1, none in two frames, 0 elsewhere.
+    ndim : int
+        Axes of a frame, 2 or 3, the last ones; frames follow each other along the axis before.
+
+    Returns
+    -------
+    ndarray of uint8, uint16 or uint32, shape (..., [Z,] Y, X)
+        Objects from 1, without gaps. Two of frames that follow each other have one number if each
+        is what the other overlaps most.
+    """
     n_objects = int(objects.max(initial=0))
     edges = [np.empty((2, 0), dtype=np.int64)]
     if objects.ndim > ndim:  # frames follow each other along the last axis before theirs
@@ -82,8 +95,9 @@ def _link_frames(objects: Integers, ndim: int) -> Integers:
             edges += [_match(*pair) for pair in itertools.pairwise(series)]
     ends = np.concatenate(edges, axis=1)
     graph = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n_objects + 1,) * 2)
-    numbers: Integers = connected_components(graph, directed=False)[1].astype(np.int64)
-    return numbers[objects]  # 0 is no end of an edge and stays 0
+    n_numbers, numbers = connected_components(graph, directed=False)
+    labels: Labels = numbers.astype(label_dtype(int(n_numbers) - 1))[objects]
+    return labels  # 0 is no end of an edge and stays 0
 
 
 def _match(before: Integers, after: Integers) -> Integers:
