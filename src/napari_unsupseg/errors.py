@@ -66,7 +66,7 @@ class DeviceError(UnsupsegError, ValueError):
 
 
 class OutOfMemoryError(UnsupsegError, MemoryError):
-    """The device ran out of memory in the middle of a run."""
+    """The device ran out of memory in the middle of a run, or a file takes more than there is."""
 
 
 class FileError(UnsupsegError, OSError):

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_unsupseg.errors import FileError
+from napari_unsupseg.errors import FileError, OutOfMemoryError
 from napari_unsupseg.io.label_store import CHUNK, LabelStore, check_zarr_axes, read_zarr_record
 from napari_unsupseg.io.ome_zarr import open_zarr
 from napari_unsupseg.io.readers import is_chunked, open_image
@@ -120,6 +120,24 @@ def test_an_array_of_other_axes_than_its_metadata_says(tmp_path, shape):
     (path / "0" / "zarr.json").write_text(json.dumps(metadata))
     sentence = f"says that its axes are c, z, y, x, and its array has {len(shape)}$"
     with pytest.raises(FileError, match=sentence), open_image(path):
+        pass
+
+
+def test_an_index_of_chunks_that_asks_for_more_memory_than_there_is(tmp_path):
+    path, values = tmp_path / "i.zarr", np.arange(32 * 32, dtype=np.uint16).reshape(32, 32)
+    zarr.create_array(path, data=values, chunks=(8, 32), shards=(32, 32), compressors=None)
+    shard = path / "c" / "0" / "0"
+    content = bytearray(shard.read_bytes())
+    metadata = json.loads((path / "zarr.json").read_text())
+    # without its checksum the index is believed: where each chunk begins, and its length
+    metadata["codecs"][0]["configuration"]["index_codecs"].pop()
+    struct.pack_into("<QQ", content, len(content) - 4 - 64, 0, 2**60)
+    shard.write_bytes(content[:-4])
+    (path / "zarr.json").write_text(json.dumps(metadata))
+    with (
+        pytest.raises(OutOfMemoryError, match=rf"{path.name}: takes more memory"),
+        open_image(path),
+    ):
         pass
 
 
