@@ -1,7 +1,6 @@
 """Small real images and settings that run in a second."""
 
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 
 from napari_unsupseg import Settings
 
+from .fuzzing import IS_LONG
+
 # one needs libraries that the project does not, the others take their time: tox -e fuzz
-collect_ignore = ["make_data.py"] + ([] if "UNSUPSEG_FUZZ" in os.environ else ["fuzz"])
+collect_ignore = ["make_data.py"] + ([] if IS_LONG else ["fuzz"])
 
 torch.set_num_threads(1)  # on images this small a second thread only waits
 

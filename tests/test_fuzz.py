@@ -1,6 +1,5 @@
 """Any image, any options and any file give labels or an `UnsupsegError` in one sentence."""
 
-import os
 import random
 import shutil
 import warnings
@@ -10,7 +9,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -18,11 +17,10 @@ from napari_unsupseg import segment
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.io.readers import is_chunked, open_image
 
+from .fuzzing import IS_LONG, SEED, fuzzed, is_one_sentence
+
 DATA = Path(__file__).parent / "data"
-# in every run of the tests the same few; tox -e fuzz takes some twenty minutes, and any seed
-SEED = int(os.environ.get("UNSUPSEG_FUZZ", "0"))
-IS_LONG = SEED > 0
-N_IMAGES, N_FOLDERS = (60_000, 1000) if IS_LONG else (150, 4)
+N_FOLDERS = 1000 if IS_LONG else 4
 FILES = sorted(
     path for path in DATA.rglob("*") if path.is_file() and path.suffix not in (".md", ".py")
 )
@@ -87,11 +85,7 @@ def options(draw, image: Any) -> dict[str, Any]:
     return {name: draw((ANY_OPTION | drawn)[name] | OTHERS) for name in names}
 
 
-@pytest.mark.timeout(3600 if IS_LONG else 300)
-@seed(SEED)
-@settings(
-    max_examples=N_IMAGES, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
+@fuzzed(150, 60_000)
 @given(st.data())
 def test_any_image_and_any_options(data):
     image = data.draw(images())
@@ -103,7 +97,7 @@ def test_any_image_and_any_options(data):
             labels = segment(image, **QUICK | given_options)
         except UnsupsegError as error:
             sentence = str(error)
-    assert "\n" not in sentence
+            assert is_one_sentence(sentence)
     assert sentence or np.asarray(labels).dtype.kind == "u"
 
 
@@ -154,4 +148,4 @@ def test_files_that_are_damaged_anywhere(tmp_path, start):
             except UnsupsegError as error:
                 sentence = str(error)
         assert sentence.startswith(f"{copy}: ")
-        assert "\n" not in sentence
+        assert is_one_sentence(sentence)
