@@ -24,7 +24,7 @@ from PIL import Image
 
 FOLDER = Path(__file__).with_name("data")
 HEIGHT, WIDTH = 24, 32
-LIBRARIES = ("bioio-ome-zarr", "ome-zarr", "pillow", "tifffile", "zarr")
+LIBRARIES = ("bioio-ome-zarr", "imagecodecs", "ome-zarr", "pillow", "tifffile", "zarr")
 
 rows, columns = np.mgrid[:HEIGHT, :WIDTH]
 DISC = (rows - 11) ** 2 + (columns - 13) ** 2 < 49

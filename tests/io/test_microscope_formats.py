@@ -10,7 +10,7 @@ import pytest
 
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.io.pixel_size import PixelSize
-from napari_unsupseg.io.readers import open_image
+from napari_unsupseg.io.readers import list_files, open_image
 
 
 class Sizes(NamedTuple):
@@ -97,3 +97,11 @@ def test_without_bioio_its_packages_are_named(tmp_path, monkeypatch):
         open_image(tmp_path / "a.czi"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("a.oif", "a.oif.files"), ("a.vsi", "_a_")], ids=["OIF", "VSI"]
+)
+def test_the_folder_beside_a_file_belongs_to_it(tmp_path, name, folder):
+    (tmp_path / folder).mkdir()
+    assert list_files(tmp_path / name) == [tmp_path / name, tmp_path / folder]

@@ -148,7 +148,7 @@ def is_chunked(path: Path) -> bool:
 
 
 def list_files(path: Path) -> list[Path]:
-    """Name the files that an image is read from.
+    """Name the files and folders that an image is read from.
 
     Parameters
     ----------
@@ -158,9 +158,13 @@ def list_files(path: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        Itself first; then others, of a TIFF image in several files.
+        Itself first; then others, of a TIFF image in several files, and the folders beside those
+        of Olympus (OIF and VSI).
     """
-    return list_tiff_files(path)
+    if not is_microscope_format(path):
+        return list_tiff_files(path)
+    beside = (path.with_name(f"{path.name}.files"), path.with_name(f"_{path.stem}_"))
+    return [path, *(folder for folder in beside if folder.is_dir())]
 
 
 def _if_possible(pixel_size: PixelSize | None) -> PixelSize | None:

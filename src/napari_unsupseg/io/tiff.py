@@ -41,6 +41,7 @@ __all__ = [
 
 OME_UNITS = {"um": "µm", "angstrom": "Å"}  # OME writes all other units as `PixelSize` does
 OME_AXES = "tzc"  # beside y and x
+MULTI_FILE_KINDS = ("ome", "mmstack", "ndtiff")  # the latter two by Micro-Manager
 # compressions whose decoders make RGB of YCbCr: JPEG of four kinds, WebP, and JPEG XL of two
 DECODED_TO_RGB = (6, 7, 33007, 34892, 50001, 50002, 52546)
 NAMESPACE = "napari-unsupseg"  # of the annotation that says how labels were made
@@ -184,7 +185,7 @@ def list_tiff_files(path: Path) -> list[Path]:
         return [path]
     # whoever reads a damaged file then says what is wrong
     with contextlib.suppress(Exception), _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
-        if tiff.is_ome or tiff.is_micromanager or tiff.is_ndtiff:
+        if tiff.series[0].kind in MULTI_FILE_KINDS:
             others = _list_files(tiff) - {path.absolute()}
     return [path, *sorted(others)]
 
@@ -342,6 +343,8 @@ def _check_planes(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
             "is read alone",
             stacklevel=4,
         )
+    if series.kind not in MULTI_FILE_KINDS:
+        return
     n_missing = sum(page is None for page in series)
     if n_missing == 0:
         return
@@ -373,7 +376,8 @@ def _check_complete(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
     is_short = promised > 1 and series.size < promised * tiff.pages.first.size
     # an iterator follows pages in a circle for ever
     pages = [tiff.pages[number] for number in range(len(tiff.pages))]
-    pages += [page for page in series if page is not None and page.parent is not tiff]
+    if series.kind in MULTI_FILE_KINDS:
+        pages += [page for page in series if page is not None and page.parent is not tiff]
     for page in pages:
         # tifffile decodes a strip of JPEG that is cut short without an error
         is_short |= any(
