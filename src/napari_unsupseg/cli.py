@@ -29,6 +29,7 @@ from napari_unsupseg.cli_options import (
     MinSizeOption,
     NetworkArgument,
     NoGuiOption,
+    ObjectsOption,
     OutputOption,
     OverwriteOption,
     PixelSizeOption,
@@ -61,7 +62,7 @@ from napari_unsupseg.cli_output import (
     wait_for_workers,
 )
 from napari_unsupseg.errors import DeviceError, SettingError
-from napari_unsupseg.options import AxesOptions, CutOptions, ImageOptions
+from napari_unsupseg.options import AxesOptions, CutOptions, ImageOptions, ObjectOptions, options_of
 from napari_unsupseg.settings import NETWORK_SIZE, Settings
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def segment(
     connected: ConnectedOption = False,
     segments: SegmentsOption = False,
     cut: CutOptions,
+    objects: ObjectsOption = False,
+    which: ObjectOptions,
     table: TableOption = None,
     save: SaveOption = None,
     strokes: StrokesOption = None,
@@ -142,6 +145,7 @@ def segment(
         network=start_from.absolute() if start_from else None,
         connected=connected,
         segments=segments,
+        objects=_check_objects(which, settings.min_size, wanted=objects),
         pixel_size=pixel_size,
         min_area=min_area,
         overwrite=overwrite,
@@ -164,6 +168,8 @@ def apply(
     connected: ConnectedOption = False,
     segments: SegmentsOption = False,
     cut: CutOptions,
+    objects: ObjectsOption = False,
+    which: ObjectOptions,
     table: TableOption = None,
     pixel_size: PixelSizeOption = None,
     min_size: MinSizeOption = 0,
@@ -194,6 +200,7 @@ def apply(
         apply_only=True,
         connected=connected,
         segments=segments,
+        objects=_check_objects(which, min_size, wanted=objects),
         pixel_size=pixel_size,
         min_area=min_area,
         overwrite=overwrite,
@@ -450,12 +457,37 @@ def _refuse_clashes(read: list[Path], jobs: "list[Job]", others: list[Path]) -> 
         )
 
 
+def _check_objects(which: ObjectOptions, min_size: int, *, wanted: bool) -> ObjectOptions | None:
+    """Return which objects are wanted, if any; refuse what there cannot be."""
+    from napari_unsupseg.regions.hierarchy import check_objects
+
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, option in options_of(ObjectOptions).items()
+        if which.get(name, option.default) != option.default
+    ]
+    if not wanted:
+        _refuse_if(given, f"{' and '.join(given)}: for objects alone, give --objects too")
+        return None
+    try:
+        check_objects(min_size or None, **which)
+    except SettingError as error:
+        raise typer.BadParameter(str(error)) from error
+    return which
+
+
 def _check_labelling(options: "JobOptions") -> None:
     """Refuse options that ask for two kinds of labels, or for a cut that cannot be."""
     from napari_unsupseg.regions.hierarchy import check_cut
 
-    both = options.connected and options.wants_segments
-    _refuse_if(both, "--connected and --segments are two kinds of labels: choose one")
+    kinds = {
+        "--connected": options.connected,
+        "--segments": options.wants_segments,
+        "--objects": options.objects is not None,
+    }
+    wanted = [flag for flag, is_wanted in kinds.items() if is_wanted]
+    several = "two kinds" if len(wanted) == 2 else "three kinds"
+    _refuse_if(len(wanted) > 1, f"{' and '.join(wanted)} are {several} of labels: choose one")
     twice = options.min_area is not None and options.settings.min_size > 0
     _refuse_if(twice, "--min-size and --min-area both give a smallest segment: choose one")
     try:

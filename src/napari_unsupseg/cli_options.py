@@ -28,6 +28,7 @@ __all__ = [
     "MinSizeOption",
     "NetworkArgument",
     "NoGuiOption",
+    "ObjectsOption",
     "OutputOption",
     "OverwriteOption",
     "PixelSizeOption",
@@ -58,6 +59,9 @@ ADDED_HELP = {
     "spatial_ndim": "",
     "granularity": "",
     "n_segments": "",
+    "split": "",
+    "max_size": "",
+    "exclude_border": "",
 }
 RANGES: dict[str, Any] = {"spatial_ndim": {"min": 2, "max": 3}}
 
@@ -279,6 +283,14 @@ StrokesOption = Annotated[
 ]
 ConnectedOption = Annotated[
     bool, typer.Option("--connected", help="Label connected components instead of clusters.")
+]
+ObjectsOption = Annotated[
+    bool,
+    typer.Option(
+        "--objects",
+        help="Label objects, such as nuclei or particles, touching ones apart; --min-size is that "
+        "of the smallest.",
+    ),
 ]
 SegmentsOption = Annotated[
     bool,

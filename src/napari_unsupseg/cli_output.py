@@ -74,10 +74,15 @@ def print_report(report: "Report", console: Console) -> None:
     if report.get("skipped"):
         console.print(f"{image}: done already", markup=False)
         return
-    segments, iterations = report["segments"], report["iterations"]
+    iterations = report["iterations"]
+    parts = [
+        f"{count(report[f'{kind}s'], kind)} of "
+        for kind in ("segment", "object")
+        if report[f"{kind}s"] is not None
+    ]
     console.print(
         f"{image}: {report['axes']}; "
-        + (f"{count(segments, 'segment')} of " if segments else "")
+        + "".join(parts)
         + count(report["clusters"], "cluster")
         + (f" after {count(iterations, 'iteration')}" if iterations is not None else "")
         + f", {report['seconds']:.1f} s on {report['device']} in {report['precision']}"

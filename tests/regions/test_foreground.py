@@ -66,6 +66,15 @@ def test_outlines_lie_half_way_up_a_blurred_edge():
         assert iou(refined, discs()) > 0.9 > 0.7 > iou(wrong, discs())
 
 
+def test_small_holes_are_filled_and_large_ones_are_not():
+    image = noisy(discs() * 0.8)
+    small, large = ball(image.shape, (20, 20), (2, 2)), ball(image.shape, (60, 45), (5, 5))
+    image[small | large] = 0
+    refined = refine_outlines(discs() & ~small & ~large, image, np.ones(image.shape, bool), PLANE)
+    assert refined[20, 20]
+    assert not refined[60, 45]
+
+
 @pytest.mark.parametrize("foreground", [np.zeros((9, 9), bool), np.ones((9, 9), bool)])
 def test_without_objects_or_ground_there_is_no_outline_to_move(foreground):
     image = np.random.default_rng(0).random((9, 9))

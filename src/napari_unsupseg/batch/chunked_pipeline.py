@@ -118,6 +118,7 @@ def _check_large_job(job: Job, options: JobOptions) -> None:
         "strokes": "--strokes",
         "joint": "--separate",
         "n_segments": "--n-segments",
+        "objects": "--objects",
         "min_size": "--min-size" if options.min_area is None else "--min-area",
     }
     check_large_image(
@@ -126,6 +127,7 @@ def _check_large_job(job: Job, options: JobOptions) -> None:
         joint=options.joint,
         # how many pixels an area has does not matter: a segment of any size may cross chunks
         min_size=options.settings.min_size if options.min_area is None else sys.maxsize,
+        objects=options.objects is not None,
         is_stitched=True,
         spelling=flags.__getitem__,
         **options.cut,

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unsupseg._typing import Labels
 from napari_unsupseg.io.paths import result_file_name
 from napari_unsupseg.io.pixel_size import NO_UNIT, PixelSize
 from napari_unsupseg.io.readers import is_chunked
 from napari_unsupseg.learning.step import Step
-from napari_unsupseg.options import CutOptions, ImageOptions
+from napari_unsupseg.options import CutOptions, ImageOptions, ObjectOptions
+from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.settings import Settings
 
@@ -96,6 +98,8 @@ class JobOptions:
         Whether to label the connected components of clusters.
     segments : bool
         Whether to label the segments of the hierarchy; `cut` says so too.
+    objects : ObjectOptions or None
+        Which objects to label, if objects are asked for.
     pixel_size : float or None
         Side of a pixel in µm, in place of what a file says.
     min_area : float or None
@@ -115,6 +119,7 @@ class JobOptions:
     apply_only: bool = False
     connected: bool = False
     segments: bool = False
+    objects: ObjectOptions | None = None
     pixel_size: float | None = None
     min_area: float | None = None
     overwrite: bool = False
@@ -131,8 +136,19 @@ class JobOptions:
 
     @property
     def wants_regions(self) -> bool:
-        """Whether each label is one connected region: a segment, or a component of a cluster."""
-        return self.connected or self.wants_segments
+        """Whether each label is one thing: an object, a segment, or a component of a cluster."""
+        return self.connected or self.wants_hierarchy
+
+    @property
+    def wants_hierarchy(self) -> bool:
+        """Whether labels come from the hierarchy: segments or objects."""
+        return self.wants_segments or self.objects is not None
+
+    def label_by_hierarchy(self, hierarchy: Hierarchy) -> Labels:
+        """Return the objects or the segments that are asked for."""
+        if self.objects is None:
+            return hierarchy.cut(**self.cut)
+        return hierarchy.objects(min_size=self.settings.min_size or None, **self.objects)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what decides the labels, beside settings and image, fit for JSON.
@@ -156,7 +172,11 @@ class JobOptions:
             "network": self.network.name if self.network else None,
             "strokes": self.strokes.name if self.strokes else None,
             "applied": self.apply_only,
-        } | ({} if self.series is None else {"series": self.series})
+        } | {
+            name: value
+            for name, value in (("series", self.series), ("objects", self.objects))
+            if value is not None
+        }
 
     def build_segmenter(self, settings: Settings) -> Segmenter:
         """Return a segmenter with these settings, and with the trained network if there is one."""

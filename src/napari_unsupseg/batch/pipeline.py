@@ -40,6 +40,7 @@ from napari_unsupseg.learning.step import Step
 from napari_unsupseg.options import AxesOptions, ImageOptions
 from napari_unsupseg.regions.labels import connected_components
 from napari_unsupseg.regions.measure import measure_regions
+from napari_unsupseg.regions.objects import link_objects
 from napari_unsupseg.segment_function import label_frames
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.settings import Settings, setting_specs
@@ -110,6 +111,7 @@ def run_job(
         **{kind: str(path) if path else None for kind, path in files.items()},
         "clusters": record["clusters"],
         "segments": record.get("segments"),
+        "objects": record.get("objects"),
         "iterations": record.get("iterations"),
         "seconds": round(time.perf_counter() - start, 3),
         "device": options.device,
@@ -269,7 +271,7 @@ def _train(job: Job, image: JobImage, options: JobOptions, watch: Watch) -> Trai
             strokes=read_image(options.strokes) if options.strokes else None,
             warm_start=options.network is not None,
         )
-        if options.wants_segments:
+        if options.wants_hierarchy:
             steps = _followed_by_hierarchy(steps, segmenter)
         step, is_interrupted = watch(steps, job.image.name)
         if is_interrupted and step.hierarchy_share is None:
@@ -331,6 +333,8 @@ def _label_separately(
     series: ImageOptions = {"spatial_ndim": options.spatial_ndim, "mask": image.mask}
     channels = split_channels(image.values, image.axes)
     labels = label_frames(channels, label_frame, series, are_numbered=options.wants_regions)
+    if options.objects is not None:
+        labels = link_objects(labels, options.spatial_ndim)
     record |= {
         "iterations": max(step.iteration for step in steps),
         "clusters": max(step.n_clusters for step in steps),
@@ -340,10 +344,10 @@ def _label_separately(
 
 def _select_labels(segmenter: Segmenter, step: Step, options: JobOptions) -> Labels:
     """Return the kind of labels that was asked for, of a run."""
-    if options.wants_segments:
+    if options.wants_hierarchy:
         if step.hierarchy_share is not None and step.hierarchy_share < 1:
             raise KeyboardInterrupt  # an unfinished hierarchy cannot be cut
-        return segmenter.hierarchy_.cut(**options.cut)
+        return options.label_by_hierarchy(segmenter.hierarchy_)
     if options.connected:
         return connected_components(step.labels, options.spatial_ndim)
     return step.labels
@@ -356,9 +360,9 @@ def _predict_labels(
     of_image: AxesOptions = {"axes": image.axes, "mask": image.mask}
     labels = segmenter.predict(image.values, **of_image)
     n_clusters = len(np.unique(labels[labels > 0]))
-    if options.wants_segments:
+    if options.wants_hierarchy:
         hierarchy = segmenter.predict_hierarchy(image.values, labels=labels, **of_image)
-        labels = hierarchy.cut(**options.cut)
+        labels = options.label_by_hierarchy(hierarchy)
     elif options.connected:
         labels = connected_components(labels, options.spatial_ndim)
     return labels, n_clusters
@@ -380,7 +384,8 @@ def _write_results(
     """Write all that was asked for of an image's labels."""
     channels = split_channels(image.values, image.axes)
     if options.wants_regions:
-        record |= {"segments": int(labels.max())}
+        kind = "segments" if options.objects is None else "objects"
+        record |= {kind: int(labels.max())}
     if job.table:
         table = measure_regions(labels, channels.values, axes=channels.axes, **image.units)
         write_table(job.table, table)

@@ -25,6 +25,7 @@ MAX_SHARE = 0.5  # of a frame that an object may have
 MAX_BORDER = 2.5
 MIN_OBJECTNESS = 0.35  # below which an object costs more than it brings
 BOTH = 0.9  # factor of what bright and dark parts together are worth, which are more pixels
+HOLE = 0.1  # of the size of a typical object: smaller holes in one are filled
 BAND = 4  # pixels by which an outline may move
 NEARER = 0.45  # of the way from ground to object: where the outline lies
 RADIUS = 0.7  # of the radius of a typical object: how far around a pixel means are taken
@@ -153,7 +154,7 @@ def refine_outlines(
     Returns
     -------
     ndarray of bool, shape ([Z,] Y, X)
-        Pixels of objects; outlines have moved by some pixels at most.
+        Pixels of objects; outlines have moved by some pixels at most, and small holes are filled.
 
     Notes
     -----
@@ -167,8 +168,10 @@ def refine_outlines(
     """
     if not foreground.any() or foreground[valid].all():
         return foreground
-    radius = RADIUS * _typical_radius(foreground, spacing)
-    refined = foreground
+    # a hole would have an object split around it
+    refined = _fill_holes(foreground, HOLE * _median_size(ndimage.label(foreground)[0]))
+    size = _median_size(split_frames(refined, spacing))
+    radius = RADIUS * _radius(size, spacing)
     for _ in range(2):
         inside = _local_mean(intensities, refined, radius, spacing)
         outside = _local_mean(intensities, valid & ~refined, radius, spacing)
@@ -176,17 +179,30 @@ def refine_outlines(
         is_nearer = (intensities - outside) * np.sign(step) > NEARER * np.abs(step)
         is_near = _distance_to_outline(refined, spacing) <= BAND
         refined = np.where(is_near, is_nearer, refined) & valid
-    smooth: NDArray[np.bool_] = ndimage.median_filter(refined.astype(np.uint8), 3) > 0
-    return smooth & valid
+    smooth = ndimage.median_filter(refined.astype(np.uint8), 3) > 0
+    return _fill_holes(smooth, HOLE * size) & valid
 
 
-def _typical_radius(foreground: NDArray[np.bool_], spacing: Floats) -> float:
-    """Return the radius of a ball of the median size of objects, in steps along the finest axis."""
-    areas = np.bincount(split_frames(foreground, spacing).ravel())[1:]
-    volume = float(np.median(areas)) * math.prod(spacing)
+def _median_size(objects: Integers) -> float:
+    """Return the median size of objects in pixels."""
+    return float(np.median(np.bincount(objects.ravel())[1:]))
+
+
+def _radius(size: float, spacing: Floats) -> float:
+    """Return the radius of a ball of so many pixels, 3 or more, in steps along the finest axis."""
+    volume = size * math.prod(spacing)
     if len(spacing) == 2:
         return max(math.sqrt(volume / math.pi), 3.0)
     return max(math.cbrt(volume * 3 / 4 / math.pi), 3.0)
+
+
+def _fill_holes(foreground: NDArray[np.bool_], size: float) -> NDArray[np.bool_]:
+    """Fill the holes that have fewer pixels than `size`."""
+    holes = ndimage.label(ndimage.binary_fill_holes(foreground) & ~foreground)[0]
+    is_small = np.bincount(holes.ravel()) < size
+    is_small[0] = False
+    filled: NDArray[np.bool_] = foreground | is_small[holes]
+    return filled
 
 
 def _distance_to_outline(foreground: NDArray[np.bool_], spacing: Floats) -> Floats:

@@ -1,0 +1,95 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from imageio.v3 import imread, imwrite
+from skimage.data import coins
+
+from napari_unsupseg import segment
+from napari_unsupseg.io.tiff import read_tiff_record
+
+from .conftest import SMALL
+from .test_cli import QUICK, call
+from .test_segment_objects import movie  # noqa: F401
+
+
+GREY = {"photometric": "minisblack"}
+
+
+@pytest.fixture
+def coins_file(tmp_path):
+    path = tmp_path / "coins.png"
+    imwrite(path, coins()[::2, ::2])
+    return path
+
+
+def test_objects_are_those_of_the_library_and_counted(coins_file, tmp_path):
+    out, table, report = (tmp_path / name for name in ("out.tif", "out.csv", "report.json"))
+    options = ["--objects", "--split", 0.3, "--max-size", 600, "--exclude-border"]
+    files = ["-o", out, "--table", table]
+    result = call("segment", coins_file, *files, "--json", report, *options, *QUICK)
+    assert result.exit_code == 0, result.output
+    objects = segment(
+        imread(coins_file), objects=True, split=0.3, max_size=600, exclude_border=True, **SMALL
+    )
+    np.testing.assert_array_equal(tifffile.imread(out), objects)
+    n_objects = int(objects.max())
+    assert n_objects > 10
+    assert f"{n_objects} objects of " in result.stdout
+    with table.open() as file:
+        areas = [float(row["area"]) for row in csv.DictReader(file)]
+    assert areas == np.bincount(objects.ravel())[1:].tolist()
+    assert json.loads(report.read_text())["images"][0]["objects"] == n_objects
+    again = call("segment", coins_file, *files, *options, *QUICK)
+    assert "done already" in again.stdout
+    otherwise = call("segment", coins_file, *files, "--objects", *QUICK)
+    assert "exists already" in otherwise.stderr
+
+
+@pytest.mark.parametrize("how", [[], ["--separate"]], ids=["jointly", "separately"])
+def test_an_object_of_a_movie_has_one_number(movie, tmp_path, how):  # noqa: F811
+    path, out = tmp_path / "movie.tif", tmp_path / "out.tif"
+    tifffile.imwrite(path, movie.astype(np.float32), metadata={"axes": "TYX"}, **GREY)
+    result = call("segment", path, "-o", out, "--objects", *how, *QUICK)
+    assert result.exit_code == 0, result.output
+    assert [np.unique(frame).tolist() for frame in tifffile.imread(out)] == [[0, 1, 2]] * 3
+    assert read_tiff_record(out)["objects"] == 2
+
+
+def test_a_trained_network_finds_objects_in_other_images(coins_file, tmp_path):
+    network, out = tmp_path / "coins.unsupseg", tmp_path / "other.tif"
+    other = tmp_path / "other.png"
+    imwrite(other, coins()[1::2, 1::2])
+    saved = call("segment", coins_file, "-o", tmp_path / "o.tif", "--save", network, *QUICK)
+    assert saved.exit_code == 0, saved.output
+    result = call("apply", network, other, "-o", out, "--objects", "--max-size", 400)
+    assert result.exit_code == 0, result.output
+    sizes = np.bincount(tifffile.imread(out).ravel())[1:]
+    assert len(sizes) > 10
+    assert sizes.max() <= 400
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        pytest.param(["--objects", "--segments"], "--segments and --objects are two", id="both"),
+        pytest.param(["--objects", "--n-segments", 5], "two kinds of labels", id="a cut"),
+        pytest.param(
+            ["--objects", "--segments", "--connected"], "three kinds of labels", id="all three"
+        ),
+        pytest.param(["--split", 0.3], "--split: for objects alone", id="split alone"),
+        pytest.param(["--exclude-border"], "give --objects too", id="border alone"),
+        pytest.param(["--objects", "--split", 3], "split must be a number", id="split above 1"),
+        pytest.param(["--objects", "--split", "nan"], "split must be a number", id="split NaN"),
+        pytest.param(
+            ["--objects", "--max-size", 5, "--min-size", 9], "no object fits", id="none between"
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(coins_file, tmp_path, options, sentence):
+    result = call("segment", coins_file, "-o", tmp_path / "out.tif", *options, *QUICK)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert not (tmp_path / "out.tif").exists()
