@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import skimage.color
 
@@ -136,6 +137,15 @@ def test_of_several_pictures_the_first_is_taken():
     source, [message] = opened("three.mpo")
     assert source.values.shape == RGB.shape
     assert message.startswith(f"{DATA / 'three.mpo'}: holds 3 images, of which the first is taken")
+
+
+@pytest.mark.parametrize("name", ["rgb.png", "rgb.jpg", "movie.gif"])
+def test_a_picture_may_be_large(name, monkeypatch):
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 100)
+    source, warned = opened(name)
+    assert source.values.shape[-3:] == RGB.shape
+    assert warned == []
+    assert PIL.Image.MAX_IMAGE_PIXELS == 100
 
 
 def test_several_arrays_are_named():

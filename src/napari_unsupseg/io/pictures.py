@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ DECODERS = {  # of formats that may have more than 8 bits, of which Pillow leave
     "JPEG2000": imagecodecs.jpeg2k_decode,
     "AVIF": imagecodecs.avif_decode,
 }
+MANY_PIXELS = 2**30  # twice as many are more likely damage than a picture
 NUMPY_SIGNATURES = (b"\x93NUMPY", b"PK\x03\x04")  # the latter of archives of arrays
 # portable grey and pixel maps, of which Pillow scales the values; a comment may stand in each gap
 GAP = rb"(?:\s|#[^\n]*\n)+"
@@ -85,6 +87,22 @@ def read_picture(path: Path) -> Picture:
         return Picture(_load_array(path), None, SampleModel("channels"))
     if header := NETPBM.match(data):
         return _of_values(_read_netpbm(data, header))
+    with _large_pictures():
+        return _read_by_pillow(path, data)
+
+
+@contextlib.contextmanager
+def _large_pictures() -> Iterator[None]:
+    """Have Pillow read pictures that it takes for an attack, since users choose their own."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MANY_PIXELS
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _read_by_pillow(path: Path, data: bytes) -> Picture:
+    """Return what Pillow, or else imageio, finds in a file."""
     try:
         image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
@@ -97,7 +115,7 @@ def read_picture(path: Path) -> Picture:
             warnings.warn(
                 f"{path}: holds {n_images} images, of which the first is taken; for the others "
                 "save each as a file",
-                stacklevel=3,
+                stacklevel=4,
             )
         # PNG may have this behind its pixels, which Pillow then decodes to find it
         has_exif = image.format != "PNG" or "exif" in image.info
