@@ -97,6 +97,14 @@ class PanelMachine(RuleBasedStateMachine):
         if self.panel.results.granularity.enabled:
             self.panel.results.granularity.value = value
 
+    @rule(split=st.sampled_from([0.0, 0.5, 1.0]), made_of=st.integers(0, 1))
+    def find_objects(self, split, made_of):
+        section = self.panel.results.objects_section
+        if section.enabled and section.find_button.enabled:
+            section.foreground.value = section.foreground.choices[made_of]
+            section.split.value = split
+            section.find_button.native.click()
+
     @rule(value=st.integers(0, 5))
     def move_history(self, value):
         history = self.panel.results.history

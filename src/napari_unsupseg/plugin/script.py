@@ -26,6 +26,7 @@ def python_script(
     result: RunResult,
     image: napari.layers.Image,
     cut: dict[str, float] | None,
+    objects: dict[str, Any] | None = None,
 ) -> str:
     """Write the script that makes the labels of a run again, on one kind of CPU byte for byte.
 
@@ -39,11 +40,13 @@ def python_script(
         The image. A script that cannot read it from a file takes it from napari's window.
     cut : dict or None
         How its hierarchy is cut into segments, if it is: keywords of `Hierarchy.cut`.
+    objects : dict or None
+        Which objects are found, if any are: keywords of `Hierarchy.objects`.
 
     Returns
     -------
     str
-        Python, that ends with `labels`, and `segments` if there are any.
+        Python, that ends with `labels`, and `segments` and `objects` if there are any.
     """
     lines = [
         f"# made on {result.record['processor']} with torch {result.record['torch']}",
@@ -53,11 +56,13 @@ def python_script(
         *_training_lines(request, result),
         _labels_line(request, result),
     ]
+    hierarchy = "segmenter.hierarchy_"
+    if request.region is not None:
+        hierarchy = f"segmenter.predict_hierarchy(image, axes={request.axes!r}, labels=labels)"
     if cut is not None:
-        hierarchy = "segmenter.hierarchy_"
-        if request.region is not None:
-            hierarchy = f"segmenter.predict_hierarchy(image, axes={request.axes!r}, labels=labels)"
         lines.append(f"segments = {hierarchy}.cut({_keywords(cut)})")
+    if objects is not None:
+        lines.append(f"objects = {hierarchy}.objects({_keywords(objects)})")
     return "\n".join([*lines, ""])
 
 

@@ -1,4 +1,4 @@
-"""What can be done with the last run: other granularities, earlier iterations, a table, Python."""
+"""What can be done with the last run: granularities, objects, earlier iterations, Python."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import napari.layers
 import numpy as np
 from magicgui.widgets import Container, FloatSlider, PushButton, Slider, SpinBox, Widget
+from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg._words import count
 from napari_unsupseg.plugin.labels_layers import replace_labels
+from napari_unsupseg.plugin.object_finder import ObjectFinder
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.region_tables import RegionTables
 from napari_unsupseg.plugin.run_data import RunRequest
@@ -19,6 +21,7 @@ from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.session import Actions, LayerRun
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
 from napari_unsupseg.plugin.widgets.controls import CollapsibleSection, narrow_readout
+from napari_unsupseg.plugin.widgets.objects_section import ObjectsSection
 from napari_unsupseg.plugin.widgets.progress_text import result_text
 
 if TYPE_CHECKING:
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
     from napari_unsupseg.plugin.run_data import RunResult
 
 __all__ = ["LayerSnapshot", "Results"]
+
+NO_OBJECTS = (
+    "no objects: nothing stands out as round things do; select the clusters that objects are made "
+    "of in the table, and choose them under Objects"
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,8 +83,8 @@ class Results(Container[Widget]):
     ----------
     run : LayerRun or None
         The last run that has left labels.
-    clusters_snapshot, segments_snapshot : LayerSnapshot or None
-        The layers that show its clusters and its segments.
+    clusters_snapshot, segments_snapshot, objects_snapshot : LayerSnapshot or None
+        The layers that show its clusters, its segments and its objects.
     """
 
     def __init__(
@@ -94,6 +102,9 @@ class Results(Container[Widget]):
         self.run: LayerRun | None = None
         self.clusters_snapshot: LayerSnapshot | None = None
         self.segments_snapshot: LayerSnapshot | None = None
+        self.objects_snapshot: LayerSnapshot | None = None
+        self._finder = ObjectFinder(self._show_objects)
+        self._object_options: dict[str, Any] = {}  # of those that are shown
         self.granularity = FloatSlider(
             label="granularity",
             value=0.5,
@@ -126,10 +137,11 @@ class Results(Container[Widget]):
         )
         self.clusters = ClusterTable()
         self.clusters_section = CollapsibleSection("Clusters", [self.clusters])
+        self.objects_section = ObjectsSection(self._find_objects, self._find_other_objects)
         sliders = Container[Widget]()
         sliders.extend([self.granularity, self.smallest, self.history])
         sliders.margins = (0, 0, 0, 0)
-        self.extend([sliders, self.copy_button, self.clusters_section])
+        self.extend([sliders, self.copy_button, self.clusters_section, self.objects_section])
         self.granularity.changed.connect(self._show_segments)
         self.smallest.changed.connect(self._show_segments)
         self.history.changed.connect(self._on_history_changed)
@@ -182,8 +194,9 @@ class Results(Container[Widget]):
         return self._outputs.add(run.image, run.layout, snapshot.data)
 
     def close(self) -> None:
-        """Measure nothing more: the panel is gone."""
+        """Measure and find nothing more: the panel is gone."""
         self._tables.close()
+        self._finder.close()
 
     def show_run(self, run: LayerRun) -> None:
         """Take over a run that has just ended.
@@ -202,8 +215,8 @@ class Results(Container[Widget]):
         self.clusters_snapshot = LayerSnapshot(run.labels, data, sentence)
         self._show_status(sentence)
         if run.request.previous is None:  # one that was continued goes on in its layers
-            self.segments_snapshot = None
-        self.clusters_section.visible = run.has_segments
+            self.segments_snapshot = self.objects_snapshot = None
+        self.clusters_section.visible = self.objects_section.visible = run.has_segments
         if not run.has_segments:
             return
         self.clusters.show_layer(run.labels)
@@ -221,7 +234,7 @@ class Results(Container[Widget]):
             What is possible now.
         """
         self.visible = self.run is not None
-        self.clusters.enabled = actions.cut_segments
+        self.clusters.enabled = self.objects_section.enabled = actions.cut_segments
         self.clusters.update_areas()
         if not actions.copy_script:  # another run may change the clusters that are hidden
             self.clusters.show_all()
@@ -250,6 +263,51 @@ class Results(Container[Widget]):
             run, self.segments_snapshot, segments, "segments", cut, sentence
         )
 
+    def _find_objects(self) -> None:
+        """Find the objects of the last run as the controls say."""
+        if self.run is None or not self.run.has_segments:
+            return
+        options = self.objects_section.keywords
+        if not self.objects_section.is_automatic:
+            if not self.clusters.selected:
+                self._show_status("select the clusters that objects are made of, in the table")
+                return
+            options |= {"foreground": self._selected_foreground(self.run)}
+        self._finder.find(self.run, options)
+
+    def _selected_foreground(self, run: LayerRun) -> list[int] | NDArray[np.bool_]:
+        """Return the clusters selected in the table, or their pixels if they are not the run's."""
+        snapshot = self.clusters_snapshot
+        assert snapshot is not None
+        if snapshot.has_its_labels and self.history.value == self.history.max:
+            return self.clusters.selected
+        # merged, painted on or of an earlier iteration: the run knows no such numbers
+        return np.isin(run.layout.from_layer(snapshot.layer.data), self.clusters.selected)
+
+    def _find_other_objects(self) -> None:
+        """Find objects again where there are some, as the controls say now."""
+        snapshot = self.objects_snapshot
+        if snapshot is not None and snapshot.layer in self._viewer.layers:
+            self._find_objects()
+
+    def _show_objects(self, run: LayerRun, options: dict[str, Any], objects: Labels) -> None:
+        """Show objects that were found, unless another run has ended meanwhile."""
+        if run is not self.run:
+            return
+        n_objects = int(objects.max())
+        sentence = count(n_objects, "object") if n_objects else NO_OBJECTS
+        # one data type for nearly all images, so that napari need not build the layer anew
+        objects = objects.astype(np.promote_types(objects.dtype, np.uint16))
+        before = self.objects_snapshot
+        self.objects_snapshot = self._show_labels(
+            run, before, objects, "objects", _recorded(options), sentence
+        )
+        self._object_options = options
+        if before is None:  # clusters and segments would cover them
+            for snapshot in (self.clusters_snapshot, self.segments_snapshot):
+                if snapshot is not None:
+                    snapshot.layer.visible = False
+
     def _copy(self) -> None:
         """Put the last run on the clipboard as Python."""
         run = self.run
@@ -262,10 +320,18 @@ class Results(Container[Widget]):
                 "it to segment(…, strokes=…)"
             )
             return
-        cut = self._cut if self.segments_snapshot else None  # only what is on the screen
+        # only what was made
+        cut = self._cut if self.segments_snapshot else None
+        options = self._object_options if self.objects_snapshot else None
+        if options and isinstance(options.get("foreground"), np.ndarray):
+            self._show_status(
+                "these objects are made of clusters that were changed by hand, which no script "
+                "can do: save the layer of clusters, and give a mask of it to hierarchy_.objects"
+            )
+            return
         clipboard = QApplication.clipboard()
         if clipboard is not None:
-            clipboard.setText(python_script(run.request, result, run.image, cut))
+            clipboard.setText(python_script(run.request, result, run.image, cut, options))
             self._show_status("the script of the last run is on the clipboard")
 
     def _on_history_changed(self, index: int) -> None:
@@ -286,7 +352,7 @@ class Results(Container[Widget]):
     def _on_edited(self, layer: napari.layers.Labels) -> None:
         """Say what is left after a user or a program has edited a layer."""
         self.clusters.update_areas()
-        for snapshot in (self.clusters_snapshot, self.segments_snapshot):
+        for snapshot in (self.clusters_snapshot, self.segments_snapshot, self.objects_snapshot):
             if snapshot is not None and snapshot.layer == layer and snapshot.has_its_labels:
                 self._show_status(snapshot.sentence)  # all edits were taken back
                 return
@@ -314,6 +380,12 @@ class Results(Container[Widget]):
         layer.metadata["napari-unsupseg"] = _result_of(run).record | origin
         self._show_status(sentence)
         return LayerSnapshot(layer, data.copy(), sentence)
+
+
+def _recorded(options: dict[str, Any]) -> dict[str, Any]:
+    """Return how objects were made, fit for JSON: of a mask only that there was one."""
+    is_mask = isinstance(options.get("foreground"), np.ndarray)
+    return options | {"foreground": "mask"} if is_mask else options
 
 
 def _result_of(run: LayerRun) -> "RunResult":

@@ -1,0 +1,71 @@
+"""Finds the objects of a run in another thread, for the options that were chosen last."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error
+
+from napari_unsupseg._typing import Labels
+from napari_unsupseg.plugin.background import translate_worker_errors
+from napari_unsupseg.plugin.session import LayerRun
+from napari_unsupseg.regions.hierarchy import Hierarchy
+
+__all__ = ["ObjectFinder"]
+
+
+class ObjectFinder:
+    """Finds objects, one search at a time; of those asked for meanwhile only the last is made.
+
+    Parameters
+    ----------
+    on_found : callable
+        Called with the run, the options and the objects.
+    """
+
+    def __init__(self, on_found: Callable[[LayerRun, dict[str, Any], Labels], None]) -> None:
+        self._on_found = on_found
+        self._is_searching = False
+        self._next: tuple[LayerRun, dict[str, Any]] | None = None
+
+    def find(self, run: LayerRun, options: dict[str, Any]) -> None:
+        """Find objects as soon as an earlier search has ended.
+
+        Parameters
+        ----------
+        run : LayerRun
+            A run that has left a hierarchy.
+        options : dict
+            Keywords of `Hierarchy.objects`.
+        """
+        if self._is_searching:
+            self._next = run, options
+            return
+        assert run.result is not None
+        assert run.result.hierarchy is not None
+        self._is_searching = True
+        create_worker(
+            _find,
+            run.result.hierarchy,
+            options,
+            _connect={
+                "returned": lambda objects: self._on_found(run, options, objects),
+                "errored": lambda error: show_error(str(error)),
+                "finished": self._on_end,
+            },
+        )
+
+    def close(self) -> None:
+        """Tell nobody of what is found from now on: the panel is gone."""
+        self._on_found, self._next = lambda *_: None, None
+
+    def _on_end(self) -> None:
+        self._is_searching = False
+        if self._next is not None:
+            waiting, self._next = self._next, None
+            self.find(*waiting)
+
+
+def _find(hierarchy: Hierarchy, options: Mapping[str, Any]) -> Labels:
+    with translate_worker_errors("objects cannot be found: "):
+        return hierarchy.objects(**options)

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from skimage.data import coins
+
+from napari_unsupseg import Segmenter, Settings, segment
+
+from ..conftest import SMALL
+from .conftest import WAIT, click, wait_until_ready
+
+COINS = coins()[::2, ::2]
+
+
+@pytest.fixture
+def results(viewer, panel, qtbot):
+    """Return what can be done with a run on coins."""
+    viewer.add_image(COINS, name="coins")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    panel.results.objects_section.unfold()
+    return panel.results
+
+
+def find(qtbot, viewer, results):
+    """Click *Find objects* and return the layer once it is there."""
+    click(qtbot, results.objects_section.find_button)
+    qtbot.waitUntil(lambda: "coins objects" in viewer.layers, timeout=WAIT)
+    return viewer.layers["coins objects"]
+
+
+def test_objects_are_counted_and_redrawn_as_controls_move(viewer, panel, qtbot, results):
+    section = results.objects_section
+    layer = find(qtbot, viewer, results)
+    expected = segment(COINS, objects=True, **SMALL)
+    np.testing.assert_array_equal(layer.data, expected)
+    assert panel.status.value == f"{expected.max()} objects"
+    assert not viewer.layers["coins segmentation"].visible
+    section.max_size.value = 400
+    section.exclude_border.value = True
+    section.split.value = 0.1
+    other = segment(COINS, objects=True, split=0.1, max_size=400, exclude_border=True, **SMALL)
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, other), timeout=WAIT)
+    assert layer.metadata["napari-unsupseg"]["max_size"] == 400
+    qtbot.waitUntil(lambda: len(layer.features) == other.max(), timeout=WAIT)
+    assert len(viewer.layers) == 3
+
+
+def test_objects_can_be_made_of_the_selected_clusters(viewer, panel, qtbot, results):
+    section = results.objects_section
+    layer = find(qtbot, viewer, results)
+    before = layer.data.copy()
+    results.clusters.table.clearSelection()
+    section.foreground.value = "selected clusters"
+    assert "select the clusters" in panel.status.value
+    np.testing.assert_array_equal(layer.data, before)
+    results.clusters.table.selectRow(0)
+    click(qtbot, section.find_button)
+    segmenter = Segmenter(Settings(**SMALL)).fit(COINS)
+    chosen = segmenter.hierarchy_.objects(results.clusters.selected)
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, chosen), timeout=WAIT)
+
+
+def test_clusters_changed_by_hand_are_taken_as_they_look(viewer, panel, qtbot, results):
+    section, clusters = results.objects_section, viewer.layers["coins segmentation"]
+    clusters.data = np.where(clusters.data > 3, 1, 2).astype(clusters.data.dtype)  # other numbers
+    qtbot.waitUntil(lambda: results.clusters.table.rowCount() == 2, timeout=WAIT)
+    results.clusters.table.selectRow(0)
+    section.foreground.value = "selected clusters"
+    layer = find(qtbot, viewer, results)
+    hierarchy = Segmenter(Settings(**SMALL)).fit(COINS).hierarchy_
+    np.testing.assert_array_equal(layer.data, hierarchy.objects(clusters.data == 1))
+    assert layer.metadata["napari-unsupseg"]["foreground"] == "mask"
+    click(qtbot, results.copy_button)
+    assert "changed by hand" in panel.status.value
+
+
+def test_what_a_user_has_painted_on_is_kept(viewer, panel, qtbot, results):
+    layer = find(qtbot, viewer, results)
+    layer.paint((2, 2), 99)
+    results.objects_section.split.value = 0
+    qtbot.waitUntil(lambda: "coins objects [1]" in viewer.layers, timeout=WAIT)
+    assert layer.data[2, 2] == 99
+
+
+def test_an_image_without_objects_says_what_to_do(viewer, panel, qtbot):
+    noise = np.random.default_rng(0).random((96, 96)).astype(np.float32)
+    viewer.add_image(noise, name="coins")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    layer = find(qtbot, viewer, panel.results)
+    assert not layer.data.any()
+    assert panel.status.value.startswith("no objects: nothing stands out")
+
+
+def test_sizes_that_exclude_each_other_are_refused(viewer, panel, qtbot, results, monkeypatch):
+    told = []
+    monkeypatch.setattr("napari_unsupseg.plugin.object_finder.show_error", told.append)
+    results.objects_section.min_size.value = 50
+    results.objects_section.max_size.value = 40
+    click(qtbot, results.objects_section.find_button)
+    qtbot.waitUntil(lambda: told != [], timeout=WAIT)
+    assert told == ["min_size is 50 and max_size 40: no object fits"]
+
+
+def test_the_script_finds_the_same_objects(viewer, panel, qtbot, results):
+    results.objects_section.split.value = 0.2
+    layer = find(qtbot, viewer, results)
+    click(qtbot, results.copy_button)
+    from qtpy.QtWidgets import QApplication
+
+    script = QApplication.clipboard().text()
+    assert "objects = segmenter.hierarchy_.objects(split=0.2)" in script
+    names = {}
+    image_line = next(line for line in script.splitlines() if line.startswith("image = "))
+    exec(
+        script.replace(image_line, "image = COINS").replace("import napari\n", ""),
+        {"COINS": COINS},
+        names,
+    )
+    np.testing.assert_array_equal(names["objects"], layer.data)
