@@ -31,6 +31,13 @@ def test_axis_labels_tell_what_axes_are(viewer, panel, shape, labels, axes):
     assert panel.axes.value == axes
 
 
+def test_axes_are_shown_where_there_are_more_than_two(viewer, panel, grey, rgb):
+    assert not panel.axes.visible
+    for image, visible in ((grey, False), (rgb, False), (np.stack([rgb, rgb]), True)):
+        panel.image.value = viewer.add_image(image)
+        assert panel.axes.visible == visible
+
+
 @pytest.mark.parametrize("volumes", [False, True], ids=["planes", "volumes"])
 def test_a_stack_is_segmented_whole(viewer, panel, qtbot, volumes):
     stack = np.random.default_rng(0).integers(0, 50, (4, 30, 40)).astype(np.uint16)

@@ -103,7 +103,7 @@ class ImageForm(Container[Widget]):
         """Offer the axes that the chosen image may have."""
         self.axes.reset_choices()
         # an image of two axes leaves nothing to choose
-        self.axes.visible = any(axes != "yx" for axes in self.axes.choices)
+        self.axes.visible = bool(self.axes.choices) and self.image.value.ndim > 2
         # other data may have the same axes, and more to be said of
         self.axes.changed.emit(self.axes.value)
 
