@@ -24,11 +24,12 @@ MAX_SHARE = 0.5  # of a frame that an object may have
 # of one in a corner 2.3, and a third of the frame 2.9
 MAX_BORDER = 2.5
 MIN_OBJECTNESS = 0.35  # below which an object costs more than it brings
+MIN_RIVAL = 0.1  # of what bright nodes are worth that dark ones must be, or the other way round
 BOTH = 0.9  # factor of what bright and dark parts together are worth, which are more pixels
 HOLE = 0.1  # of the size of a typical object: smaller holes in one are filled
 BAND = 4  # pixels by which an outline may move
 NEARER = 0.45  # of the way from ground to object: where the outline lies
-RADIUS = 0.7  # of the radius of a typical object: how far around a pixel means are taken
+RADIUS = 0.8  # of that of a typical object: how far around a pixel means are taken
 
 
 def principal_intensities(colours: Colours, valid: NDArray[np.bool_]) -> Floats:
@@ -94,10 +95,17 @@ def find_foreground(
     ndim = len(spacing)
     frame_pixels = math.prod(fragments.shape[-ndim:])
     nodes = measure_nodes(intensities, fragments, merges, spacing)
-    picked = _pick_nodes(nodes, merges, frame_pixels, ndim)
-    bright, dark = (_vote(leaves[fragments] & valid, clusters) for leaves in picked)
-    best, best_worth = np.zeros(len(bright), dtype=bool), 0.0
-    for candidate, factor in ((bright, 1.0), (dark, 1.0), (bright | dark, BOTH)):
+    picked = list(_pick_nodes(nodes, merges, frame_pixels, ndim))
+    most = max(total for _, total in picked)
+    candidates = [
+        (_vote(is_picked[fragments] & valid, clusters), 1.0)
+        for is_picked, total in picked
+        if total > MIN_RIVAL * most
+    ]
+    if len(candidates) == 2:
+        candidates.append((candidates[0][0] | candidates[1][0], BOTH))
+    best, best_worth = np.zeros(int(clusters.max()) + 1, dtype=bool), 0.0
+    for candidate, factor in candidates:
         objects = split_frames(candidate[clusters], spacing)
         shapes = measure_objects(intensities, objects, valid, spacing)
         worth = factor * max(float(worths.sum()) for worths in _worths(shapes, frame_pixels, ndim))
@@ -120,11 +128,11 @@ def _worths(shapes: RegionShapes, frame_pixels: int, ndim: int) -> Iterator[Floa
 
 def _pick_nodes(
     nodes: RegionShapes, merges: Integers, frame_pixels: int, ndim: int
-) -> Iterator[NDArray[np.bool_]]:
-    """Yield whether each fragment lies in a bright object, then in a dark one."""
+) -> Iterator[tuple[NDArray[np.bool_], float]]:
+    """Yield whether each fragment lies in a bright object, and what all are worth; then dark."""
     for worths in _worths(nodes, frame_pixels, ndim):
-        picked, _ = optimal_cut(merges, np.where(nodes.areas >= MIN_PIXELS, worths, 0))
-        yield picked >= 0
+        picked, total = optimal_cut(merges, np.where(nodes.areas >= MIN_PIXELS, worths, 0))
+        yield picked >= 0, total
 
 
 def _vote(is_picked: NDArray[np.bool_], clusters: Labels) -> NDArray[np.bool_]:
@@ -168,32 +176,26 @@ def refine_outlines(
     """
     if not foreground.any() or foreground[valid].all():
         return foreground
-    # a hole would have an object split around it
-    refined = _fill_holes(foreground, HOLE * _median_size(ndimage.label(foreground)[0]))
-    size = _median_size(split_frames(refined, spacing))
-    radius = RADIUS * _radius(size, spacing)
+    typical = _typical_radius(foreground, spacing)
+    hole = HOLE * math.pi * typical ** len(spacing) / math.prod(spacing)
+    refined = _fill_holes(foreground, hole)
     for _ in range(2):
-        inside = _local_mean(intensities, refined, radius, spacing)
-        outside = _local_mean(intensities, valid & ~refined, radius, spacing)
+        inside = _local_mean(intensities, refined, RADIUS * typical, spacing)
+        outside = _local_mean(intensities, valid & ~refined, RADIUS * typical, spacing)
         step = inside - outside
         is_nearer = (intensities - outside) * np.sign(step) > NEARER * np.abs(step)
         is_near = _distance_to_outline(refined, spacing) <= BAND
         refined = np.where(is_near, is_nearer, refined) & valid
     smooth = ndimage.median_filter(refined.astype(np.uint8), 3) > 0
-    return _fill_holes(smooth, HOLE * size) & valid
+    return _fill_holes(smooth, hole) & valid
 
 
-def _median_size(objects: Integers) -> float:
-    """Return the median size of objects in pixels."""
-    return float(np.median(np.bincount(objects.ravel())[1:]))
-
-
-def _radius(size: float, spacing: Floats) -> float:
-    """Return the radius of a ball of so many pixels, 3 or more, in steps along the finest axis."""
-    volume = size * math.prod(spacing)
-    if len(spacing) == 2:
-        return max(math.sqrt(volume / math.pi), 3.0)
-    return max(math.cbrt(volume * 3 / 4 / math.pi), 3.0)
+def _typical_radius(foreground: NDArray[np.bool_], spacing: Floats) -> float:
+    """Return the median radius of the largest balls in connected parts, in the finest steps."""
+    parts, n_parts = ndimage.label(foreground)
+    depths = ndimage.distance_transform_edt(foreground, sampling=spacing)
+    radii = ndimage.maximum(depths, parts, np.arange(1, n_parts + 1))
+    return max(float(np.median(radii)), 3.0)
 
 
 def _fill_holes(foreground: NDArray[np.bool_], size: float) -> NDArray[np.bool_]:

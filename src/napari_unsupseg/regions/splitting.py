@@ -97,15 +97,12 @@ def _find_passes(basins: Integers, distance: Floats) -> tuple[Integers, Floats]:
     keys, heights = [], []
     n_labels = int(basins.max()) + 1
     for axis in range(basins.ndim):
-        length = basins.shape[axis]
-        near, far = basins.take(range(length - 1), axis), basins.take(range(1, length), axis)
+        along, depths = np.moveaxis(basins, axis, 0), np.moveaxis(distance, axis, 0)
+        near, far = along[:-1], along[1:]
         touches = (near != far) & (near > 0) & (far > 0)
         one, other = near[touches], far[touches]
         keys.append(np.minimum(one, other) * n_labels + np.maximum(one, other))
-        low = np.minimum(
-            distance.take(range(length - 1), axis), distance.take(range(1, length), axis)
-        )
-        heights.append(low[touches])
+        heights.append(np.minimum(depths[:-1][touches], depths[1:][touches]))
     pairs, numbers = np.unique(np.concatenate(keys), return_inverse=True)
     widths = np.full(len(pairs), -math.inf)
     np.maximum.at(widths, numbers, np.concatenate(heights))
