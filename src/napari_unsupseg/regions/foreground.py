@@ -20,6 +20,7 @@ __all__ = ["find_foreground", "principal_intensities", "refine_outlines"]
 
 MIN_PIXELS = 20  # of a node that may be an object
 MAX_SHARE = 0.5  # of a frame that an object may have
+MAX_FOREGROUND = 0.8  # of the image that all objects may have: there has to be some ground
 # of a frame's border, in sides of a square, or cube, of its size: a half disc has 1.6, the quarter
 # of one in a corner 2.3, and a third of the frame 2.9
 MAX_BORDER = 2.5
@@ -106,13 +107,16 @@ def find_foreground(
         candidates.append((candidates[0][0] | candidates[1][0], BOTH))
     best, best_worth = np.zeros(int(clusters.max()) + 1, dtype=bool), 0.0
     for candidate, factor in candidates:
-        objects = split_frames(candidate[clusters], spacing)
+        foreground: NDArray[np.bool_] = candidate[clusters]
+        if foreground.sum() > MAX_FOREGROUND * valid.sum():
+            continue
+        objects = split_frames(foreground, spacing)
         shapes = measure_objects(intensities, objects, valid, spacing)
         worth = factor * max(float(worths.sum()) for worths in _worths(shapes, frame_pixels, ndim))
         if worth > best_worth:
             best, best_worth = candidate, worth
-    foreground: NDArray[np.bool_] = best[clusters]
-    return foreground
+    found: NDArray[np.bool_] = best[clusters]
+    return found
 
 
 def _worths(shapes: RegionShapes, frame_pixels: int, ndim: int) -> Iterator[Floats]:
