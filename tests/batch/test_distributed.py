@@ -55,6 +55,9 @@ def test_the_images_of_a_dead_worker_are_done_by_another(folder, tmp_path):
         victim = next(iter(cluster.workers.values()))
         os.kill(victim.pid, signal.SIGKILL)
         reports += done
+        # dask can wait for ever when it is to close while it starts a worker in place of a dead one
+        with distributed.Client(cluster, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
     assert {report["image"] for report in reports} == {str(job.image) for job in jobs}
     assert not [report for report in reports if "error" in report]
     image = tifffile.imread(jobs[2].labels)
