@@ -110,7 +110,7 @@ def show(rows: dict[str, dict[str, dict[str, float]]], sizes: dict[str, int]) ->
             for score, value in scores.items()
         )
         table.add_row(name, *cells)
-    Console(width=160).print(table)
+    Console(width=250).print(table)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pictures.tasks import (
     make_channels,
     make_movie,
     make_network,
+    make_objects,
     make_slide,
     make_strokes,
     make_volume,
@@ -28,6 +29,7 @@ OF_SAMPLES = {
     "first_steps": make_first_steps,
     "algorithm": make_algorithm,
     "strokes": make_strokes,
+    "objects": make_objects,
     "network": make_network,
     "slide": make_slide,
 }

@@ -9,7 +9,7 @@ pytest.importorskip("resource", reason="peak memory is read in the Unix way")
 
 from scipy.io import savemat
 
-from benchmarks import baselines, bsds500, microscopy, speed, stability, strokes
+from benchmarks import baselines, bsds500, microscopy, objects, speed, stability, strokes
 
 from .conftest import SMALL, threads_of_torch
 
@@ -165,7 +165,35 @@ def test_k_means_finds_levels():
     assert baselines.k_means(np.stack([levels] * 3, axis=-1), 3, window=3).shape == levels.shape
 
 
-@pytest.mark.parametrize("benchmark", [bsds500, microscopy, strokes], ids=lambda one: one.__name__)
+def test_objects_of_methods_are_set_beside_each_other(tmp_path, capsys):
+    write_micrographs(tmp_path)
+    out = tmp_path / "out.json"
+    objects.main(root=tmp_path, seeds=2, set_=QUICK, json_=out)
+    rows = json.loads(out.read_text())["rows"]
+    assert list(rows) == [*objects.OTHERS, "ours, seed 0", "ours, seed 1"]
+    for groups in rows.values():
+        for scores in groups.values():
+            assert list(scores) == list(objects.SCORES)
+            assert all(0 <= scores[name] <= 1 for name in ("AP .5", "F1 .7", "mean F1", "Dice"))
+    assert "ours" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_the_rivals_find_discs_that_do_not_touch(is_dark):
+    image = np.zeros((60, 90), np.uint8)
+    truth = np.zeros(image.shape, int)
+    rows, columns = np.ogrid[:60, :90]
+    for number, (y, x) in enumerate([(15, 20), (40, 45), (20, 70)], start=1):
+        truth[(rows - y) ** 2 + (columns - x) ** 2 <= 100] = number
+    image[truth > 0] = 200
+    image = 255 - image if is_dark else image
+    for name in ("Otsu", "Li", "Otsu, watershed 10"):
+        assert objects.judge(objects.OTHERS[name](image), truth)[:3] == [1, 1, 1], name
+
+
+@pytest.mark.parametrize(
+    "benchmark", [bsds500, microscopy, objects, strokes], ids=lambda one: one.__name__
+)
 def test_a_folder_without_images_is_told(benchmark, tmp_path):
     with pytest.raises(typer.BadParameter, match=rf"{tmp_path}.* (no|neither) "):
         benchmark.main(root=tmp_path)

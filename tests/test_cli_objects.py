@@ -14,7 +14,6 @@ from .conftest import SMALL
 from .test_cli import QUICK, call
 from .test_segment_objects import movie  # noqa: F401
 
-
 GREY = {"photometric": "minisblack"}
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the tasks: channels, a volume, a movie, a slide, strokes, a network applied."""
+"""Pictures of the tasks: objects, channels, a volume, a movie, a slide, strokes, a network."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import dask.array as da
 import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
-from skimage.data import immunohistochemistry
+from skimage.data import coins, immunohistochemistry
 
 from napari_unsupseg.io.readers import open_image, read_image
 from napari_unsupseg.sample_images import tissue
@@ -17,6 +17,7 @@ __all__ = [
     "make_channels",
     "make_movie",
     "make_network",
+    "make_objects",
     "make_slide",
     "make_strokes",
     "make_volume",
@@ -37,6 +38,17 @@ STROKES = (  # label, begin and end: ground, two nuclei, a gland
     (2, (163, 81), (181, 99)),
     (3, (120, 190), (210, 225)),
 )
+
+
+def make_objects(out: Path) -> None:
+    """Count coins."""
+    with Window(coins(), "coins") as window:
+        window.run()
+        section = window.panel.results.objects_section
+        section.unfold()
+        section.find_button.native.click()
+        window.wait_until(lambda: "coins objects" in window.viewer.layers)
+        write_picture(out / "objects.png", window.picture())
 
 
 def make_channels(out: Path, data: Path) -> None:

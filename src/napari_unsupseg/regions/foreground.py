@@ -30,7 +30,7 @@ BOTH = 0.9  # factor of what bright and dark parts together are worth, which are
 HOLE = 0.1  # of the size of a typical object: smaller holes in one are filled
 BAND = 4  # pixels by which an outline may move
 NEARER = 0.45  # of the way from ground to object: where the outline lies
-RADIUS = 0.8  # of that of a typical object: how far around a pixel means are taken
+RADIUS = 1.2  # of that of a typical object: how far around a pixel means are taken
 
 
 def principal_intensities(colours: Colours, valid: NDArray[np.bool_]) -> Floats:
