@@ -41,6 +41,7 @@ def test_objects_are_counted_and_redrawn_as_controls_move(viewer, panel, qtbot, 
     qtbot.waitUntil(lambda: np.array_equal(layer.data, other), timeout=WAIT)
     assert layer.metadata["napari-unsupseg"]["max_size"] == 400
     qtbot.waitUntil(lambda: len(layer.features) == other.max(), timeout=WAIT)
+    assert {"area", "eccentricity", "perimeter", "std_intensity"} <= set(layer.features)
     assert len(viewer.layers) == 3
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_unsupseg.regions.measure import combine_measurements, measure_regions
+from napari_unsupseg.regions.measure import combine_measurements, measure_objects, measure_regions
 
 labels = hnp.arrays(np.uint8, (7, 8), elements=st.integers(0, 3))
 
@@ -88,3 +88,62 @@ def test_the_tables_of_parts_are_the_table_of_the_whole(clusters, row, column):
     assert joined.keys() == whole.keys()
     for name, expected in whole.items():
         np.testing.assert_allclose(joined[name], expected, err_msg=name)
+
+
+def test_objects_of_a_movie_have_a_row_in_each_frame():
+    labels = np.zeros((2, 40, 40), dtype=np.uint8)
+    labels[:, 5:15, 5:25], labels[0, 20:30, 38:], labels[1, 30:34, 4:8] = 1, 2, 3
+    channels = np.stack([labels * 10.0, np.where(labels > 0, np.arange(40.0), 0)])
+    table = measure_objects(labels, channels, axes="tyx", spacing={"y": 0.5, "x": 0.5}, unit="um")
+    assert table["t"].tolist() == [0, 0, 1, 1]
+    assert table["label"].tolist() == [1, 2, 1, 3]
+    assert table["area_um2"].tolist() == [50, 5, 50, 4]
+    assert table["touches_border"].tolist() == [0, 1, 0, 0]
+    assert table["perimeter_um"][[0, 2, 3]].tolist() == [28, 28, 6]  # through centres of pixels
+    diameters = 2 * np.sqrt(table["area_um2"] / np.pi)
+    np.testing.assert_allclose(table["equivalent_diameter_area_um"], diameters)
+    # the side of a rectangle of n pixels has the variance (n^2 - 1) / 12, with a pixel's n^2 / 12
+    np.testing.assert_allclose(table["axis_major_length_um"][0], 0.5 * 4 * np.sqrt(399 / 12))
+    np.testing.assert_allclose(table["axis_minor_length_um"][0], 0.5 * 4 * np.sqrt(99 / 12))
+    np.testing.assert_allclose(table["eccentricity"][0], np.sqrt(1 - 99 / 399))
+    assert table["solidity"].tolist() == [1, 1, 1, 1]
+    np.testing.assert_allclose(abs(table["orientation"][0]), np.pi / 2)  # from the rows
+    assert table["min_intensity_0"].tolist() == [10, 20, 10, 30]
+    assert table["max_intensity_0"].tolist() == [10, 20, 10, 30]
+    assert (table["min_intensity_1"][0], table["max_intensity_1"][0]) == (5, 24)
+    np.testing.assert_allclose(table["std_intensity_1"][0], np.sqrt(399 / 12))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "has_lengths"),
+    [
+        pytest.param({"z": 2.0, "y": 0.5, "x": 0.5}, True, id="all known"),
+        pytest.param({"y": 0.5, "x": 0.5}, False, id="slices unknown"),
+    ],
+)
+def test_objects_of_a_volume(spacing, has_lengths):
+    labels = np.zeros((6, 20, 20), dtype=np.uint8)
+    labels[1:4, 3:9, 3:9], labels[:, 12:16, 12:16] = 1, 2
+    table = measure_objects(
+        labels, labels[np.newaxis], axes="zyx", spatial_ndim=3, spacing=spacing, unit="um"
+    )
+    assert ("axis_major_length_um" in table) == has_lengths
+    assert not {"perimeter_um", "solidity", "orientation"} & set(table)
+    assert table["touches_border"].tolist() == [0, 1]
+    if has_lengths:
+        assert table["volume_um3"].tolist() == [54, 48]
+
+
+def test_of_pixels_longer_along_one_axis_the_perimeter_is_not_known():
+    labels = np.pad(np.ones((3, 4), np.uint8), 2)
+    table = measure_objects(labels, labels[np.newaxis], spacing={"y": 1.0, "x": 2.0}, unit="um")
+    assert "perimeter_um" not in table
+    assert table["solidity"].tolist() == [1]
+
+
+def test_no_objects_have_all_columns():
+    none = np.zeros((9, 9), np.uint8)
+    one = np.pad(np.ones((3, 3), np.uint8), 3)
+    empty = measure_objects(none, none[np.newaxis])
+    assert list(empty) == list(measure_objects(one, one[np.newaxis]))
+    assert {len(column) for column in empty.values()} == {0}

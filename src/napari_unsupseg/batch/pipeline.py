@@ -39,7 +39,7 @@ from napari_unsupseg.io.writers import write_png, write_table
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.options import AxesOptions, ImageOptions
 from napari_unsupseg.regions.labels import connected_components
-from napari_unsupseg.regions.measure import measure_regions
+from napari_unsupseg.regions.measure import measure_objects, measure_regions
 from napari_unsupseg.regions.objects import link_objects
 from napari_unsupseg.segment_function import label_frames
 from napari_unsupseg.segmenter import Segmenter
@@ -387,7 +387,12 @@ def _write_results(
         kind = "segments" if options.objects is None else "objects"
         record |= {kind: int(labels.max())}
     if job.table:
-        table = measure_regions(labels, channels.values, axes=channels.axes, **image.units)
+        where = {"axes": channels.axes, **image.units}
+        if options.objects is None:
+            table = measure_regions(labels, channels.values, **where)
+        else:
+            ndim = options.spatial_ndim
+            table = measure_objects(labels, channels.values, spatial_ndim=ndim, **where)
         write_table(job.table, table)
     if job.preview:
         normalized = normalize_image(channels, image.mask, options.settings.intensity)

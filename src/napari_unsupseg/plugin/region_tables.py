@@ -16,7 +16,7 @@ from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.plugin.background import translate_worker_errors
 from napari_unsupseg.plugin.labels_layers import show_cluster_names
 from napari_unsupseg.plugin.layout import Layout
-from napari_unsupseg.regions.measure import measure_regions
+from napari_unsupseg.regions.measure import measure_objects, measure_regions
 
 if TYPE_CHECKING:
     from napari_unsupseg.plugin.session import LayerRun
@@ -73,7 +73,12 @@ def calibration_of(layer: Labels, layout: Layout) -> Calibration:
 
 
 def region_features(
-    data: LabelsArray, image: ArrayLike, layout: Layout, calibration: Calibration
+    data: LabelsArray,
+    image: ArrayLike,
+    layout: Layout,
+    calibration: Calibration,
+    *,
+    are_objects: bool = False,
 ) -> dict[str, NDArray[np.number]]:
     """Measure the regions of a Labels layer.
 
@@ -87,11 +92,14 @@ def region_features(
         Its axes.
     calibration : Calibration
         Where the pixels lie, and their unit.
+    are_objects : bool
+        Whether the shapes of the regions are of interest.
 
     Returns
     -------
     dict of str to ndarray, shape (labels,)
-        Features for the layer: those of `measure_regions`.
+        Features for the layer: those of `measure_regions`, or of `measure_objects` if they are of
+        one frame: a layer has a line for each label, not for each of its frames.
 
     Raises
     ------
@@ -103,7 +111,8 @@ def region_features(
     with translate_worker_errors("regions cannot be measured: "):
         channels = split_channels(image, layout.axes)
         labels = layout.from_layer(data)
-        table = measure_regions(labels, channels.values, axes=channels.axes, **calibration)
+        measure = measure_objects if are_objects and labels.ndim == 2 else measure_regions
+        table = measure(labels, channels.values, axes=channels.axes, **calibration)
         return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
 
 
@@ -123,7 +132,7 @@ class RegionTables:
         self._parent = parent
         self._tables: dict[Labels, _RegionTable] = {}
 
-    def follow(self, layer: Labels, run: "LayerRun") -> None:
+    def follow(self, layer: Labels, run: "LayerRun", *, are_objects: bool = False) -> None:
         """Measure a layer now and whenever its labels change.
 
         Parameters
@@ -132,11 +141,13 @@ class RegionTables:
             The layer.
         run : LayerRun
             The run whose image the labels are of.
+        are_objects : bool
+            Whether the shapes of the regions are of interest.
         """
         self.leave(layer)
         timer = QSignalDebouncer(parent=self._parent)
         timer.setTimeout(MEASURE_DELAY)
-        self._tables[layer] = _RegionTable(layer, run, self._on_edit, timer)
+        self._tables[layer] = _RegionTable(layer, run, self._on_edit, timer, are_objects)
 
     def leave(self, layer: Labels) -> None:
         """Measure a layer no more, as it is gone or a run writes into it.
@@ -167,8 +178,10 @@ class _RegionTable:
         run: "LayerRun",
         on_edit: Callable[[Labels], None],
         timer: QSignalDebouncer,
+        are_objects: bool,
     ) -> None:
         self._layer, self._run, self._on_edit, self.timer = layer, run, on_edit, timer
+        self._are_objects = are_objects
         self._is_stale = True
         self._measured: LabelsArray | None = layer.data.copy()
         timer.triggered.connect(self._measure_if_edited)
@@ -219,6 +232,7 @@ class _RegionTable:
             self._run.request.image,
             layout,
             calibration_of(self._layer, layout),
+            are_objects=self._are_objects,
             _connect={"returned": set_features, "errored": _show_error},
         )
         if is_edited:

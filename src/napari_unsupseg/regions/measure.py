@@ -6,10 +6,13 @@ import numpy as np
 import skimage.measure
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["combine_measurements", "measure_regions"]
+__all__ = ["combine_measurements", "measure_objects", "measure_regions"]
 
 
 MEASURED_NDIM = 3  # axes of what scikit-image measures at most
+LENGTHS = ("equivalent_diameter_area", "axis_major_length", "axis_minor_length")
+PLANE_SHAPES = ("eccentricity", "solidity", "orientation")
+INTENSITIES = ("intensity_min", "intensity_max", "intensity_std")
 
 
 def measure_regions(
@@ -77,6 +80,95 @@ def measure_regions(
         centroids = np.array([*along, *within]).T + firsts * steps + starts  # (labels, axes)
         tables.append(_name_columns(columns, centroids, axes, spacing, unit))
     return combine_measurements(tables) if len(tables) > 1 else tables[0]
+
+
+def measure_objects(
+    labels: NDArray[np.unsignedinteger],
+    channels: ArrayLike,
+    *,
+    axes: str = "yx",
+    spatial_ndim: int = 2,
+    spacing: Mapping[str, float] | None = None,
+    unit: str = "",
+    origin: Mapping[str, float] | None = None,
+) -> dict[str, NDArray[np.number]]:
+    """Measure sizes, shapes and intensities of objects, with a row for each in every frame.
+
+    Parameters
+    ----------
+    labels : ndarray of unsigned integers, shape (..., [Z,] Y, X)
+        Objects; 0 is left out.
+    channels : array_like, shape (C, ..., [Z,] Y, X)
+        Intensities.
+    axes, spacing, unit, origin
+        As in `measure_regions`.
+    spatial_ndim : int
+        Axes of a frame, 2 or 3, the last ones.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (rows,)
+        Columns: a letter for each axis that frames lie along, such as ``t``, with the index of the
+        frame; those of `measure_regions`; and by the names of
+        `skimage.measure.regionprops` ``equivalent_diameter_area``, ``axis_major_length``,
+        ``axis_minor_length``, of planes ``perimeter`` too unless pixels are longer along one
+        axis, ``eccentricity``, ``solidity`` and ``orientation`` in radians; ``touches_border``, 1
+        where an object may go on beyond the frame; and ``min_intensity``, ``max_intensity`` and
+        ``std_intensity``. A unit of length is part of the names.
+
+    Examples
+    --------
+    >>> labels = np.array([[1, 1, 0], [1, 1, 0]], dtype=np.uint8)
+    >>> measure_objects(labels, labels[np.newaxis])["perimeter"]
+    array([4.])
+    """
+    intensities, spacing = np.asarray(channels, dtype=np.float64), spacing or {}
+    frame_axes, leading = axes[-spatial_ndim:], axes[:-spatial_ndim]
+    tables: list[dict[str, NDArray[np.number]]] = []
+    for index in np.ndindex(*labels.shape[:-spatial_ndim]):
+        frame, frame_channels = labels[index], intensities[:, *index]
+        table = measure_regions(
+            frame, frame_channels, axes=frame_axes, spacing=spacing, unit=unit, origin=origin
+        )
+        n_rows = len(table["label"])
+        at = {axis: np.full(n_rows, place) for axis, place in zip(leading, index, strict=True)}
+        tables.append(
+            at | table | _measure_shapes(frame, frame_channels, frame_axes, spacing, unit)
+        )
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+
+
+def _measure_shapes(
+    frame: NDArray[np.unsignedinteger],
+    channels: NDArray[np.float64],
+    axes: str,
+    spacing: Mapping[str, float],
+    unit: str,
+) -> dict[str, NDArray[np.number]]:
+    """Return the columns that objects have beside those of other regions."""
+    steps = [spacing.get(axis, 1.0) for axis in axes]
+    # no length is known in a unit that not all axes have
+    lengths = [] if unit and not set(axes) <= set(spacing) else list(LENGTHS)
+    shapes = PLANE_SHAPES if frame.ndim == 2 else ()
+    if frame.ndim == 2 and lengths and steps[0] == steps[1]:  # all that scikit-image knows
+        lengths.append("perimeter")
+    columns = skimage.measure.regionprops_table(
+        frame,
+        np.moveaxis(channels, 0, -1),
+        [*lengths, *shapes, "bbox", *INTENSITIES],
+        spacing=steps,
+    )
+    named = {name + (f"_{unit}" if unit else ""): columns[name] for name in lengths}
+    named |= {name: columns[name] for name in shapes}
+    firsts = [columns[f"bbox-{axis}"] == 0 for axis in range(frame.ndim)]
+    lasts = [columns[f"bbox-{frame.ndim + k}"] == side for k, side in enumerate(frame.shape)]
+    named["touches_border"] = np.any([*firsts, *lasts], axis=0).astype(np.uint8)
+    for name in columns:
+        statistic, _, channel = name.removeprefix("intensity_").partition("-")
+        if name.startswith("intensity_"):
+            number = f"_{channel}" if len(channels) > 1 else ""
+            named[f"{statistic}_intensity{number}"] = columns[name]
+    return named
 
 
 def _name_columns(

@@ -372,7 +372,7 @@ class Results(Container[Widget]):
         data = run.layout.to_layer(labels)
         if snapshot is None or snapshot.layer not in self._viewer.layers or snapshot.was_edited:
             layer = self._outputs.add(run.image, run.layout, data, kind)
-            self._tables.follow(layer, run)
+            self._tables.follow(layer, run, are_objects=kind == "objects")
         else:
             layer = snapshot.layer
             replace_labels(layer, data)
