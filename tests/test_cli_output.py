@@ -15,6 +15,7 @@ REPORT = {
     "axes": "8 × 9 pixels",
     "clusters": 3,
     "segments": None,
+    "objects": None,
     "iterations": 7,
     "seconds": 1.26,
     "device": "cpu",
@@ -40,6 +41,11 @@ REPORT = {
             {"clusters": 1, "iterations": 1, "segments": 1},
             "1 segment of 1 cluster after 1 iteration, 1.3 s on cpu in float32",
             id="one of each",
+        ),
+        pytest.param(
+            {"objects": 0},
+            "0 objects of 3 clusters after 7 iterations, 1.3 s on cpu in float32",
+            id="no objects",
         ),
         pytest.param(
             {"interrupted": True},

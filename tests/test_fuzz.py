@@ -41,6 +41,10 @@ ANY_OPTION = {
     "spacing": st.lists(st.floats(), max_size=4),
     "granularity": st.floats(),
     "n_segments": st.integers(-1, 9),
+    "objects": st.booleans(),
+    "split": st.floats(),
+    "max_size": st.integers(-1, 99),
+    "exclude_border": st.booleans(),
     "joint": st.booleans(),
     "preset": st.sampled_from(["standard", "paper-2018", "slow"]),
     "device": st.sampled_from(["cpu", "auto", "cuda:99", "tpu"]),
@@ -85,16 +89,17 @@ def options(draw, image: Any) -> dict[str, Any]:
     return {name: draw((ANY_OPTION | drawn)[name] | OTHERS) for name in names}
 
 
+@pytest.mark.parametrize("always", [{}, {"objects": True}], ids=["labels", "objects"])
 @fuzzed(150, 60_000)
 @given(st.data())
-def test_any_image_and_any_options(data):
+def test_any_image_and_any_options(always, data):
     image = data.draw(images())
     given_options = data.draw(options(image))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sentence, labels = "", None
         try:
-            labels = segment(image, **QUICK | given_options)
+            labels = segment(image, **QUICK | always | given_options)
         except UnsupsegError as error:
             sentence = str(error)
             assert is_one_sentence(sentence)
