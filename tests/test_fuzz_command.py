@@ -168,10 +168,11 @@ def is_kept_by(known: dict[str, Any]) -> Callable[[Path], bool]:
     """Return a function that tells a file that a call has to leave as it is."""
     if not known.get("overwrite"):
         return lambda path: True
-    read = [known.get(kind) for kind in ("strokes", "start_from", "network")]
-    for path in known.get("images", []):
+    # some versions of typer make paths of words only where the command is called
+    read = [Path(known[kind]) for kind in ("strokes", "start_from", "network") if known.get(kind)]
+    for path in map(Path, known.get("images", [])):
         inside = [] if is_zarr(path) or not path.is_dir() else path.iterdir()
         read += [path, *(file for file in inside if file.suffix in (".png", ".tif", ".zarr"))]
-    places = {path.resolve() for path in read if path}
+    places = {path.resolve() for path in read}
     places -= {path for path in places if path.is_dir() and not is_zarr(path)}
     return lambda path: any(place in (path.resolve(), *path.resolve().parents) for place in places)
