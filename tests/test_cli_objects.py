@@ -92,3 +92,18 @@ def test_what_cannot_be_is_refused(coins_file, tmp_path, options, sentence):
     assert result.exit_code == 2
     assert sentence in result.stderr
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_an_area_above_the_largest_object_is_refused_before_training(coins_file, tmp_path):
+    sizes = ["--min-area", 600, "--pixel-size", 0.5, "--max-size", 300]
+    result = call("segment", coins_file, "-o", tmp_path / "o.tif", "--objects", *sizes, *QUICK)
+    assert result.exit_code == 1
+    assert "--min-area 600 is 2,400 pixels and --max-size 300: no object fits" in result.stderr
+
+
+def test_an_area_is_that_of_the_smallest_object(coins_file, tmp_path):
+    out = tmp_path / "o.tif"
+    sizes = ["--min-area", 100, "--pixel-size", 0.5]
+    result = call("segment", coins_file, "-o", out, "--objects", *sizes, *QUICK)
+    assert result.exit_code == 0, result.output
+    assert np.bincount(tifffile.imread(out).ravel())[1:].min() >= 400

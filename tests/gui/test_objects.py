@@ -1,8 +1,10 @@
+import threading
+
 import numpy as np
 import pytest
 from skimage.data import coins
 
-from napari_unsupseg import Segmenter, Settings, segment
+from napari_unsupseg import Hierarchy, Segmenter, Settings, segment
 
 from ..conftest import SMALL
 from .conftest import WAIT, click, wait_until_ready
@@ -58,6 +60,51 @@ def test_objects_can_be_made_of_the_selected_clusters(viewer, panel, qtbot, resu
     segmenter = Segmenter(Settings(**SMALL)).fit(COINS)
     chosen = segmenter.hierarchy_.objects(results.clusters.selected)
     qtbot.waitUntil(lambda: np.array_equal(layer.data, chosen), timeout=WAIT)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Have a search wait until it is let go on."""
+    go_on, find = threading.Event(), Hierarchy.objects
+
+    def find_later(self, *arguments, **options):
+        assert go_on.wait(WAIT / 1000)
+        return find(self, *arguments, **options)
+
+    monkeypatch.setattr(Hierarchy, "objects", find_later)
+    return go_on
+
+
+def test_a_control_moved_during_the_first_search_counts(viewer, panel, qtbot, results, slow):
+    click(qtbot, results.objects_section.find_button)
+    assert panel.status.value == "finding objects…"
+    results.objects_section.max_size.value = 400
+    slow.set()
+    qtbot.waitUntil(lambda: "coins objects" in viewer.layers, timeout=WAIT)
+    layer, expected = (
+        viewer.layers["coins objects"],
+        segment(COINS, objects=True, max_size=400, **SMALL),
+    )
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, expected), timeout=WAIT)
+
+
+def test_a_closed_panel_adds_no_layer(viewer, panel, qtbot, results, slow):
+    click(qtbot, results.objects_section.find_button)
+    results.leave_search()
+    slow.set()
+    qtbot.waitUntil(lambda: not results._finder.is_searching, timeout=WAIT)
+    qtbot.wait(100)
+    assert "coins objects" not in viewer.layers
+
+
+def test_other_selected_clusters_have_other_objects(viewer, panel, qtbot, results):
+    results.clusters.table.selectRow(0)
+    results.objects_section.foreground.value = "selected clusters"
+    layer = find(qtbot, viewer, results)
+    results.clusters.table.selectRow(1)
+    hierarchy = Segmenter(Settings(**SMALL)).fit(COINS).hierarchy_
+    expected = hierarchy.objects(results.clusters.selected)
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, expected), timeout=WAIT)
 
 
 def test_clusters_changed_by_hand_are_taken_as_they_look(viewer, panel, qtbot, results):

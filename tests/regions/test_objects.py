@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 
 from napari_unsupseg.errors import ImageError, SettingError
+from napari_unsupseg.image.channels import split_channels
+from napari_unsupseg.image.normalize import normalize_image
+from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.objects import make_objects
 from tests.regions.helpers import hierarchy_of
 from tests.regions.test_foreground import CENTRES, clusters_of, discs, noisy
@@ -67,6 +70,7 @@ def test_the_foreground_can_be_said(hierarchy):
     mask = np.zeros(discs().shape, bool)
     mask[50:70, 40:60] = True
     np.testing.assert_array_equal(hierarchy.objects(mask) > 0, mask)
+    np.testing.assert_array_equal(hierarchy.objects(mask.astype(np.uint8) * 7) > 0, mask)
     as_clusters = hierarchy.objects([3])
     assert as_clusters.max() == len(CENTRES)
     np.testing.assert_array_equal(as_clusters, hierarchy.objects())
@@ -90,6 +94,7 @@ def test_the_foreground_can_be_said(hierarchy):
         pytest.param([2], {}, SettingError, "list of numbers", id="a number"),
         pytest.param(["nuclei"], {}, SettingError, "list of numbers", id="a word"),
         pytest.param([np.ones((3, 3), bool)], {}, ImageError, "3, 3", id="mask of another shape"),
+        pytest.param([np.ones((3, 3), int)], {}, ImageError, "3, 3", id="strokes of another shape"),
     ],
 )
 def test_what_cannot_be_is_refused(hierarchy, arguments, options, error, sentence):
@@ -108,3 +113,26 @@ def test_the_surest_objects_have_the_highest_scores():
     assert sorted(range(5), key=by_centre.__getitem__)[:2] in ([1, 4], [4, 1])
     assert all(len(column) == objects.max() for column in scores.values())
     assert ((scores["score"] >= 0) & (scores["score"] <= 1)).all()
+
+
+def test_the_score_of_an_object_is_that_of_its_frames():
+    angle = np.zeros((40, 40), bool)
+    angle[8:32, 8:14], angle[26:32, 8:32] = True, True
+    image = noisy(angle * 0.8)
+    alone = hierarchy_of(image, history=[clusters_of(image)])
+    of_one = alone.score_objects(alone.objects(angle))
+    movie = np.stack([image] * 3)
+    movie_axes = normalize_image(split_channels(movie, "tyx"), None, "auto")
+    followed = build_hierarchy(movie_axes, [np.stack([clusters_of(image)] * 3)])
+    objects = followed.objects(np.stack([angle] * 3))
+    assert objects.max() == 1
+    of_three = followed.score_objects(objects)
+    assert of_one["score"][0] < 0.5
+    for name, column in of_one.items():
+        np.testing.assert_allclose(of_three[name], column, atol=0.05)
+
+
+@pytest.mark.parametrize("objects", [np.ones((3, 3), int), [[1, 0], [0, 1]]])
+def test_objects_of_another_image_have_no_score(hierarchy, objects):
+    with pytest.raises(ImageError, match="objects have shape"):
+        hierarchy.score_objects(objects)

@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from napari_unsupseg.regions.splitting import split_frames, split_touching
 from tests.regions.test_region_shapes import ball
@@ -54,3 +57,25 @@ def test_frames_have_no_object_in_common():
     frames = np.stack([touching_discs(2), np.zeros_like(touching_discs(2)), touching_discs(2)])
     objects = split_frames(frames, PLANE)
     assert [np.unique(frame[frame > 0]).tolist() for frame in objects] == [[1, 2], [], [3, 4]]
+
+
+@settings(deadline=None)  # what is compiled takes seconds
+@given(
+    foreground=arrays.arrays("?", st.sampled_from([(2, 2), (2, 9), (12, 13), (4, 5, 6)])),
+    split=st.sampled_from([0.01, 0.5, 1.0]),
+)
+def test_each_pixel_of_the_foreground_is_in_one_object(foreground, split):
+    spacing = np.ones(foreground.ndim)
+    objects = split_touching(foreground, spacing, split)
+    np.testing.assert_array_equal(objects > 0, foreground)
+    np.testing.assert_array_equal(np.unique(objects[foreground]), np.arange(objects.max()) + 1)
+    # split objects lie inside those that are not split
+    components = split_touching(foreground, spacing, 0)
+    pairs = np.unique(np.stack([objects[foreground], components[foreground]]), axis=1)
+    assert pairs.shape[1] == objects.max()
+
+
+def test_what_is_thin_beside_something_thick_is_kept():
+    mask = np.zeros((96, 128), bool)
+    mask[10], mask[12:60] = True, True
+    assert split_touching(mask, PLANE).max() == 2

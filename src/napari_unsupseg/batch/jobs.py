@@ -144,11 +144,11 @@ class JobOptions:
         """Whether labels come from the hierarchy: segments or objects."""
         return self.wants_segments or self.objects is not None
 
-    def label_by_hierarchy(self, hierarchy: Hierarchy) -> Labels:
-        """Return the objects or the segments that are asked for."""
+    def label_by_hierarchy(self, hierarchy: Hierarchy, min_size: int) -> Labels:
+        """Return the objects, of so many pixels at least, or the segments that are asked for."""
         if self.objects is None:
             return hierarchy.cut(**self.cut)
-        return hierarchy.objects(min_size=self.settings.min_size or None, **self.objects)
+        return hierarchy.objects(min_size=min_size or None, **self.objects)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what decides the labels, beside settings and image, fit for JSON.

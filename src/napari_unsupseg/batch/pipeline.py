@@ -254,6 +254,12 @@ def _resolve_settings(job: Job, image: JobImage, options: JobOptions) -> Setting
         )
     # rounded up: no segment may be smaller than what was asked for
     min_size = math.ceil(n_pixels)
+    largest = (options.objects or {}).get("max_size")
+    if largest is not None and min_size > largest:
+        raise FileError(
+            f"{job.image}: --min-area {options.min_area:g} is {min_size:,} pixels and --max-size "
+            f"{largest:,}: no object fits"
+        )
     return dataclasses.replace(options.settings, min_size=min_size)
 
 
@@ -347,7 +353,7 @@ def _select_labels(segmenter: Segmenter, step: Step, options: JobOptions) -> Lab
     if options.wants_hierarchy:
         if step.hierarchy_share is not None and step.hierarchy_share < 1:
             raise KeyboardInterrupt  # an unfinished hierarchy cannot be cut
-        return options.label_by_hierarchy(segmenter.hierarchy_)
+        return options.label_by_hierarchy(segmenter.hierarchy_, segmenter.settings.min_size)
     if options.connected:
         return connected_components(step.labels, options.spatial_ndim)
     return step.labels
@@ -362,7 +368,7 @@ def _predict_labels(
     n_clusters = len(np.unique(labels[labels > 0]))
     if options.wants_hierarchy:
         hierarchy = segmenter.predict_hierarchy(image.values, labels=labels, **of_image)
-        labels = options.label_by_hierarchy(hierarchy)
+        labels = options.label_by_hierarchy(hierarchy, segmenter.settings.min_size)
     elif options.connected:
         labels = connected_components(labels, options.spatial_ndim)
     return labels, n_clusters

@@ -21,11 +21,17 @@ class ObjectFinder:
     ----------
     on_found : callable
         Called with the run, the options and the objects.
+
+    Attributes
+    ----------
+    is_searching : bool
+        Whether objects are being found.
     """
 
     def __init__(self, on_found: Callable[[LayerRun, dict[str, Any], Labels], None]) -> None:
         self._on_found = on_found
-        self._is_searching = False
+        self.is_searching = False
+        self._search: object | None = None  # the one whose objects are wanted
         self._next: tuple[LayerRun, dict[str, Any]] | None = None
 
     def find(self, run: LayerRun, options: dict[str, Any]) -> None:
@@ -38,29 +44,35 @@ class ObjectFinder:
         options : dict
             Keywords of `Hierarchy.objects`.
         """
-        if self._is_searching:
+        if self.is_searching:
             self._next = run, options
             return
         assert run.result is not None
         assert run.result.hierarchy is not None
-        self._is_searching = True
+        self.is_searching = True
+        search = self._search = object()
+
+        def on_found(objects: Labels) -> None:
+            if search is self._search:
+                self._on_found(run, options, objects)
+
         create_worker(
             _find,
             run.result.hierarchy,
             options,
             _connect={
-                "returned": lambda objects: self._on_found(run, options, objects),
+                "returned": on_found,
                 "errored": lambda error: show_error(str(error)),
                 "finished": self._on_end,
             },
         )
 
-    def close(self) -> None:
-        """Tell nobody of what is found from now on: the panel is gone."""
-        self._on_found, self._next = lambda *_: None, None
+    def leave(self) -> None:
+        """Tell nobody of what is being found: the panel is closed."""
+        self._search, self._next = None, None
 
     def _on_end(self) -> None:
-        self._is_searching = False
+        self.is_searching = False
         if self._next is not None:
             waiting, self._next = self._next, None
             self.find(*waiting)

@@ -78,7 +78,7 @@ def region_features(
     layout: Layout,
     calibration: Calibration,
     *,
-    are_objects: bool = False,
+    objects_ndim: int | None = None,
 ) -> dict[str, NDArray[np.number]]:
     """Measure the regions of a Labels layer.
 
@@ -92,8 +92,8 @@ def region_features(
         Its axes.
     calibration : Calibration
         Where the pixels lie, and their unit.
-    are_objects : bool
-        Whether the shapes of the regions are of interest.
+    objects_ndim : int or None
+        Axes of a frame, if the regions are objects.
 
     Returns
     -------
@@ -111,8 +111,16 @@ def region_features(
     with translate_worker_errors("regions cannot be measured: "):
         channels = split_channels(image, layout.axes)
         labels = layout.from_layer(data)
-        measure = measure_objects if are_objects and labels.ndim == 2 else measure_regions
-        table = measure(labels, channels.values, axes=channels.axes, **calibration)
+        if labels.ndim == objects_ndim:
+            table = measure_objects(
+                labels,
+                channels.values,
+                axes=channels.axes,
+                spatial_ndim=objects_ndim,
+                **calibration,
+            )
+        else:
+            table = measure_regions(labels, channels.values, axes=channels.axes, **calibration)
         return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
 
 
@@ -132,7 +140,7 @@ class RegionTables:
         self._parent = parent
         self._tables: dict[Labels, _RegionTable] = {}
 
-    def follow(self, layer: Labels, run: "LayerRun", *, are_objects: bool = False) -> None:
+    def follow(self, layer: Labels, run: "LayerRun", *, objects_ndim: int | None = None) -> None:
         """Measure a layer now and whenever its labels change.
 
         Parameters
@@ -141,13 +149,13 @@ class RegionTables:
             The layer.
         run : LayerRun
             The run whose image the labels are of.
-        are_objects : bool
-            Whether the shapes of the regions are of interest.
+        objects_ndim : int or None
+            Axes of a frame, if the regions are objects, whose shapes are measured too.
         """
         self.leave(layer)
         timer = QSignalDebouncer(parent=self._parent)
         timer.setTimeout(MEASURE_DELAY)
-        self._tables[layer] = _RegionTable(layer, run, self._on_edit, timer, are_objects)
+        self._tables[layer] = _RegionTable(layer, run, self._on_edit, timer, objects_ndim)
 
     def leave(self, layer: Labels) -> None:
         """Measure a layer no more, as it is gone or a run writes into it.
@@ -178,10 +186,10 @@ class _RegionTable:
         run: "LayerRun",
         on_edit: Callable[[Labels], None],
         timer: QSignalDebouncer,
-        are_objects: bool,
+        objects_ndim: int | None,
     ) -> None:
         self._layer, self._run, self._on_edit, self.timer = layer, run, on_edit, timer
-        self._are_objects = are_objects
+        self._objects_ndim = objects_ndim
         self._is_stale = True
         self._measured: LabelsArray | None = layer.data.copy()
         timer.triggered.connect(self._measure_if_edited)
@@ -232,7 +240,7 @@ class _RegionTable:
             self._run.request.image,
             layout,
             calibration_of(self._layer, layout),
-            are_objects=self._are_objects,
+            objects_ndim=self._objects_ndim,
             _connect={"returned": set_features, "errored": _show_error},
         )
         if is_edited:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg._typing import Floats, Labels
 from napari_unsupseg.errors import ImageError, SettingError
+from napari_unsupseg.image.channels import as_array
 from napari_unsupseg.options import ObjectOptions, check_flag, documented
 from napari_unsupseg.regions.boundary_refinement import refine_boundaries
 from napari_unsupseg.regions.foreground import (
@@ -22,7 +23,7 @@ from napari_unsupseg.regions.graph import RegionGraph, groups_from_merges
 from napari_unsupseg.regions.graph_builder import relative_spacing
 from napari_unsupseg.regions.labels import map_labels
 from napari_unsupseg.regions.merge_granularities import MergeGranularities
-from napari_unsupseg.regions.objects import make_objects
+from napari_unsupseg.regions.objects import make_objects, number_in_frames
 from napari_unsupseg.regions.region_shapes import measure_objects
 from napari_unsupseg.regions.strokes import apply_strokes, propagate_strokes
 
@@ -202,8 +203,9 @@ class Hierarchy:
         Parameters
         ----------
         foreground : array_like, optional
-            What objects are made of: a mask, True where objects are, of shape (..., Y, X); or
-            the numbers of clusters. By default the clusters that stand out as round things do.
+            What objects are made of: a mask, or strokes, of shape (..., Y, X), anything but 0 where
+            objects are; or the numbers of clusters. By default the clusters that stand out as round
+            things do.
         min_size : int, optional
             Pixels of the smallest object; by default what is below a tenth of a typical one is left
             out.
@@ -245,12 +247,31 @@ class Hierarchy:
             ``contrast``: how far the median inside lies above, or below, most of what is around,
             in standard deviations of the image. ``roundness``: the area over that of the ellipse of
             the same moments, at most 1. ``score``, 0 to 1: tanh(contrast) times the square of the
-            roundness.
+            roundness. Of an object in several frames the means over its pixels; 0 of a number that
+            no pixel has.
+
+        Raises
+        ------
+        ImageError
+            If objects have another shape than the image.
         """
-        shapes = measure_objects(self._intensities, objects, self._fragments >= 0, self._spacing)
-        contrast = np.maximum(np.maximum(shapes.brighter, shapes.darker), 0)
-        score = np.tanh(contrast) * shapes.roundness**2
-        return {"contrast": contrast, "roundness": shapes.roundness, "score": score}
+        valid, objects = self._fragments >= 0, as_array("objects", objects)
+        if objects.shape != valid.shape:
+            raise ImageError(
+                f"objects have shape {objects.shape} and the image {valid.shape}: give those that "
+                "were found in it"
+            )
+        parts, whose = number_in_frames(objects, self._spatial_ndim)
+        shapes = measure_objects(self._intensities, parts, valid, self._spacing)
+        contrasts = np.maximum(np.maximum(shapes.brighter, shapes.darker), 0)
+        scores = np.tanh(contrasts) * shapes.roundness**2
+        columns = {"contrast": contrasts, "roundness": shapes.roundness, "score": scores}
+        areas = np.bincount(whose, shapes.areas, int(objects.max(initial=0)) + 1)[1:]
+        return {
+            name: np.bincount(whose, column * shapes.areas, len(areas) + 1)[1:]
+            / np.maximum(areas, 1)
+            for name, column in columns.items()
+        }
 
     @functools.cached_property
     def _intensities(self) -> Floats:
@@ -277,15 +298,16 @@ class Hierarchy:
 
     def _as_foreground(self, foreground: ArrayLike) -> NDArray[np.bool_]:
         """Return the pixels of a mask, or of clusters of some numbers."""
-        given = np.asarray(foreground)
+        given = as_array("foreground", foreground)
         shape = self._fragments.shape
-        if given.dtype == bool:
+        if given.dtype == bool or given.ndim == len(shape):
             if given.shape != shape:
                 raise ImageError(
                     f"foreground has shape {given.shape} and the image {shape}: give a mask of "
                     "that shape, or numbers of clusters"
                 )
-            return given & (self._fragments >= 0)
+            mask: NDArray[np.bool_] = (given != 0) & (self._fragments >= 0)
+            return mask
         known = np.unique(self._run_clusters[self._run_clusters > 0])
         if given.ndim != 1 or not len(given) or not np.isin(given, known).all():
             raise SettingError(

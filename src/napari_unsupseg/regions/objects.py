@@ -11,7 +11,7 @@ from napari_unsupseg._typing import Floats, Integers, Labels
 from napari_unsupseg.regions.labels import label_dtype
 from napari_unsupseg.regions.splitting import split_frames
 
-__all__ = ["link_objects", "make_objects"]
+__all__ = ["link_objects", "make_objects", "number_in_frames"]
 
 SPECK = 0.1  # of the size of the object that the middle one of the foreground's pixels lies in
 
@@ -98,6 +98,39 @@ def link_objects(objects: NDArray[np.integer], ndim: int) -> Labels:
     n_numbers, numbers = connected_components(graph, directed=False)
     labels: Labels = numbers.astype(label_dtype(int(n_numbers) - 1))[objects]
     return labels  # 0 is no end of an edge and stays 0
+
+
+def number_in_frames(objects: NDArray[np.integer], ndim: int) -> tuple[Integers, NDArray[np.intp]]:
+    """Give what each object has in each frame a number of its own.
+
+    Parameters
+    ----------
+    objects : ndarray of int, shape (..., [Z,] Y, X)
+        Objects from 1, 0 elsewhere.
+    ndim : int
+        Axes of a frame, 2 or 3, the last ones.
+
+    Returns
+    -------
+    parts : ndarray of int64, shape (..., [Z,] Y, X)
+        Parts from 1, 0 elsewhere.
+    whose : ndarray of int, shape (parts,)
+        The object that each part is of.
+
+    Examples
+    --------
+    >>> parts, whose = number_in_frames(np.array([[[1, 0, 2]], [[0, 0, 2]]]), 2)
+    >>> parts.tolist(), whose.tolist()
+    ([[[1, 0, 2]], [[0, 0, 3]]], [1, 2, 2])
+    """
+    frames = objects.reshape(-1, *objects.shape[-ndim:]).astype(np.int64)
+    step = int(frames.max(initial=0)) + 1
+    firsts = (np.arange(len(frames)) * step).reshape(-1, *[1] * ndim)
+    keys = np.where(frames > 0, frames + firsts, 0)
+    known, numbers = np.unique(keys, return_inverse=True)
+    has_ground = known[0] == 0
+    parts: Integers = numbers.reshape(objects.shape) + (not has_ground)
+    return parts, known[int(has_ground) :] % step
 
 
 def _match(before: Integers, after: Integers) -> Integers:

@@ -48,6 +48,9 @@ def split_touching(foreground: NDArray[np.bool_], spacing: Floats, split: float 
         return components
     distance = _distance_to_outside(foreground, spacing)
     basins = watershed(-distance, mask=foreground).astype(np.int64)
+    # what is thin beside something thick has no maximum of its own in the smoothed distance
+    rest = ndimage.label(foreground & (basins == 0))[0]
+    basins = np.where(rest > 0, basins.max() + rest, basins)
     n_basins = int(basins.max())
     pairs, widths = _find_passes(basins, distance)
     merges = _merge_basins(pairs[np.argsort(-widths, kind="stable")], n_basins)

@@ -146,6 +146,7 @@ class Results(Container[Widget]):
         self.smallest.changed.connect(self._show_segments)
         self.history.changed.connect(self._on_history_changed)
         self.copy_button.changed.connect(self._copy)
+        self.clusters.table.itemSelectionChanged.connect(self._on_clusters_selected)
 
     def release(self, layer: napari.layers.Labels) -> None:
         """Measure a layer no more, since a run writes into it or it is gone.
@@ -193,10 +194,14 @@ class Results(Container[Widget]):
             return self._outputs.add_blank(run.image, request)
         return self._outputs.add(run.image, run.layout, snapshot.data)
 
+    def leave_search(self) -> None:
+        """Show no objects that are being found."""
+        self._finder.leave()
+
     def close(self) -> None:
         """Measure and find nothing more: the panel is gone."""
         self._tables.close()
-        self._finder.close()
+        self._finder.leave()
 
     def show_run(self, run: LayerRun) -> None:
         """Take over a run that has just ended.
@@ -273,6 +278,8 @@ class Results(Container[Widget]):
                 self._show_status("select the clusters that objects are made of, in the table")
                 return
             options |= {"foreground": self._selected_foreground(self.run)}
+        if not self._finder.is_searching:
+            self._show_status("finding objects…")
         self._finder.find(self.run, options)
 
     def _selected_foreground(self, run: LayerRun) -> list[int] | NDArray[np.bool_]:
@@ -287,8 +294,14 @@ class Results(Container[Widget]):
     def _find_other_objects(self) -> None:
         """Find objects again where there are some, as the controls say now."""
         snapshot = self.objects_snapshot
-        if snapshot is not None and snapshot.layer in self._viewer.layers:
+        is_shown = snapshot is not None and snapshot.layer in self._viewer.layers
+        if is_shown or self._finder.is_searching:
             self._find_objects()
+
+    def _on_clusters_selected(self) -> None:
+        """Find objects of other clusters, where they are made of those selected."""
+        if not self.objects_section.is_automatic and self.clusters.selected:
+            self._find_other_objects()
 
     def _show_objects(self, run: LayerRun, options: dict[str, Any], objects: Labels) -> None:
         """Show objects that were found, unless another run has ended meanwhile."""
@@ -372,7 +385,8 @@ class Results(Container[Widget]):
         data = run.layout.to_layer(labels)
         if snapshot is None or snapshot.layer not in self._viewer.layers or snapshot.was_edited:
             layer = self._outputs.add(run.image, run.layout, data, kind)
-            self._tables.follow(layer, run, are_objects=kind == "objects")
+            ndim = run.request.options.get("spatial_ndim", 2) if kind == "objects" else None
+            self._tables.follow(layer, run, objects_ndim=ndim)
         else:
             layer = snapshot.layer
             replace_labels(layer, data)
