@@ -9,11 +9,7 @@ from scipy import ndimage
 
 from napari_unsupseg._typing import Colours, Floats, Integers, Labels
 from napari_unsupseg.regions.optimal_cut import optimal_cut
-from napari_unsupseg.regions.region_shapes import (
-    RegionShapes,
-    measure_nodes,
-    measure_objects,
-)
+from napari_unsupseg.regions.region_shapes import RegionShapes, node_shapes, object_shapes
 from napari_unsupseg.regions.splitting import split_frames
 
 __all__ = ["find_foreground", "principal_intensities", "refine_outlines"]
@@ -95,7 +91,7 @@ def find_foreground(
     valid = fragments >= 0
     ndim = len(spacing)
     frame_pixels = math.prod(fragments.shape[-ndim:])
-    nodes = measure_nodes(intensities, fragments, merges, spacing)
+    nodes = node_shapes(intensities, fragments, merges, spacing)
     picked = list(_pick_nodes(nodes, merges, frame_pixels, ndim))
     most = max(total for _, total in picked)
     candidates = [
@@ -111,7 +107,7 @@ def find_foreground(
         if foreground.sum() > MAX_FOREGROUND * valid.sum():
             continue
         objects = split_frames(foreground, spacing)
-        shapes = measure_objects(intensities, objects, valid, spacing)
+        shapes = object_shapes(intensities, objects, valid, spacing)
         worth = factor * max(float(worths.sum()) for worths in _worths(shapes, frame_pixels, ndim))
         if worth > best_worth:
             best, best_worth = candidate, worth

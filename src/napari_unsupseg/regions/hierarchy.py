@@ -24,7 +24,7 @@ from napari_unsupseg.regions.graph_builder import relative_spacing
 from napari_unsupseg.regions.labels import map_labels
 from napari_unsupseg.regions.merge_granularities import MergeGranularities
 from napari_unsupseg.regions.objects import make_objects, number_in_frames
-from napari_unsupseg.regions.region_shapes import measure_objects
+from napari_unsupseg.regions.region_shapes import object_shapes
 from napari_unsupseg.regions.strokes import apply_strokes, propagate_strokes
 
 __all__ = ["Hierarchy", "check_cut", "check_objects"]
@@ -262,7 +262,7 @@ class Hierarchy:
                 "were found in it"
             )
         parts, whose = number_in_frames(objects, self._spatial_ndim)
-        shapes = measure_objects(self._intensities, parts, valid, self._spacing)
+        shapes = object_shapes(self._intensities, parts, valid, self._spacing)
         contrasts = np.maximum(np.maximum(shapes.brighter, shapes.darker), 0)
         scores = np.tanh(contrasts) * shapes.roundness**2
         columns = {"contrast": contrasts, "roundness": shapes.roundness, "score": scores}

@@ -12,7 +12,7 @@ from napari_unsupseg.regions.compiling import jit
 from napari_unsupseg.regions.merge_granularities import MergeGranularities
 from napari_unsupseg.regions.pair_table import find, make_table, put
 
-__all__ = ["RegionShapes", "measure_nodes", "measure_objects", "measure_roundness"]
+__all__ = ["RegionShapes", "measure_roundness", "node_shapes", "object_shapes"]
 
 BINS = 64  # of the histograms of intensities
 RING = 3  # pixels around a region that it is compared with
@@ -41,7 +41,7 @@ class RegionShapes(NamedTuple):
     darker: Floats
 
 
-def measure_nodes(
+def node_shapes(
     intensities: NDArray[np.floating],
     fragments: NDArray[np.integer],
     merges: Integers,
@@ -125,7 +125,7 @@ def _add_up(
     return sums
 
 
-def measure_objects(
+def object_shapes(
     intensities: NDArray[np.floating],
     objects: NDArray[np.integer],
     valid: NDArray[np.bool_],
