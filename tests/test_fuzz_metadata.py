@@ -58,7 +58,10 @@ def stores(tmp_path_factory) -> list[Path]:
         warnings.simplefilter("ignore")
         zarr.consolidate_metadata(folder / "consolidated.ome.zarr")
         for name, options in ARRAYS.items():
-            zarr.create_array(folder / f"{name}.zarr", data=STACK, **options)
+            try:
+                zarr.create_array(folder / f"{name}.zarr", data=STACK, **options)
+            except ValueError:  # zarr 3.0 writes no shards that some versions of numcodecs can read
+                shutil.rmtree(folder / f"{name}.zarr")
     return sorted([*folder.iterdir(), *DATA.glob("*.zarr")])
 
 

@@ -167,7 +167,8 @@ def test_what_is_no_image_is_named(tmp_path):
 def test_where_a_store_has_its_first_image_is_told(tmp_path, place):
     store = tmp_path / "i.zarr"
     if place == "image":
-        zarr.open_group(store).create_array(place, data=np.zeros((20, 30), np.uint8))
+        zarr.open_group(store)
+        zarr.create_array(store / place, data=np.zeros((20, 30), np.uint8))
     else:
         write_ome(store / place, np.zeros((20, 30), np.uint8))
         for folder in (store, *(store / place).parents):

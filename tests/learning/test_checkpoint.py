@@ -172,7 +172,7 @@ def flip(path):
         pytest.param(lambda path: path.write_bytes(b""), "is no network of", id="empty"),
         pytest.param(
             lambda path: path.write_bytes(struct.pack("<Q", 1002) + b'"' + b"a" * 1000 + b'"'),
-            "is no network of napari-unsupseg, or damaged .*…",
+            "is no network of napari-unsupseg, or damaged",
             id="a text that the library quotes",
         ),
         pytest.param(truncate, "is no network of napari-unsupseg, or damaged", id="truncated"),
