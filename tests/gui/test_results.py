@@ -119,7 +119,9 @@ def test_segments_that_were_painted_on_are_kept(viewer, panel, qtbot, rgb):
     np.testing.assert_array_equal(painted.data, kept)
     new = viewer.layers["tissue segments [1]"]
     assert not (new.data == 77).any()
+    qtbot.wait(200)  # vispy cannot draw what is gone before it was drawn once
     viewer.layers.remove(new)  # and a layer that is gone is made again
+    qtbot.wait(200)
     panel.results.granularity.value = 0.7
     assert viewer.layers["tissue segments [1]"].data.max() >= 1
 
