@@ -17,7 +17,6 @@ __all__ = [
     "dice",
     "f_measures",
     "foreground",
-    "instance_score",
     "match_objects",
     "mean_iou",
     "precision_recall",
@@ -285,7 +284,7 @@ class Matches(NamedTuple):
     n_found: int
     n_true: int
 
-    def precision(self, threshold: float = 0.5) -> float:
+    def ap(self, threshold: float = 0.5) -> float:
         """Return true / (true + false + missed) objects; 1 if there are none and none was found."""
         n_matched = np.count_nonzero(self.ious > threshold)
         total = self.n_found + self.n_true - n_matched
@@ -324,29 +323,6 @@ def match_objects(objects: Labels, instances: Labels, speck: int = 0) -> Matches
     union = shared.sum(1, keepdims=True) + shared.sum(0) - shared
     ious = shared[1:, 1:] / union[1:, 1:]
     return Matches(ious[ious > 0.5], n_found, n_true)
-
-
-def instance_score(objects: Labels, instances: Labels, speck: int = 0) -> float:
-    """Return true / (true + false + missed) objects at an IoU above one half.
-
-    Parameters
-    ----------
-    objects, instances : ndarray of int, shape (Y, X)
-        Found and true objects, 0 is background.
-    speck : int
-        Objects of fewer pixels are left out, found and true alike.
-
-    Returns
-    -------
-    float
-        From 0 to 1; 1 if there is nothing to find and nothing was found.
-
-    Examples
-    --------
-    >>> instance_score(np.array([[1, 1, 0, 2]]), np.array([[1, 1, 0, 0]]))
-    0.5
-    """
-    return match_objects(objects, instances, speck).precision()
 
 
 def _without_specks(objects: Labels, speck: int) -> tuple[NDArray[np.int64], int]:

@@ -18,7 +18,7 @@ from rich.table import Table
 from skimage.segmentation import felzenszwalb
 
 from benchmarks.baselines import k_means, otsu
-from benchmarks.metrics import dice, foreground, instance_score
+from benchmarks.metrics import dice, foreground, match_objects
 from benchmarks.options import SetOption, settings_from
 from napari_unsupseg import Segmenter
 from napari_unsupseg.regions.labels import connected_components
@@ -82,7 +82,7 @@ def judge(labels: np.ndarray, instances: np.ndarray) -> tuple[float, float, floa
     objects = connected_components(found.astype(np.uint8))
     return (
         dice(found, instances > 0),
-        instance_score(objects, instances, SPECK),
+        match_objects(objects, instances, SPECK).ap(),
         len(np.unique(labels)),
     )
 

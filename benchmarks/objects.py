@@ -77,7 +77,7 @@ def judge(objects: Objects, instances: Objects) -> list[float]:
     """Return AP .5, F1 at .7, the mean of F1 from .5 to .95, Dice, and found over true objects."""
     matches = match_objects(objects, instances, SPECK)
     return [
-        matches.precision(),
+        matches.ap(),
         matches.f1(0.7),
         float(np.mean([matches.f1(threshold) for threshold in THRESHOLDS])),
         dice(objects > 0, instances > 0),

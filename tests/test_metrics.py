@@ -8,7 +8,7 @@ from benchmarks.metrics import (
     dice,
     f_measures,
     foreground,
-    instance_score,
+    match_objects,
     mean_iou,
     precision_recall,
 )
@@ -94,4 +94,4 @@ def test_dice():
 )
 def test_instances(objects, expected):
     truth = np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]])
-    assert instance_score(np.array([objects]), truth, speck=2) == expected
+    assert match_objects(np.array([objects]), truth, speck=2).ap() == expected

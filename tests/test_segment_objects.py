@@ -7,7 +7,7 @@ from napari_unsupseg import segment
 from napari_unsupseg.errors import ImageError, SettingError
 
 from .conftest import SMALL
-from .regions.test_region_shapes import ball
+from .regions.helpers import ball
 
 
 @pytest.fixture(scope="module")

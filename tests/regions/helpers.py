@@ -9,6 +9,7 @@ from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.labels import connected_components
 
 GRANULARITIES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
+PLANE = np.ones(2)  # distance of neighbours along both axes
 
 
 def quadrants() -> np.ndarray:
@@ -49,3 +50,9 @@ def blobs() -> tuple[np.ndarray, np.ndarray]:
 def sizes(labels: np.ndarray) -> np.ndarray:
     """Return the pixels of each connected region."""
     return np.bincount(connected_components(labels)[labels > 0])[1:]
+
+
+def ball(shape, centre, radii):
+    """Return the pixels of an ellipse or ellipsoid."""
+    steps = np.ogrid[tuple(slice(n) for n in shape)]
+    return sum(((s - c) / r) ** 2 for s, c, r in zip(steps, centre, radii, strict=True)) <= 1

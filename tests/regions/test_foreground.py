@@ -3,8 +3,7 @@ import pytest
 from scipy import ndimage
 
 from napari_unsupseg.regions.foreground import principal_intensities, refine_outlines
-from tests.regions.helpers import hierarchy_of
-from tests.regions.test_region_shapes import PLANE, ball
+from tests.regions.helpers import PLANE, ball, hierarchy_of
 
 CENTRES = [(20, 20), (22, 75), (60, 45), (90, 22), (92, 90)]
 

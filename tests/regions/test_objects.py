@@ -6,9 +6,8 @@ from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.objects import make_objects
-from tests.regions.helpers import hierarchy_of
+from tests.regions.helpers import PLANE, ball, hierarchy_of
 from tests.regions.test_foreground import CENTRES, clusters_of, discs, noisy
-from tests.regions.test_region_shapes import PLANE, ball
 
 SHAPE = (60, 120)
 SPECK = ball(SHAPE, (50, 60), (2, 2))  # 13 pixels

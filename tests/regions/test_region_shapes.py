@@ -10,14 +10,7 @@ from napari_unsupseg.regions.region_shapes import (
     node_shapes,
     object_shapes,
 )
-
-PLANE = np.ones(2)
-
-
-def ball(shape, centre, radii):
-    """Return the pixels of an ellipse or ellipsoid."""
-    steps = np.ogrid[tuple(slice(n) for n in shape)]
-    return sum(((s - c) / r) ** 2 for s, c, r in zip(steps, centre, radii, strict=True)) <= 1
+from tests.regions.helpers import PLANE, ball
 
 
 def ring_around(region, spacing):

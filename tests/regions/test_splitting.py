@@ -5,9 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from napari_unsupseg.regions.splitting import split_frames, split_touching
-from tests.regions.test_region_shapes import ball
-
-PLANE = np.ones(2)
+from tests.regions.helpers import PLANE, ball
 
 
 def touching_discs(n_discs, radius=12, apart=20):

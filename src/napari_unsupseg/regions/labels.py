@@ -5,10 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import skimage.measure
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, csgraph
 
 from napari_unsupseg._typing import Labels
 
-__all__ = ["connected_components", "label_dtype", "label_regions", "map_labels", "stack_frames"]
+__all__ = [
+    "connected_components",
+    "label_dtype",
+    "label_regions",
+    "map_labels",
+    "number_connected",
+    "stack_frames",
+]
 
 
 def label_dtype(n_labels: int) -> type[np.unsignedinteger]:
@@ -116,6 +124,37 @@ def stack_frames(
             frame[frame > 0] += n_segments
             n_segments += n_in_frame
     return stack.reshape(*leading, *stack.shape[1:]).astype(label_dtype(int(stack.max())))
+
+
+def number_connected(
+    edges: Sequence[NDArray[np.int64]], n_regions: int
+) -> tuple[int, NDArray[np.integer]]:
+    """Give regions that edges connect one number, without gaps.
+
+    Parameters
+    ----------
+    edges : sequence of ndarray of int64, shape (2, E)
+        Pairs of regions, from 1.
+    n_regions : int
+        How many regions there are.
+
+    Returns
+    -------
+    n_numbers : int
+        Numbers that are left.
+    numbers : ndarray of int, shape (n_regions + 1,)
+        New number of each region, in the order of the first of each; 0 is no region and stays 0.
+
+    Examples
+    --------
+    >>> n_numbers, numbers = number_connected([np.array([[1], [3]])], 4)
+    >>> n_numbers, numbers.tolist()
+    (3, [0, 1, 2, 1, 3])
+    """
+    ends = np.concatenate([np.empty((2, 0), dtype=np.int64), *edges], axis=1)
+    graph = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n_regions + 1, n_regions + 1))
+    n_components, numbers = csgraph.connected_components(graph, directed=False)
+    return int(n_components) - 1, numbers
 
 
 def map_labels(numbers: NDArray[np.integer], regions: NDArray[np.integer]) -> Labels:

@@ -4,11 +4,9 @@ import itertools
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from napari_unsupseg._typing import Floats, Integers, Labels
-from napari_unsupseg.regions.labels import label_dtype
+from napari_unsupseg.regions.labels import label_dtype, number_connected
 from napari_unsupseg.regions.splitting import split_frames
 
 __all__ = ["link_objects", "make_objects", "number_in_frames"]
@@ -89,15 +87,13 @@ def link_objects(objects: NDArray[np.integer], ndim: int) -> Labels:
         is what the other overlaps most.
     """
     n_objects = int(objects.max(initial=0))
-    edges = [np.empty((2, 0), dtype=np.int64)]
+    edges: list[Integers] = []
     if objects.ndim > ndim:  # frames follow each other along the last axis before theirs
         for series in objects.reshape(-1, *objects.shape[-ndim - 1 :]):
             edges += [_match(*pair) for pair in itertools.pairwise(series)]
-    ends = np.concatenate(edges, axis=1)
-    graph = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n_objects + 1,) * 2)
-    n_numbers, numbers = connected_components(graph, directed=False)
-    labels: Labels = numbers.astype(label_dtype(int(n_numbers) - 1))[objects]
-    return labels  # 0 is no end of an edge and stays 0
+    n_numbers, numbers = number_connected(edges, n_objects)
+    labels: Labels = numbers.astype(label_dtype(n_numbers))[objects]
+    return labels
 
 
 def number_in_frames(objects: NDArray[np.integer], ndim: int) -> tuple[Integers, NDArray[np.intp]]:

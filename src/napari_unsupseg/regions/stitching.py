@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from napari_unsupseg._typing import Track
 from napari_unsupseg.image.tiling import Slices, add_halo, block_slices
-from napari_unsupseg.regions.labels import label_regions
+from napari_unsupseg.regions.labels import label_regions, number_connected
 
 if TYPE_CHECKING:
     import zarr
@@ -139,12 +137,10 @@ def _merge_connected(
     regions: "zarr.Array[Any]", edges: list[Edges], n_regions: int, track: Track[Slices]
 ) -> int:
     """Give regions that edges connect one number, without gaps; return how many are left."""
-    ends = np.concatenate([np.empty((2, 0), np.int64), *edges], axis=1)
-    graph = coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n_regions + 1, n_regions + 1))
-    n_components, numbers = connected_components(graph, directed=False)
+    n_left, numbers = number_connected(edges, n_regions)
     for block in track(block_slices(regions.shape, regions.chunks), "joining chunks"):
-        regions[block] = numbers[np.asarray(regions[block])]  # 0 is no end of an edge and stays 0
-    return int(n_components) - 1
+        regions[block] = numbers[np.asarray(regions[block])]
+    return n_left
 
 
 def _touching_regions(

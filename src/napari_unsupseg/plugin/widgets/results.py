@@ -260,9 +260,7 @@ class Results(Container[Widget]):
         if run is None or hierarchy is None:
             return
         cut = self._cut
-        segments = hierarchy.cut(**cut)
-        # one data type for nearly all cuts, so that napari need not build the layer anew
-        segments = segments.astype(np.promote_types(segments.dtype, np.uint16))
+        segments = _two_bytes(hierarchy.cut(**cut))
         sentence = count(int(segments.max()), "segment")
         self.segments_snapshot = self._show_labels(
             run, self.segments_snapshot, segments, "segments", cut, sentence
@@ -309,11 +307,9 @@ class Results(Container[Widget]):
             return
         n_objects = int(objects.max())
         sentence = count(n_objects, "object") if n_objects else NO_OBJECTS
-        # one data type for nearly all images, so that napari need not build the layer anew
-        objects = objects.astype(np.promote_types(objects.dtype, np.uint16))
         before = self.objects_snapshot
         self.objects_snapshot = self._show_labels(
-            run, before, objects, "objects", _recorded(options), sentence
+            run, before, _two_bytes(objects), "objects", _recorded(options), sentence
         )
         self._object_options = options
         if before is None:  # clusters and segments would cover them
@@ -394,6 +390,14 @@ class Results(Container[Widget]):
         layer.metadata["napari-unsupseg"] = _result_of(run).record | origin
         self._show_status(sentence)
         return LayerSnapshot(layer, data.copy(), sentence)
+
+
+def _two_bytes(labels: Labels) -> Labels:
+    """Return labels of two bytes at least: nearly all are then of one data type.
+
+    For labels of another napari would build the layer anew.
+    """
+    return labels.astype(np.promote_types(labels.dtype, np.uint16))
 
 
 def _recorded(options: dict[str, Any]) -> dict[str, Any]:
