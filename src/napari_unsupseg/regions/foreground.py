@@ -12,7 +12,13 @@ from napari_unsupseg.regions.optimal_cut import optimal_cut
 from napari_unsupseg.regions.region_shapes import RegionShapes, node_shapes, object_shapes
 from napari_unsupseg.regions.splitting import split_frames
 
-__all__ = ["find_foreground", "principal_intensities", "refine_outlines"]
+__all__ = [
+    "find_foreground",
+    "principal_axis",
+    "principal_intensities",
+    "refine_outlines",
+    "typical_radius",
+]
 
 MIN_PIXELS = 20  # of a node that may be an object
 MAX_SHARE = 0.5  # of a frame that an object may have
@@ -26,11 +32,12 @@ BOTH = 0.9  # factor of what bright and dark parts together are worth, which are
 HOLE = 0.1  # of the size of a typical object: smaller holes in one are filled
 BAND = 4  # pixels by which an outline may move
 NEARER = 0.45  # of the way from ground to object: where the outline lies
+MIN_RADIUS = 3.0  # of a typical object, in the finest steps
 RADIUS = 1.2  # of that of a typical object: how far around a pixel means are taken
 
 
-def principal_intensities(colours: Colours, valid: NDArray[np.bool_]) -> Floats:
-    """Return what objects stand out by: the first principal component of the colours.
+def principal_axis(colours: Colours, valid: NDArray[np.bool_]) -> Floats:
+    """Return the direction along which most colours differ: their first principal component.
 
     Parameters
     ----------
@@ -41,15 +48,41 @@ def principal_intensities(colours: Colours, valid: NDArray[np.bool_]) -> Floats:
 
     Returns
     -------
-    ndarray of float64, shape (..., Y, X)
-        The component; of a single channel its intensities. 0 where a pixel takes no part.
+    ndarray of float64, shape (C,)
+        Of length 1; upwards is brighter in most channels.
     """
     of_pixels = colours[valid].astype(np.float64)
     of_pixels -= of_pixels.mean(axis=0)
     axis = np.linalg.eigh(of_pixels.T @ of_pixels)[1][:, -1]
+    upwards: Floats = axis * np.sign(axis.sum() or 1)  # which way it points is chance
+    return upwards
+
+
+def principal_intensities(
+    colours: Colours, valid: NDArray[np.bool_], axis: Floats | None = None
+) -> Floats:
+    """Return what objects stand out by: the first principal component of the colours.
+
+    Parameters
+    ----------
+    colours : ndarray of float32, shape (..., Y, X, C)
+        Colours or intensities of channels.
+    valid : ndarray of bool, shape (..., Y, X)
+        Pixels that take part.
+    axis : ndarray of float64, shape (C,), optional
+        The component of a larger image, of which these are a part; by default `principal_axis`.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., Y, X)
+        How far the colour lies from the mean along the component; of a single channel its
+        intensities. 0 where a pixel takes no part.
+    """
+    if axis is None:
+        axis = principal_axis(colours, valid)
+    of_pixels = colours[valid].astype(np.float64)
     intensities = np.zeros(valid.shape)
-    # which way the axis points is chance; upwards is brighter in most channels
-    intensities[valid] = of_pixels @ (axis * np.sign(axis.sum() or 1))
+    intensities[valid] = (of_pixels - of_pixels.mean(axis=0)) @ axis
     return intensities
 
 
@@ -144,24 +177,31 @@ def _vote(is_picked: NDArray[np.bool_], clusters: Labels) -> NDArray[np.bool_]:
 
 
 def refine_outlines(
-    foreground: NDArray[np.bool_], intensities: Floats, valid: NDArray[np.bool_], spacing: Floats
+    foreground: NDArray[np.bool_],
+    intensities: Floats,
+    valid: NDArray[np.bool_],
+    spacing: Floats,
+    radius: float | None = None,
 ) -> NDArray[np.bool_]:
     """Move the outlines of objects to where they are more like their insides than the ground.
 
     Parameters
     ----------
-    foreground : ndarray of bool, shape ([Z,] Y, X)
-        Pixels of objects, of one frame.
-    intensities : ndarray of float64, shape ([Z,] Y, X)
+    foreground : ndarray of bool, shape (..., [Z,] Y, X)
+        Pixels of objects.
+    intensities : ndarray of float64, shape (..., [Z,] Y, X)
         What objects stand out by.
-    valid : ndarray of bool, shape ([Z,] Y, X)
+    valid : ndarray of bool, shape (..., [Z,] Y, X)
         Pixels that take part.
     spacing : ndarray of float64, shape (2,) or (3,)
-        Distance of neighbours along each axis, 1 along the finest.
+        Distance of neighbours along each axis of a frame, 1 along the finest.
+    radius : float, optional
+        That of a typical object of a larger image, of which this is a part; by default that of
+        each frame's.
 
     Returns
     -------
-    ndarray of bool, shape ([Z,] Y, X)
+    ndarray of bool, shape (..., [Z,] Y, X)
         Pixels of objects; outlines have moved by some pixels at most, and small holes are filled.
 
     Notes
@@ -174,9 +214,25 @@ def refine_outlines(
     .. [1] S. Lankton, A. Tannenbaum, "Localizing region-based active contours", IEEE TIP 17
        (2008). :doi:`10.1109/TIP.2008.2004611`
     """
+    refined = np.empty_like(foreground)
+    for frame in np.ndindex(foreground.shape[: -len(spacing)]):
+        refined[frame] = _refine_frame(
+            foreground[frame], intensities[frame], valid[frame], spacing, radius
+        )
+    return refined
+
+
+def _refine_frame(
+    foreground: NDArray[np.bool_],
+    intensities: Floats,
+    valid: NDArray[np.bool_],
+    spacing: Floats,
+    radius: float | None,
+) -> NDArray[np.bool_]:
+    """Move the outlines of the objects of one frame."""
     if not foreground.any() or foreground[valid].all():
         return foreground
-    typical = _typical_radius(foreground, spacing)
+    typical = typical_radius(foreground, spacing) if radius is None else radius
     hole = HOLE * math.pi * typical ** len(spacing) / math.prod(spacing)
     refined = _fill_holes(foreground, hole)
     for _ in range(2):
@@ -190,12 +246,28 @@ def refine_outlines(
     return _fill_holes(smooth, hole) & valid
 
 
-def _typical_radius(foreground: NDArray[np.bool_], spacing: Floats) -> float:
-    """Return the median radius of the largest balls in connected parts, in the finest steps."""
-    parts, n_parts = ndimage.label(foreground)
-    depths = ndimage.distance_transform_edt(foreground, sampling=spacing)
-    radii = ndimage.maximum(depths, parts, np.arange(1, n_parts + 1))
-    return max(float(np.median(radii)), 3.0)
+def typical_radius(foreground: NDArray[np.bool_], spacing: Floats) -> float:
+    """Return the radius of a typical object.
+
+    Parameters
+    ----------
+    foreground : ndarray of bool, shape (..., [Z,] Y, X)
+        Pixels of objects.
+    spacing : ndarray of float64, shape (2,) or (3,)
+        Distance of neighbours along each axis of a frame, 1 along the finest.
+
+    Returns
+    -------
+    float
+        Median of the radii of the largest balls in its connected parts, in the finest steps; 3 at
+        least.
+    """
+    radii: list[float] = []
+    for index in np.ndindex(foreground.shape[: -len(spacing)]):
+        parts, n_parts = ndimage.label(foreground[index])
+        depths = ndimage.distance_transform_edt(foreground[index], sampling=spacing)
+        radii += ndimage.maximum(depths, parts, np.arange(1, n_parts + 1)).tolist()
+    return max(float(np.median(radii)), MIN_RADIUS) if radii else MIN_RADIUS
 
 
 def _fill_holes(foreground: NDArray[np.bool_], size: float) -> NDArray[np.bool_]:

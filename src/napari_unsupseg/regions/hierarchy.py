@@ -317,13 +317,8 @@ class Hierarchy:
         return self._refine(np.isin(self._run_clusters, given))
 
     def _refine(self, foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return a foreground, frame by frame, with outlines where the colours change."""
-        valid, refined = self._fragments >= 0, np.empty_like(foreground)
-        for frame in np.ndindex(foreground.shape[: -self._spatial_ndim]):
-            refined[frame] = refine_outlines(
-                foreground[frame], self._intensities[frame], valid[frame], self._spacing
-            )
-        return refined
+        """Return a foreground with outlines where the colours change."""
+        return refine_outlines(foreground, self._intensities, self._fragments >= 0, self._spacing)
 
     def boundaries(self) -> NDArray[np.float32]:
         """Draw up to which granularity each border lasts.
