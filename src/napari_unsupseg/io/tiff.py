@@ -34,6 +34,7 @@ __all__ = [
     "check_tiff_axes",
     "count_tiff_values",
     "list_tiff_files",
+    "ome_axes",
     "open_tiff",
     "read_tiff_record",
     "write_tiff_labels",
@@ -250,7 +251,7 @@ def write_tiff_labels(
     identity = uuid.uuid5(
         uuid.NAMESPACE_OID, comment["Value"] + sha256(labels.tobytes()).hexdigest()
     )
-    metadata = {"axes": _ome_axes(axes), "UUID": str(identity), "CommentAnnotation": comment}
+    metadata = {"axes": ome_axes(axes), "UUID": str(identity), "CommentAnnotation": comment}
     if pixel_size:
         metadata |= _ome_physical_sizes(pixel_size)
         metadata |= _ome_positions(pixel_size, n_planes=math.prod(labels.shape[:-2]))
@@ -288,10 +289,22 @@ def check_tiff_axes(path: Path, axes: str) -> None:
         )
 
 
-def _ome_axes(axes: str) -> str:
+def ome_axes(axes: str) -> str:
     """Return the axes of labels in OME-TIFF: other letters take what is left of t, z and c.
 
-    >>> _ome_axes("izyx")
+    Parameters
+    ----------
+    axes : str
+        A letter for each axis of the labels, see `check_tiff_axes`.
+
+    Returns
+    -------
+    str
+        As many of ``TZCYX``, the last two ``YX``.
+
+    Examples
+    --------
+    >>> ome_axes("izyx")
     'TZYX'
     """
     leading = axes[: -len("yx")]
