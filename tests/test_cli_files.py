@@ -41,6 +41,14 @@ def line_of(text: str) -> str:
             "a.png -o o.tif --preview p.v1 --table t --save n/",
             ["o.tif", "p.v1/a_preview.png", "t/a_table.csv", "n/a.unsupseg"], id="each kind",
         ),
+        pytest.param(
+            "a.png -o o.tif --segments --geojson g --rois r.v1",
+            ["o.tif", "g/a.geojson", "r.v1/a_rois.zip"], id="outlines",
+        ),
+        pytest.param(
+            "a.png -o o.tif --segments --geojson g.geojson --rois r.zip",
+            ["o.tif", "g.geojson", "r.zip"], id="outlines with an ending",
+        ),
     ],
 )  # fmt: skip
 def test_what_has_no_ending_of_a_file_is_a_folder(place, arguments, results):
@@ -66,6 +74,8 @@ def test_what_has_no_ending_of_a_file_is_a_folder(place, arguments, results):
                      id="ending of another file"),
         pytest.param("a.png -o o --table t.txt",
                      "--table t.txt: must end in .csv, or in / for a folder", id="table"),
+        pytest.param("a.png -o o --objects --geojson g.zip",
+                     "--geojson g.zip: must end in .geojson, or in / for a folder", id="geojson"),
         pytest.param("a.png one/../a.png -o out", "a.png: is given twice", id="twice"),
     ],
 )  # fmt: skip

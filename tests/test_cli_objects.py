@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import roifile
 import tifffile
 from imageio.v3 import imread, imwrite
 from skimage.data import coins
@@ -11,6 +12,8 @@ from napari_unsupseg import segment
 from napari_unsupseg.io.tiff import read_tiff_record
 
 from .conftest import SMALL
+from .io.test_object_files import fill_roi, polygons_of, read_features
+from .io.test_outlines import fill
 from .test_cli import QUICK, call
 from .test_segment_objects import movie  # noqa: F401
 
@@ -47,6 +50,32 @@ def test_objects_are_those_of_the_library_and_counted(coins_file, tmp_path):
     assert "exists already" in otherwise.stderr
 
 
+@pytest.mark.parametrize("kind", ["--objects", "--segments", "--connected"])
+def test_outlines_are_those_of_the_labels_and_have_their_measurements(coins_file, tmp_path, kind):
+    out, table = tmp_path / "out.tif", tmp_path / "out.csv"
+    geojson, rois = tmp_path / "out.geojson", tmp_path / "out.zip"
+    files = ["-o", out, "--table", table, "--geojson", geojson, "--rois", rois]
+    result = call("segment", coins_file, *files, kind, "--pixel-size", 0.5, *QUICK)
+    assert result.exit_code == 0, result.output
+    labels = tifffile.imread(out)
+    with table.open() as file:
+        rows = {int(row.pop("label")): row for row in csv.DictReader(file)}
+    assert len(rows) == labels.max() > 5
+    in_features, in_regions = np.zeros_like(labels), np.zeros_like(labels)
+    for feature in read_features(geojson):
+        label = int(feature["properties"]["name"])
+        in_features[fill(polygons_of(feature["geometry"]), labels.shape)] = label
+        measured = feature["properties"]["measurements"]
+        assert measured == {name: float(value) for name, value in rows[label].items()}
+    for roi in roifile.roiread(rois):
+        in_regions[fill_roi(roi, labels.shape)] = int(roi.name)
+        assert roi.properties["area_um2"] == float(rows[int(roi.name)]["area_um2"])
+    np.testing.assert_array_equal(in_features, labels)
+    np.testing.assert_array_equal(in_regions, labels)
+    assert f"  geojson  {geojson}" in result.stdout
+    assert f"  rois     {rois}" in result.stdout
+
+
 @pytest.mark.parametrize("how", [[], ["--separate"]], ids=["jointly", "separately"])
 def test_an_object_of_a_movie_has_one_number(movie, tmp_path, how):  # noqa: F811
     path, out = tmp_path / "movie.tif", tmp_path / "out.tif"
@@ -78,6 +107,8 @@ def test_a_trained_network_finds_objects_in_other_images(coins_file, tmp_path):
         pytest.param(
             ["--objects", "--segments", "--connected"], "three kinds of labels", id="all three"
         ),
+        pytest.param(["--geojson", "o.geojson"], "o.geojson: outlines are those of", id="geojson"),
+        pytest.param(["--rois", "rois/"], "coins_rois.zip: outlines are those of", id="rois"),
         pytest.param(["--split", 0.3], "--split: for objects alone", id="split alone"),
         pytest.param(["--exclude-border"], "give --objects too", id="border alone"),
         pytest.param(["--objects", "--split", 3], "split must be a number", id="split above 1"),

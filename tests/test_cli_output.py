@@ -24,6 +24,8 @@ REPORT = {
     "labels": "o.tif",
     "preview": None,
     "table": None,
+    "geojson": None,
+    "rois": None,
     "network": "n.unsupseg",
 }
 

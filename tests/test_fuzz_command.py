@@ -60,6 +60,8 @@ FITTING = {
     "output": st.sampled_from(["o.tif", "o.ome.zarr", "out"]),
     "preview": st.sampled_from(["p.png", "out"]),
     "table": st.sampled_from(["t.csv", "out"]),
+    "geojson": st.sampled_from(["g.geojson", "out"]),
+    "rois": st.sampled_from(["r.zip", "out"]),
     "save": st.sampled_from(["n.unsupseg", "out"]),
     "summary": st.sampled_from(["s.json", "-"]),
     "strokes": st.sampled_from(["strokes.tif", "grey.png"]),
@@ -159,7 +161,7 @@ def test_any_options_of_the_command(files, data):
             for path, content in contents(files).items():
                 assert after.get(path) == content or not is_kept(path), path
             if result.exit_code == 0:
-                for kind in ("output", "preview", "table", "save", "summary"):
+                for kind in ("output", "preview", "table", "geojson", "rois", "save", "summary"):
                     path = known.get(kind)
                     assert path is None or str(path) == "-" or Path(path).exists()
 

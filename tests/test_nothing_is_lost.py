@@ -49,6 +49,8 @@ def place(tmp_path, grey, monkeypatch) -> Path:
                      id="network"),
         pytest.param("i.ome.zarr/0 -o i.ome.zarr", "i.ome.zarr", id="around the image"),
         pytest.param("i.ome.zarr -o i.ome.zarr/o.ome.zarr", "i.ome.zarr", id="in the image"),
+        pytest.param("i.ome.zarr -o o.tif --objects --rois i.ome.zarr/r.zip", "i.ome.zarr",
+                     id="regions"),
         pytest.param("i.ome.zarr -o o.tif --table i.ome.zarr/t.csv", "i.ome.zarr", id="table"),
     ],
 )  # fmt: skip

@@ -22,6 +22,7 @@ from napari_unsupseg.cli_options import (
     ConnectedOption,
     DemoFolderOption,
     DeviceOption,
+    GeojsonOption,
     ImagesArgument,
     IterationsOption,
     JointOption,
@@ -34,6 +35,7 @@ from napari_unsupseg.cli_options import (
     OverwriteOption,
     PixelSizeOption,
     PreviewOption,
+    RoisOption,
     SaveOption,
     SchedulerOption,
     SegmentsOption,
@@ -105,6 +107,8 @@ def segment(
     objects: ObjectsOption = False,
     which: ObjectOptions,
     table: TableOption = None,
+    geojson: GeojsonOption = None,
+    rois: RoisOption = None,
     save: SaveOption = None,
     strokes: StrokesOption = None,
     start_from: StartFromOption = None,
@@ -154,7 +158,8 @@ def segment(
     _refuse_if(one is not None and not joint, f"{one}: is one network, and --separate has many")
     many = len(images) > 1 or _is_folder(images[0]) or not joint
     _refuse_if(strokes and many, f"{strokes}: is drawn on one image, and there are many")
-    _run(images, options, (output, preview, table, save), summary, workers, scheduler)
+    outputs = (output, preview, table, geojson, rois, save)
+    _run(images, options, outputs, summary, workers, scheduler)
 
 
 @app.command()
@@ -171,6 +176,8 @@ def apply(
     objects: ObjectsOption = False,
     which: ObjectOptions,
     table: TableOption = None,
+    geojson: GeojsonOption = None,
+    rois: RoisOption = None,
     pixel_size: PixelSizeOption = None,
     min_size: MinSizeOption = 0,
     min_area: MinAreaOption = None,
@@ -205,7 +212,8 @@ def apply(
         min_area=min_area,
         overwrite=overwrite,
     )
-    _run(images, options, (output, preview, table, None), summary, workers, scheduler)
+    outputs = (output, preview, table, geojson, rois, None)
+    _run(images, options, outputs, summary, workers, scheduler)
 
 
 @app.command()
@@ -243,7 +251,7 @@ def demo(
 def _run(
     images: list[Path],
     options: "JobOptions",
-    outputs: tuple[str, str | None, str | None, str | None],
+    outputs: tuple[str, str | None, str | None, str | None, str | None, str | None],
     summary: Path | None,
     workers: int,
     scheduler: str | None,
@@ -258,7 +266,7 @@ def _run(
     images = _list_all([job.image for job in jobs])
     read = [path for path in (*images, options.strokes, options.network) if path]
     _refuse_clashes(read, jobs, [summary] if summary and not to_stdout else [])
-    _check_labelling(options)
+    _check_labelling(options, outlined=jobs[0].geojson or jobs[0].rois)
     if summary and not to_stdout:
         with exit_on_error():
             is_ours = _is_of_stopped_call(summary, options, len(jobs))
@@ -365,7 +373,13 @@ def _is_of_stopped_call(path: Path, options: "JobOptions", n_jobs: int) -> bool:
 
 
 def _plan_jobs(
-    images: list[Path], output: str, preview: str | None, table: str | None, network: str | None
+    images: list[Path],
+    output: str,
+    preview: str | None,
+    table: str | None,
+    geojson: str | None,
+    rois: str | None,
+    network: str | None,
 ) -> "list[Job]":
     """Name every file to be written, of all images but those that are results of others."""
     from napari_unsupseg.batch.jobs import PREVIEW_ENDING, Job, find_results, labels_file_name
@@ -378,6 +392,8 @@ def _plan_jobs(
         ("--output", output, labels_file_name, (".tif", ".tiff", ".zarr")),
         ("--preview", preview, lambda image: result_file_name(image, PREVIEW_ENDING), (".png",)),
         ("--table", table, lambda image: result_file_name(image, "_table.csv"), (".csv",)),
+        ("--geojson", geojson, lambda image: result_file_name(image, ".geojson"), (".geojson",)),
+        ("--rois", rois, lambda image: result_file_name(image, "_rois.zip"), (".zip",)),
         ("--save", network, lambda image: result_file_name(image, ".unsupseg"), (".unsupseg",)),
     ]
     results: list[Sequence[Path | None]] = []
@@ -414,7 +430,7 @@ def _names_folder(text: str) -> bool:
         return True
     # without the types that this machine may know beside those of Python
     is_known = mimetypes.MimeTypes().guess_type(path.name)[0] is not None
-    is_file = is_known or path.suffix.lower() in (*IMAGE_SUFFIXES, ".unsupseg")
+    is_file = is_known or path.suffix.lower() in (*IMAGE_SUFFIXES, ".geojson", ".unsupseg")
     return not is_file or _is_folder(path)
 
 
@@ -476,8 +492,8 @@ def _check_objects(which: ObjectOptions, min_size: int, *, wanted: bool) -> Obje
     return which
 
 
-def _check_labelling(options: "JobOptions") -> None:
-    """Refuse options that ask for two kinds of labels, or for a cut that cannot be."""
+def _check_labelling(options: "JobOptions", outlined: Path | None) -> None:
+    """Refuse two kinds of labels, a cut that cannot be, and outlines of what is no single thing."""
     from napari_unsupseg.regions.hierarchy import check_cut
 
     kinds = {
@@ -488,6 +504,11 @@ def _check_labelling(options: "JobOptions") -> None:
     wanted = [flag for flag, is_wanted in kinds.items() if is_wanted]
     several = "two kinds" if len(wanted) == 2 else "three kinds"
     _refuse_if(len(wanted) > 1, f"{' and '.join(wanted)} are {several} of labels: choose one")
+    _refuse_if(
+        outlined and not options.wants_regions,
+        f"{outlined}: outlines are those of single things, and a cluster has many: give --objects, "
+        "--segments or --connected too",
+    )
     twice = options.min_area is not None and options.settings.min_size > 0
     _refuse_if(twice, "--min-size and --min-area both give a smallest segment: choose one")
     try:

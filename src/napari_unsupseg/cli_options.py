@@ -21,6 +21,7 @@ __all__ = [
     "ConnectedOption",
     "DemoFolderOption",
     "DeviceOption",
+    "GeojsonOption",
     "ImagesArgument",
     "IterationsOption",
     "JointOption",
@@ -33,6 +34,7 @@ __all__ = [
     "OverwriteOption",
     "PixelSizeOption",
     "PreviewOption",
+    "RoisOption",
     "SaveOption",
     "SchedulerOption",
     "SegmentsOption",
@@ -259,6 +261,22 @@ TableOption = Annotated[
     typer.Option(
         metavar="PATH",
         help="CSV with area (volume of a stack), centroid and mean intensities of each label; or a "
+        "folder.",
+    ),
+]
+GeojsonOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="GeoJSON (.geojson) with the outline and the measurements of each object, segment or "
+        "component, as QuPath imports it; or a folder.",
+    ),
+]
+RoisOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="ZIP (.zip) of the same as regions of interest, for the ROI Manager of ImageJ; or a "
         "folder.",
     ),
 ]

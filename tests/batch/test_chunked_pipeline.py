@@ -252,6 +252,9 @@ def test_colours_of_a_store_are_those_of_a_picture(tmp_path, rgb):
             "o.zarr", ["--min-area", 0.01, "--granularity", 0.3], "--min-area would need", id="area"
         ),
         pytest.param("o.zarr", ["--strokes", "drawn.tif"], "--strokes would need", id="strokes"),
+        pytest.param(
+            "o.zarr", ["--segments", "--rois", "o.zip"], "which --rois needs", id="outlines"
+        ),
     ],
 )
 def test_what_needs_the_whole_is_refused_before_it_is_trained(
@@ -261,6 +264,7 @@ def test_what_needs_the_whole_is_refused_before_it_is_trained(
         raise AssertionError("trained")
 
     monkeypatch.setattr(Segmenter, "steps", untrained)
+    monkeypatch.chdir(tmp_path)
     result = call("segment", slide, "-o", tmp_path / out, *TWO, *options)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"error: {slide}")

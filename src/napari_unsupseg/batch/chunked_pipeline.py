@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unsupseg._typing import Labels, Track
 from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
-from napari_unsupseg.errors import FileError
+from napari_unsupseg.errors import FileError, ImageError
 from napari_unsupseg.image.channels import ImageChannels, split_channels
 from napari_unsupseg.image.normalize import normalize_crops, normalize_image
 from napari_unsupseg.image.tiling import Slices, block_slices, check_large_image
@@ -114,6 +114,9 @@ def _check_large_job(job: Job, options: JobOptions) -> None:
             f"{job.image}: is too large to be loaded, and its labels go chunk by chunk to "
             "OME-Zarr: name an --output that ends in .ome.zarr"
         )
+    if job.geojson or job.rois:
+        flag = "--geojson" if job.geojson else "--rois"
+        raise ImageError(f"{job.image}: is too large to be loaded, which {flag} needs; crop it")
     flags = {
         "strokes": "--strokes",
         "joint": "--separate",

@@ -51,6 +51,10 @@ class Job:
         PNG file for the labels drawn over the image.
     table : Path or None
         CSV file for what their regions measure.
+    geojson : Path or None
+        GeoJSON for their outlines and what they measure.
+    rois : Path or None
+        ZIP of ImageJ's regions of interest, for the same.
     saved_network : Path or None
         File for the trained network.
     """
@@ -59,14 +63,25 @@ class Job:
     labels: Path
     preview: Path | None = None
     table: Path | None = None
+    geojson: Path | None = None
+    rois: Path | None = None
     saved_network: Path | None = None
 
     @property
     def results(self) -> list[Path]:
         """Every file that is to be written."""
-        return [
-            path for path in (self.labels, self.preview, self.table, self.saved_network) if path
-        ]
+        return [self.labels, *(path for path in self.beside.values() if path)]
+
+    @property
+    def beside(self) -> dict[str, Path | None]:
+        """Every kind of file that may be written beside the labels, as a user is told it."""
+        return {
+            "preview": self.preview,
+            "table": self.table,
+            "geojson": self.geojson,
+            "rois": self.rois,
+            "network": self.saved_network,
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

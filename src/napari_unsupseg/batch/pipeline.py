@@ -30,6 +30,7 @@ from napari_unsupseg.io.label_store import (
     read_zarr_record,
     write_zarr_labels,
 )
+from napari_unsupseg.io.object_files import write_geojson, write_imagej_rois
 from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import check_writable, file_kind, is_zarr
 from napari_unsupseg.io.pixel_size import NO_UNIT, PixelSize
@@ -99,16 +100,11 @@ def run_job(
             record = run_job_in_chunks(job, image, options, train, track or _track_silently)
         else:
             record = _run_in_memory(job, image, options, watch)
-    files = {
-        "labels": job.labels,
-        "preview": job.preview,
-        "table": job.table,
-        "network": job.saved_network,
-    }
     return {
         "image": str(job.image),
         "axes": describe_axes(image.values.shape, image.axes),
-        **{kind: str(path) if path else None for kind, path in files.items()},
+        "labels": str(job.labels),
+        **{kind: str(path) if path else None for kind, path in job.beside.items()},
         "clusters": record["clusters"],
         "segments": record.get("segments"),
         "objects": record.get("objects"),
@@ -392,14 +388,19 @@ def _write_results(
     if options.wants_regions:
         kind = "segments" if options.objects is None else "objects"
         record |= {kind: int(labels.max())}
-    if job.table:
+    if job.table or job.geojson or job.rois:
         where = {"axes": channels.axes, **image.units}
         if options.objects is None:
             table = measure_regions(labels, channels.values, **where)
         else:
             ndim = options.spatial_ndim
             table = measure_objects(labels, channels.values, spatial_ndim=ndim, **where)
-        write_table(job.table, table)
+        if job.table:
+            write_table(job.table, table)
+        if job.geojson:
+            write_geojson(job.geojson, labels, channels.axes, table)
+        if job.rois:
+            write_imagej_rois(job.rois, labels, channels.axes, table)
     if job.preview:
         normalized = normalize_image(channels, image.mask, options.settings.intensity)
         write_png(job.preview, draw_label_overlay(normalized, labels))
