@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 __all__ = [
     "Agreement",
@@ -20,6 +21,7 @@ __all__ = [
     "match_objects",
     "mean_iou",
     "precision_recall",
+    "roc_auc",
 ]
 
 Labels = NDArray[np.integer]
@@ -278,11 +280,14 @@ class Matches(NamedTuple):
         IoU of each pair whose IoU is above one half; no object is in two.
     n_found, n_true : int
         Objects that were found, and true ones.
+    is_right : ndarray of bool, shape (n_found,)
+        Whether a found object is in a pair.
     """
 
     ious: NDArray[np.float64]
     n_found: int
     n_true: int
+    is_right: NDArray[np.bool_]
 
     def ap(self, threshold: float = 0.5) -> float:
         """Return true / (true + false + missed) objects; 1 if there are none and none was found."""
@@ -314,7 +319,7 @@ def match_objects(objects: Labels, instances: Labels, speck: int = 0) -> Matches
     Examples
     --------
     >>> match_objects(np.array([[1, 1, 0, 2]]), np.array([[1, 1, 0, 0]]))
-    Matches(ious=array([1.]), n_found=2, n_true=1)
+    Matches(ious=array([1.]), n_found=2, n_true=1, is_right=array([ True, False]))
     """
     objects, n_found = _without_specks(objects, speck)
     instances, n_true = _without_specks(instances, speck)
@@ -322,7 +327,34 @@ def match_objects(objects: Labels, instances: Labels, speck: int = 0) -> Matches
     np.add.at(shared, (objects, instances), 1)
     union = shared.sum(1, keepdims=True) + shared.sum(0) - shared
     ious = shared[1:, 1:] / union[1:, 1:]
-    return Matches(ious[ious > 0.5], n_found, n_true)
+    return Matches(ious[ious > 0.5], n_found, n_true, (ious > 0.5).any(axis=1))
+
+
+def roc_auc(scores: NDArray[np.floating], is_right: NDArray[np.bool_]) -> float:
+    """Return how often what is right has a higher score than what is wrong.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n,)
+        Scores; of two that are equal each counts half.
+    is_right : ndarray of bool, shape (n,)
+        What is right.
+
+    Returns
+    -------
+    float
+        Area under the receiver operating characteristic, .5 for chance; NaN if all is right, or
+        nothing.
+
+    Examples
+    --------
+    >>> roc_auc(np.array([0.9, 0.5, 0.4, 0.1]), np.array([True, False, True, False]))
+    0.75
+    """
+    n_right = np.count_nonzero(is_right)
+    n_pairs = n_right * (len(scores) - n_right)
+    above = rankdata(scores)[is_right].sum() - n_right * (n_right + 1) / 2
+    return float(above / n_pairs) if n_pairs else float("nan")
 
 
 def _without_specks(objects: Labels, speck: int) -> tuple[NDArray[np.int64], int]:

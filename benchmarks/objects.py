@@ -4,6 +4,7 @@ python -m benchmarks.objects --root DATA
 python -m benchmarks.objects --root DATA --seeds 3 --json out.json
 
 No method is told anything of an image: thresholds take the side with fewer pixels for the objects.
+Beside ours: how well its scores tell right objects from wrong ones.
 """
 
 import json
@@ -24,13 +25,14 @@ from skimage.filters import threshold_li, threshold_local, threshold_otsu
 from skimage.measure import label
 from skimage.segmentation import watershed
 
-from benchmarks.metrics import dice, match_objects
+from benchmarks.metrics import dice, match_objects, roc_auc
 from benchmarks.microscopy import SPECK, find_images, show
 from benchmarks.options import SetOption, settings_from
 from napari_unsupseg import Segmenter
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 Objects = NDArray[np.integer]
 
 THRESHOLDS = np.arange(0.5, 1, 0.05)
@@ -50,10 +52,11 @@ def main(
     set_: SetOption = [],  # noqa: B006
     json_: Annotated[Path | None, typer.Option("--json", help="Write the table here.")] = None,
 ) -> None:
-    """Print how well each method finds objects, and the median of found over true ones."""
+    """Print how well each method finds objects, the median of found over true ones, and our AUC."""
     groups = {name: paths[: limit or None] for name, paths in find_images(root).items()}
     tasks = [(group, path) for group, paths in groups.items() for path in paths]
     found: dict[str, dict[str, list[list[float]]]] = {}
+    scored: dict[str, list[tuple[Floats, Mask]]] = {group: [] for group in groups}
     for group, path in track(tasks, console=Console(stderr=True)):
         image = imread(path)
         instances = imread(path.with_name(f"{path.stem}_instances.png"))
@@ -61,7 +64,8 @@ def main(
         for seed in range(seeds):
             settings = settings_from(preset, [*set_, f"seed={seed}"])
             hierarchy = Segmenter(settings).fit(image).hierarchy_
-            objects[f"ours, seed {seed}"] = hierarchy.objects()
+            ours = objects[f"ours, seed {seed}"] = hierarchy.objects()
+            scored[group].append(score(hierarchy.score_objects(ours)["score"], ours, instances))
         for name, one in objects.items():
             found.setdefault(name, {}).setdefault(group, []).append(judge(one, instances))
     rows = {
@@ -69,8 +73,23 @@ def main(
         for name, by_group in found.items()
     }
     show(rows, {group: len(paths) for group, paths in groups.items()})
+    aucs = {
+        group: roc_auc(*map(np.concatenate, zip(*pairs, strict=True)))
+        for group, pairs in scored.items()
+        if pairs
+    }
+    Console().print(
+        "AUC of our scores: " + ", ".join(f"{group} {auc:.3f}" for group, auc in aucs.items())
+    )
     if json_:
-        json_.write_text(json.dumps({"preset": preset, "set": set_, "rows": rows}, indent=1))
+        report = {"preset": preset, "set": set_, "rows": rows, "score AUC": aucs}
+        json_.write_text(json.dumps(report, indent=1))
+
+
+def score(scores: Floats, objects: Objects, instances: Objects) -> tuple[Floats, Mask]:
+    """Return the scores of the objects that count, and whether each of these is a true one."""
+    counts = np.bincount(objects.ravel(), minlength=len(scores) + 1)[1:] >= SPECK
+    return scores[counts], match_objects(objects, instances, SPECK).is_right
 
 
 def judge(objects: Objects, instances: Objects) -> list[float]:

@@ -169,7 +169,9 @@ def test_objects_of_methods_are_set_beside_each_other(tmp_path, capsys):
     write_micrographs(tmp_path)
     out = tmp_path / "out.json"
     objects.main(root=tmp_path, seeds=2, set_=QUICK, json_=out)
-    rows = json.loads(out.read_text())["rows"]
+    report = json.loads(out.read_text())
+    rows = report["rows"]
+    assert list(report["score AUC"]) == list(rows["Otsu"])
     assert list(rows) == [*objects.OTHERS, "ours, seed 0", "ours, seed 1"]
     for groups in rows.values():
         for scores in groups.values():

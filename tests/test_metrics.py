@@ -11,6 +11,7 @@ from benchmarks.metrics import (
     match_objects,
     mean_iou,
     precision_recall,
+    roc_auc,
 )
 
 HALVES = np.repeat([[1, 1, 2, 2]], 4, axis=0)
@@ -95,3 +96,24 @@ def test_dice():
 def test_instances(objects, expected):
     truth = np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]])
     assert match_objects(np.array([objects]), truth, speck=2).ap() == expected
+
+
+def test_what_is_right_is_in_a_pair():
+    truth = np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]])
+    found = np.array([[5, 5, 5, 0, 9, 7, 7, 0, 0]])
+    assert match_objects(found, truth, speck=2).is_right.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        pytest.param([0.9, 0.8, 0.2, 0.1], 1, id="told apart"),
+        pytest.param([0.1, 0.2, 0.8, 0.9], 0, id="the wrong way round"),
+        pytest.param([0.5, 0.5, 0.5, 0.5], 0.5, id="all the same"),
+        pytest.param([0.9, 0.3, 0.3, 0.1], 3.5 / 4, id="two the same"),
+    ],
+)
+def test_scores_tell_right_from_wrong(scores, expected):
+    is_right = np.array([True, True, False, False])
+    assert roc_auc(np.array(scores), is_right) == expected
+    assert np.isnan(roc_auc(np.array(scores), is_right | True))

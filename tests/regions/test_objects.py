@@ -5,6 +5,7 @@ from napari_unsupseg.errors import ImageError, SettingError
 from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
+from napari_unsupseg.regions.measure import measure_objects
 from napari_unsupseg.regions.objects import make_objects
 from tests.regions.helpers import PLANE, ball, hierarchy_of
 from tests.regions.test_foreground import CENTRES, clusters_of, discs, noisy
@@ -127,8 +128,33 @@ def test_the_score_of_an_object_is_that_of_its_frames():
     assert objects.max() == 1
     of_three = followed.score_objects(objects)
     assert of_one["score"][0] < 0.5
+    by_frame = followed.score_objects(objects, by_frame=True)
     for name, column in of_one.items():
         np.testing.assert_allclose(of_three[name], column, atol=0.05)
+        assert len(by_frame[name]) == 3
+        np.testing.assert_allclose(by_frame[name].mean(), of_three[name], atol=0.05)
+
+
+def test_scores_by_frame_are_in_the_order_of_measurements(hierarchy):
+    objects = hierarchy.objects()
+    objects[objects == 1], objects[objects == 3] = 9, 7  # numbers with gaps, as painting leaves
+    table = measure_objects(objects, objects[np.newaxis])
+    by_frame = hierarchy.score_objects(objects, by_frame=True)
+    of_numbers = hierarchy.score_objects(objects)
+    for name, column in by_frame.items():
+        np.testing.assert_allclose(column, of_numbers[name][table["label"] - 1])
+
+
+def test_whether_by_frame_is_yes_or_no(hierarchy):
+    with pytest.raises(SettingError, match="by_frame"):
+        hierarchy.score_objects(hierarchy.objects(), by_frame="t")
+
+
+def test_the_score_is_the_product_of_what_it_combines(hierarchy):
+    scores = hierarchy.score_objects(hierarchy.objects())
+    product = np.tanh(2 * scores["contrast"]) * scores["roundness"] ** 2 * scores["stability"]
+    np.testing.assert_allclose(scores["score"], product)
+    assert scores["score"].min() > 0
 
 
 @pytest.mark.parametrize("objects", [np.ones((3, 3), int), [[1, 0], [0, 1]]])

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unsupseg._typing import Floats
+from napari_unsupseg._typing import Floats, Integers
 from napari_unsupseg.regions.compiling import jit
 
-__all__ = ["MergeGranularities"]
+__all__ = ["MergeGranularities", "leaf_order"]
 
 
 class MergeGranularities:
@@ -37,7 +37,9 @@ class MergeGranularities:
     """
 
     def __init__(self, merges: NDArray[np.integer], granularities: Floats) -> None:
-        self.positions, seconds = _leaf_order(np.asarray(merges))
+        positions, _ = leaf_order(np.asarray(merges))
+        self.positions = positions[: len(merges) + 1]
+        seconds = positions[np.asarray(merges)[:, 1]]  # right after the first part of each merge
         highest = np.zeros(len(granularities) + 1)  # [i] is that between positions i - 1 and i
         highest[seconds] = granularities
         self._highest = [highest]  # [k][i] is the highest of 2**k from i on
@@ -69,20 +71,28 @@ class MergeGranularities:
 
 
 @jit()
-def _leaf_order(merges: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def leaf_order(merges: NDArray[np.int64]) -> tuple[Integers, Integers]:
     """Put fragments in an order in which those of each node lie side by side.
 
-    Return the position of each fragment, shape (F,), and the position at which the second part of
-    each merge begins, shape (F - 1,), right after the first.
+    Parameters
+    ----------
+    merges : ndarray of int64, shape (F - 1, 2)
+        Nodes that merge, in order.
+
+    Returns
+    -------
+    positions : ndarray of int64, shape (2 F - 1,)
+        Place of the first fragment of each node.
+    sizes : ndarray of int64, shape (2 F - 1,)
+        Fragments of each node.
     """
     n_fragments = len(merges) + 1
     sizes = np.ones(n_fragments + len(merges), dtype=np.int64)
     for index in range(len(merges)):
         sizes[n_fragments + index] = sizes[merges[index, 0]] + sizes[merges[index, 1]]
     positions = np.zeros(n_fragments + len(merges), dtype=np.int64)
-    seconds = np.empty(len(merges), dtype=np.int64)
     for index in range(len(merges) - 1, -1, -1):  # from the root down
         one, other = merges[index, 0], merges[index, 1]
         positions[one] = positions[n_fragments + index]
-        positions[other] = seconds[index] = positions[one] + sizes[one]
-    return positions[:n_fragments], seconds
+        positions[other] = positions[one] + sizes[one]
+    return positions, sizes
