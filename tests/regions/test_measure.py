@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_unsupseg.regions.measure import combine_measurements, measure_objects, measure_regions
+from napari_unsupseg.errors import ImageError
+from napari_unsupseg.regions.measure import (
+    average_frames,
+    combine_measurements,
+    count_regions,
+    measure_objects,
+    measure_regions,
+)
 
 labels = hnp.arrays(np.uint8, (7, 8), elements=st.integers(0, 3))
 
@@ -147,3 +154,117 @@ def test_no_objects_have_all_columns():
     empty = measure_objects(none, none[np.newaxis])
     assert list(empty) == list(measure_objects(one, one[np.newaxis]))
     assert {len(column) for column in empty.values()} == {0}
+
+
+def test_an_object_has_its_bounding_box_and_the_cluster_of_most_of_its_pixels():
+    labels = np.zeros((2, 6, 7), np.uint8)
+    labels[0, 1:3, 2:6], labels[1, 4, 6], labels[1, 0, :3] = 2, 2, 5
+    clusters = np.full(labels.shape, 3, np.uint8)
+    clusters[0, 1, 2:6], clusters[0, 2, 2] = 7, 1  # four of eight pixels, and one of three left
+    clusters[1, 0, :3] = [4, 9, 9]
+    table = measure_objects(labels, labels[np.newaxis], axes="tyx", clusters=clusters)
+    assert list(table)[:3] == ["t", "label", "cluster"]
+    assert table["cluster"].tolist() == [7, 3, 9]
+    boxes = [table[f"bbox_{side}_{axis}"].tolist() for side in ("min", "max") for axis in "yx"]
+    assert boxes == [[1, 4, 0], [2, 6, 0], [3, 5, 1], [6, 7, 3]]
+    assert table["touches_border"].tolist() == [0, 1, 1]
+
+
+def test_of_two_clusters_with_as_many_pixels_an_object_has_the_lower_one():
+    labels = np.array([[1, 1, 1, 1]], np.uint8)
+    table = measure_objects(labels, labels[np.newaxis], clusters=np.array([[8, 2, 2, 8]], np.uint8))
+    assert table["cluster"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("names", "endings"),
+    [
+        pytest.param(["DAPI", "GFP"], ["_DAPI", "_GFP"], id="names"),
+        pytest.param(["Alexa 488 (1)", "µ-tubulin"], ["_Alexa_488_1", "_µ_tubulin"], id="words"),
+        pytest.param(["GFP", "GFP"], ["_GFP_0", "_GFP_1"], id="twice the same"),
+        pytest.param(["--", "b"], ["_0", "_b"], id="no letter"),
+        pytest.param([], ["_0", "_1"], id="none"),
+    ],
+)
+def test_columns_have_the_names_of_channels(names, endings):
+    labels = np.ones((2, 3), np.uint8)
+    table = measure_objects(labels, np.stack([labels, 2 * labels]), channel_names=names)
+    for statistic, values in [("mean", [1, 2]), ("min", [1, 2]), ("max", [1, 2]), ("std", [0, 0])]:
+        assert [table[f"{statistic}_intensity{ending}"][0] for ending in endings] == values
+
+
+def test_names_are_those_of_all_channels():
+    labels = np.ones((2, 3), np.uint8)
+    assert "mean_intensity_DAPI" in measure_regions(
+        labels, labels[np.newaxis], channel_names=["DAPI"]
+    )
+    with pytest.raises(ImageError, match="2 and there are 1 channels"):
+        measure_regions(labels, labels[np.newaxis], channel_names=["DAPI", "GFP"])
+
+
+@settings(deadline=None)
+@given(labels, st.integers(1, 6))
+def test_what_can_be_joined_of_objects_in_two_parts_is_that_of_the_whole(objects, row):
+    rng = np.random.default_rng(0)
+    channels = rng.random((1, *objects.shape))
+
+    def measured(part, first):
+        table = measure_objects(objects[part], channels[:, part])
+        shifted = {name: table[name] + first for name in ("bbox_min_y", "bbox_max_y")}
+        return table | shifted
+
+    joined = combine_measurements([measured(np.s_[:row], 0), measured(np.s_[row:], row)])
+    whole = measured(np.s_[:], 0)
+    assert joined.keys() == whole.keys()
+    for name in whole:
+        if name.startswith(("label", "area", "bbox", "mean", "min", "max", "std")):
+            np.testing.assert_allclose(joined[name], whole[name], atol=1e-9, err_msg=name)
+
+
+def test_a_region_in_parts_has_the_cluster_of_the_largest_of_them():
+    parts = [
+        {"label": np.array([4, 9]), "area": np.array([5, 1]), "cluster": np.array([2, 3])},
+        {"label": np.array([4, 4]), "area": np.array([3, 3]), "cluster": np.array([1, 1])},
+    ]
+    assert combine_measurements(parts)["cluster"].tolist() == [1, 3]
+
+
+def test_an_object_of_a_movie_has_the_means_of_its_frames():
+    labels = np.zeros((3, 20, 20), np.uint8)
+    labels[0, 2:4, 2:4], labels[1, 2:6, 3:7], labels[1, 10:13, 10:12] = 1, 1, 2
+    channels = labels[np.newaxis] * np.array([10.0, 30, 0]).reshape(1, 3, 1, 1)
+    table = measure_objects(labels, channels, axes="tyx", clusters=labels + 4)
+    del table["t"]
+    averaged = average_frames(table)
+    assert averaged["label"].tolist() == [1, 2]
+    assert averaged["area"].tolist() == [10, 6]
+    assert averaged["mean_intensity"].tolist() == [20, 60]
+    assert (averaged["min_intensity"][0], averaged["max_intensity"][0]) == (10, 30)
+    assert (averaged["bbox_min_x"][0], averaged["bbox_max_x"][0]) == (2, 7)
+    assert averaged["cluster"].tolist() == [5, 6]
+
+
+def test_regions_are_counted_by_frame_and_cluster():
+    labels = np.zeros((2, 4, 6), np.uint8)
+    labels[0, 0, :2], labels[0, 2, :4], labels[0, 0, 4:], labels[1, 3, 3:] = 1, 2, 3, 1
+    clusters = np.where(labels == 3, 8, 5).astype(np.uint8)
+    channels = np.stack([labels, np.zeros_like(labels)])
+    table = count_regions(
+        labels, channels, clusters, axes="tyx", spacing={"y": 2, "x": 0.5}, unit="um",
+        channel_names=["DAPI", "GFP"],
+    )  # fmt: skip
+    assert table["t"].tolist() == [0, 0, 1, 1]
+    assert table["cluster"].tolist() == [5, 8, 5, 8]
+    assert table["count"].tolist() == [2, 1, 1, 0]
+    assert table["total_area_um2"].tolist() == [6, 2, 3, 0]
+    np.testing.assert_equal(table["mean_area_um2"], [3, 2, 3, np.nan])
+    # of pixels, not of regions: two of 1 and four of 2
+    np.testing.assert_allclose(table["mean_intensity_DAPI"], [10 / 6, 3, 1, np.nan])
+    np.testing.assert_equal(table["mean_intensity_GFP"], [0, 0, 0, np.nan])
+
+
+def test_an_image_without_regions_has_a_count_of_none():
+    none = np.zeros((2, 4, 4), np.uint8)
+    table = count_regions(none, none[np.newaxis], none, axes="tyx")
+    assert (table["t"].tolist(), table["cluster"].tolist()) == ([0, 1], [0, 0])
+    assert table["count"].tolist() == [0, 0]
