@@ -39,5 +39,5 @@ def test_opaque_files_have_no_alpha():
 
 def test_napari_is_told_of_all_endings_that_are_read():
     manifest = Path(napari_unsupseg.__file__).with_name("napari.yaml").read_text()
-    [reader, _] = yaml.safe_load(manifest)["contributions"]["readers"]
+    reader, *_ = yaml.safe_load(manifest)["contributions"]["readers"]
     assert reader["filename_patterns"] == [f"*{suffix}" for suffix in IMAGE_SUFFIXES]

@@ -17,7 +17,14 @@ from napari_unsupseg.io.pixel_size import UNIT_NAMES, PixelSize
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["CHUNK", "LabelStore", "check_zarr_axes", "read_zarr_record", "write_zarr_labels"]
+__all__ = [
+    "CHUNK",
+    "LabelStore",
+    "check_zarr_axes",
+    "read_zarr_properties",
+    "read_zarr_record",
+    "write_zarr_labels",
+]
 
 CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}  # of labels, along the axes of a frame
 TOP_LEVEL = 1024  # pixels along the sides of the coarsest level
@@ -43,6 +50,32 @@ def read_zarr_record(path: Path) -> dict[str, Any] | None:
     """
     store = LabelStore.from_path(path)
     return store.record if store is not None and store.is_complete else None
+
+
+def read_zarr_properties(path: Path) -> list[dict[str, Any]]:
+    """Read what is known of each label of a store.
+
+    Parameters
+    ----------
+    path : Path
+        Labels in OME-Zarr.
+
+    Returns
+    -------
+    list of dict
+        For each label, its number as ``label-value``, and values by name.
+
+    Raises
+    ------
+    FileError
+        If the store cannot be read.
+    """
+    with translate_zarr_errors(path):
+        import zarr
+
+        attributes: Any = zarr.open_group(path, mode="r").attrs
+        properties: list[dict[str, Any]] = attributes["ome"]["image-label"].get("properties", [])
+    return properties
 
 
 class LabelStore:
@@ -247,13 +280,17 @@ class LabelStore:
                     labels = np.asarray(finer[(*leading, finer_rows, finer_columns)])
                     coarser[block] = labels[..., ::2, ::2]
 
-    def mark_complete(self, record: dict[str, Any]) -> None:
+    def mark_complete(
+        self, record: dict[str, Any], properties: list[dict[str, Any]] | None = None
+    ) -> None:
         """Say that all labels are written, and remove the temporary array.
 
         Parameters
         ----------
         record : dict
             How they were made, fit for JSON.
+        properties : list of dict, optional
+            What is known of each label, see `read_zarr_properties`.
 
         Raises
         ------
@@ -261,6 +298,9 @@ class LabelStore:
             If the store cannot be written.
         """
         with translate_zarr_errors(self._name):
+            if properties:
+                ome: Any = self._group.attrs["ome"]
+                self._group.attrs["ome"] = ome | {"image-label": {"properties": properties}}
             if TEMPORARY in self._group:
                 del self._group[TEMPORARY]
             self._group.attrs[RECORD] = record
@@ -288,6 +328,7 @@ def write_zarr_labels(
     pixel_size: PixelSize | None,
     spatial_ndim: int,
     record: dict[str, Any],
+    properties: list[dict[str, Any]] | None = None,
 ) -> None:
     """Write labels that are in memory as OME-Zarr.
 
@@ -305,6 +346,8 @@ def write_zarr_labels(
         Axes of a frame, the last ones.
     record : dict
         How the labels were made, fit for JSON.
+    properties : list of dict, optional
+        What is known of each label, see `read_zarr_properties`.
 
     Raises
     ------
@@ -326,7 +369,7 @@ def write_zarr_labels(
         with translate_zarr_errors(path):
             store.level(0)[:] = labels
         store.write_pyramid()
-        store.mark_complete(record)
+        store.mark_complete(record, properties)
         with translate_zarr_errors(path):
             remove(path)
             partial.replace(path)

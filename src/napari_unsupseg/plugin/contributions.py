@@ -7,22 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
-from napari.layers import Image
+from napari.layers import Image, Labels
 from napari.utils.notifications import show_error
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES
+from napari_unsupseg.io.label_store import read_zarr_record
 from napari_unsupseg.io.paths import TIFF_SUFFIXES
-from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import open_image
+from napari_unsupseg.plugin.layers import pixel_transform
+from napari_unsupseg.plugin.saved_labels import FORMATS, read_labels_layer, save_labels_layer
 
 if TYPE_CHECKING:
     import napari.viewer
 
     from napari_unsupseg.plugin.panel import SegmentationPanel
 
-__all__ = ["get_network_reader", "get_reader", "open_panel", "segment_active_layer"]
+__all__ = [
+    "get_labels_reader",
+    "get_network_reader",
+    "get_reader",
+    "open_panel",
+    "segment_active_layer",
+    "write_geojson",
+    "write_rois",
+    "write_tiff",
+    "write_zarr",
+]
 
 PLUGIN = "napari-unsupseg"
 IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
@@ -33,7 +45,7 @@ Paths = str | Sequence[str]
 
 
 def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
-    """Return the reader that opens image files and segments the first.
+    """Return the reader that opens image files and segments the first; labels of ours as such.
 
     Parameters
     ----------
@@ -47,6 +59,63 @@ def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
     """
     suffixes = {file.suffix.lower() for file in _files(path)}
     return _read_and_segment if suffixes <= set(IMAGE_SUFFIXES) else None
+
+
+def get_labels_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
+    """Return the reader that opens OME-Zarr labels of ours, with all that was saved with them.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        A store, or several, as napari passes them.
+
+    Returns
+    -------
+    callable or None
+        None for other stores.
+    """
+    are_ours = all(read_zarr_record(store) is not None for store in _files(path))
+    return _read_and_segment if are_ours else None
+
+
+def write_tiff(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as TIFF, with its place, units and features.
+
+    Parameters
+    ----------
+    path : str
+        The file to write or replace.
+    data : array, or list of array
+        Data of the layer.
+    attributes : dict
+        What else the layer has, as napari passes it.
+
+    Returns
+    -------
+    list of str
+        The file that was written.
+
+    Raises
+    ------
+    UnsupsegError
+        If it cannot be written.
+    """
+    return _write(path, data, attributes, "label TIFF")
+
+
+def write_zarr(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as OME-Zarr, with its place, units and features, see `write_tiff`."""
+    return _write(path, data, attributes, "OME-Zarr labels")
+
+
+def write_geojson(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write the outlines of a Labels layer and its features for QuPath, see `write_tiff`."""
+    return _write(path, data, attributes, "GeoJSON for QuPath")
+
+
+def write_rois(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write the outlines of a Labels layer and its features for ImageJ, see `write_tiff`."""
+    return _write(path, data, attributes, "ImageJ ROIs")
 
 
 def get_network_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
@@ -119,6 +188,8 @@ def _read_and_segment(path: Paths) -> list[LayerData]:
 
 def _read(file: Path) -> LayerData:
     """Read an image file, with axis labels, pixel size and position where the file has them."""
+    if (labels := read_labels_layer(file)) is not None:
+        return labels
     with open_image(file) as source:
         values, axes, pixel_size, mask = source
     is_rgb = axes is not None and SAMPLES in axes
@@ -137,8 +208,18 @@ def _read(file: Path) -> LayerData:
             keywords["rgb"] = True
         keywords["axis_labels"] = tuple(axes)
         if pixel_size is not None:
-            keywords |= _transform(axes, pixel_size)
+            keywords |= pixel_transform(axes, pixel_size)
     return values, keywords, "image"
+
+
+def _write(path: str, data: Any, attributes: dict[str, Any], kind: str) -> list[str]:
+    """Write a Labels layer in a format, with its ending if the path has no such."""
+    endings = FORMATS[kind]
+    file = Path(path if path.lower().endswith(endings) else path + endings[0])
+    layer = Labels.create(data, attributes, "labels")
+    assert isinstance(layer, Labels)
+    save_labels_layer(file, layer)
+    return [str(file)]
 
 
 def _with_alpha(colours: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
@@ -146,17 +227,6 @@ def _with_alpha(colours: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
     opaque = np.iinfo(colours.dtype).max if colours.dtype.kind in "ui" else 1
     alpha = np.where(mask, opaque, 0).astype(colours.dtype)
     return np.concatenate([colours, alpha[..., np.newaxis]], axis=-1)
-
-
-def _transform(axes: str, pixel_size: PixelSize) -> dict[str, Any]:
-    """Return scale, position and units of a layer, by the size of its pixels."""
-    sides = {"z": pixel_size.depth, "y": pixel_size.height, "x": pixel_size.width}
-    starts = dict(zip("zyx", pixel_size.origin, strict=True))
-    return {
-        "scale": [sides.get(axis) or 1.0 for axis in axes],
-        "translate": [starts[axis] if sides.get(axis) else 0.0 for axis in axes],
-        "units": [pixel_size.unit if sides.get(axis) else "pixel" for axis in axes],
-    }
 
 
 def _open_network(path: Paths) -> list[Any]:

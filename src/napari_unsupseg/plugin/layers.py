@@ -1,4 +1,4 @@
-"""What is read off an Image layer: its array, its axes, its frames and voxels."""
+"""What is read off a layer: its array, its axes, its frames and voxels; and where it lies."""
 
 import math
 import sys
@@ -18,9 +18,10 @@ from napari_unsupseg.image.axes import (
 )
 from napari_unsupseg.image.channels import check_numbers
 from napari_unsupseg.image.tiling import check_large_image, crop_slices, is_large, is_lazy
+from napari_unsupseg.io.pixel_size import PixelSize
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
 __all__ = [
     "axes_choices",
@@ -28,6 +29,8 @@ __all__ = [
     "check_large_layer",
     "has_array",
     "layer_array",
+    "named_axes",
+    "pixel_transform",
     "training_frames",
     "voxel_spacing",
 ]
@@ -44,13 +47,13 @@ AXIS_NAMES = {
 }  # fmt: skip
 
 
-def layer_array(layer: "Image") -> Any:
-    """Return the array of an Image layer, the finest level of a multiscale one.
+def layer_array(layer: "Image | Labels") -> Any:
+    """Return the array of a layer, the finest level of a multiscale one.
 
     Parameters
     ----------
-    layer : napari.layers.Image
-        Image layer.
+    layer : napari.layers.Image or Labels
+        The layer.
 
     Returns
     -------
@@ -144,14 +147,25 @@ def axes_choices(layer: "Image") -> list[tuple[str, str | None]]:
         planes.append("tyx")
     channels = [axes_from_channel(shape, axis) for axis in range(layer.ndim)]
     choices = [_choice(shape, axes) for axes in [*planes, *channels]]
-    named = _named_axes(layer)
+    named = named_axes(layer)
     if named is None:
         return [("choose what the axes are", None), *choices]
     return [_choice(shape, named), *(choice for choice in choices if choice[1] != named)]
 
 
-def _named_axes(layer: "Image") -> str | None:
-    """Return a letter for each axis if their labels tell which run over planes and channels."""
+def named_axes(layer: "Image | Labels") -> str | None:
+    """Return a letter for each axis if their labels tell which run over planes and channels.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image or Labels
+        The layer.
+
+    Returns
+    -------
+    str or None
+        None if they do not.
+    """
     letters = [AXIS_NAMES.get(label.lower(), "?") for label in layer.axis_labels]
     # the last two axes that are no channels run along a plane, unless they have other names
     in_plane = [index for index, letter in enumerate(letters) if letter != CHANNELS][-2:]
@@ -165,6 +179,30 @@ def _named_axes(layer: "Image") -> str | None:
 
 def _choice(shape: tuple[int, ...], axes: str) -> tuple[str, str]:
     return describe_axes(shape, axes), axes
+
+
+def pixel_transform(axes: str, pixel_size: PixelSize) -> dict[str, Any]:
+    """Return where a layer lies, by the size of its pixels.
+
+    Parameters
+    ----------
+    axes : str
+        A letter for each axis of the layer.
+    pixel_size : PixelSize
+        What a file says.
+
+    Returns
+    -------
+    dict
+        Keywords of a layer: scale, position and units.
+    """
+    sides = {"z": pixel_size.depth, "y": pixel_size.height, "x": pixel_size.width}
+    starts = dict(zip("zyx", pixel_size.origin, strict=True))
+    return {
+        "scale": [sides.get(axis) or 1.0 for axis in axes],
+        "translate": [starts[axis] if sides.get(axis) else 0.0 for axis in axes],
+        "units": [pixel_size.unit if sides.get(axis) else "pixel" for axis in axes],
+    }
 
 
 def training_frames(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple[int, ...], int]:
