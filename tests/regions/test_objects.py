@@ -7,6 +7,7 @@ from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.measure import measure_objects
 from napari_unsupseg.regions.objects import make_objects
+from napari_unsupseg.regions.splitting import find_basins
 from tests.regions.helpers import PLANE, ball, hierarchy_of
 from tests.regions.test_foreground import CENTRES, clusters_of, discs, noisy
 
@@ -32,7 +33,7 @@ CUT = ball(SHAPE, (0, 60), (9, 9))
 )
 def test_objects_are_those_asked_for(options, expected):
     foreground = SPECK | SMALL | LARGE | CUT
-    objects = make_objects(foreground, PLANE, **options)
+    objects = make_objects(find_basins(foreground, PLANE), 2, **options)
     wanted = np.any(expected, axis=0) if expected else np.zeros(SHAPE, bool)
     np.testing.assert_array_equal(objects > 0, wanted)
     assert objects.max() == len(expected) == len(np.unique(objects)) - 1
@@ -45,7 +46,7 @@ def test_a_thing_that_moves_keeps_its_number():
         return one | ball(SHAPE, (40, 100 - shift), (10, 10))
 
     movie = np.stack([frame(0), frame(6), frame(12), np.zeros(SHAPE, bool), frame(12)])
-    objects = make_objects(movie, PLANE)
+    objects = make_objects(find_basins(movie, PLANE), 2)
     numbers = [np.unique(one[one > 0]).tolist() for one in objects]
     assert numbers == [[1, 2], [1, 2], [1, 2], [], [3, 4]]
     assert [objects[index, 20, 20 + 6 * index] for index in range(3)] == [1, 1, 1]
@@ -54,7 +55,7 @@ def test_a_thing_that_moves_keeps_its_number():
 def test_of_two_daughters_one_has_the_number_of_the_mother():
     mother = ball(SHAPE, (30, 60), (14, 20))
     daughters = ball(SHAPE, (30, 44), (11, 11)) | ball(SHAPE, (30, 76), (13, 13))
-    objects = make_objects(np.stack([mother, daughters]), PLANE)
+    objects = make_objects(find_basins(np.stack([mother, daughters]), PLANE), 2)
     assert np.unique(objects[0]).tolist() == [0, 1]
     assert objects[1, 30, 76] == 1  # the one that lies in more of it
     assert objects[1, 30, 44] == 2
@@ -161,3 +162,24 @@ def test_the_score_is_the_product_of_what_it_combines(hierarchy):
 def test_objects_of_another_image_have_no_score(hierarchy, objects):
     with pytest.raises(ImageError, match="objects have shape"):
         hierarchy.score_objects(objects)
+
+
+def test_what_does_not_depend_on_an_option_is_not_done_again(monkeypatch):
+    searches = []
+
+    def count(foreground, spacing):
+        searches.append(foreground)
+        return find_basins(foreground, spacing)
+
+    monkeypatch.setattr("napari_unsupseg.regions.hierarchy.find_basins", count)
+    image = noisy(discs() * 0.8)
+    hierarchy = hierarchy_of(image, history=[clusters_of(image)])
+    mask = discs(8)
+    for options in ({}, {"split": 0.2}, {"min_size": 5}, {"exclude_border": True}):
+        hierarchy.objects(**options)
+    assert len(searches) == 1
+    for options in ({}, {"split": 0.2}):
+        hierarchy.objects(mask, **options)
+    assert len(searches) == 2
+    mask[:, :50] = False  # the same array, with other pixels
+    np.testing.assert_array_equal(hierarchy.objects(mask) > 0, mask)

@@ -9,6 +9,7 @@ from napari_unsupseg.regions.region_shapes import (
     measure_roundness,
     node_shapes,
     object_shapes,
+    quantize,
 )
 from tests.regions.helpers import PLANE, ball
 
@@ -58,7 +59,7 @@ def test_nodes_are_measured_as_their_pixels_are(seed, shape, share_valid):
         pair = [roots.pop(random.integers(len(roots))) for _ in range(2)]
         roots.append(n_fragments + len(merges))
         merges.append(pair)
-    nodes = node_shapes(intensities, fragments, np.array(merges), spacing)
+    nodes = node_shapes(quantize(intensities, valid), fragments, np.array(merges), spacing)
     inside = [fragments == fragment for fragment in range(n_fragments)]
     for one, other in merges:
         inside.append(inside[one] | inside[other])
@@ -96,7 +97,7 @@ def test_objects_are_compared_with_ground_alone():
     objects[5:15, 10:20], objects[5:15, 20:30] = 1, 2
     image[5:15, 10:20], image[:, 20:30] = 5.0, 0
     image[5:15, 20:30] = 10.0
-    shapes = object_shapes(image, objects, np.ones(image.shape, bool), PLANE)
+    shapes = object_shapes(quantize(image, np.ones(image.shape, bool)), objects, PLANE)
     deviation = image.std() / np.ptp(image) * region_shapes.BINS
     assert shapes.brighter[0] == pytest.approx(region_shapes.BINS / 2 / deviation)
     assert shapes.areas.tolist() == [100, 100]
@@ -104,5 +105,5 @@ def test_objects_are_compared_with_ground_alone():
 
 def test_what_fills_all_has_no_contrast():
     everything = np.ones((8, 8), int)
-    shapes = object_shapes(np.eye(8), everything, everything > 0, PLANE)
+    shapes = object_shapes(quantize(np.eye(8), everything > 0), everything, PLANE)
     assert (shapes.brighter[0], shapes.darker[0]) == (0, 0)

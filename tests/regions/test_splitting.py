@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import ndimage
 
-from napari_unsupseg.regions.splitting import split_frames, split_touching
+from napari_unsupseg.regions.splitting import cut_basins, find_basins, split_touching
 from tests.regions.helpers import PLANE, ball
 
 
@@ -24,6 +25,10 @@ def touching_discs(n_discs, radius=12, apart=20):
         pytest.param(touching_discs(5), 5, id="five discs in a row"),
         pytest.param(ball((40, 140), (20, 70), (9, 66)), 1, id="a long ellipse"),
         pytest.param(np.pad(np.ones((14, 100), bool), 5), 1, id="a rod"),
+        pytest.param(
+            np.pad(np.tri(60, dtype=bool) & ~np.tri(60, k=-9, dtype=bool), 5), 1, id="slanted"
+        ),
+        pytest.param(np.kron([[1, 0], [1, 1]], np.ones((8, 30))) > 0, 1, id="an angle"),
     ],
 )
 def test_round_things_that_touch_are_split_and_long_ones_are_not(foreground, n_objects):
@@ -53,8 +58,35 @@ def test_balls_of_a_volume_with_thick_planes_are_split():
 
 def test_frames_have_no_object_in_common():
     frames = np.stack([touching_discs(2), np.zeros_like(touching_discs(2)), touching_discs(2)])
-    objects = split_frames(frames, PLANE)
+    objects = split_touching(frames, PLANE)
     assert [np.unique(frame[frame > 0]).tolist() for frame in objects] == [[1, 2], [], [3, 4]]
+
+
+def test_basins_climb_to_the_nearest_maximum_and_merge_from_the_widest_pass_on():
+    # discs of three sizes: 1 and 2 have a pass of five pixels, 2 and 3 one of three
+    discs = np.zeros((27, 64), bool)
+    for column, radius in ((11, 10), (29, 9), (46, 9)):
+        discs |= ball(discs.shape, (13, column), (radius, radius))
+    basins = find_basins(discs, PLANE)
+    assert (basins.numbers < 0).tolist() == (~discs).tolist()
+    first, second, third = (basins.numbers[13, column] for column in (11, 29, 46))
+    assert len({first, second, third}) == 3
+    assert basins.numbers[13, 2] == first
+    assert basins.numbers[13, 54] == third
+    assert set(basins.merges[0]) == {first, second}
+    assert set(basins.merges[-1]) == {third, 3}
+    np.testing.assert_array_equal(basins.areas[:3], np.bincount(basins.numbers[discs]))
+    assert basins.areas[-1] == discs.sum()
+
+
+@settings(deadline=None)  # what is compiled takes seconds
+@given(foreground=arrays.arrays("?", st.sampled_from([(12, 13), (2, 8, 9)])))
+def test_one_set_of_basins_serves_every_split(foreground):
+    basins = find_basins(foreground, PLANE)
+    counts = [int(cut_basins(basins, split).max()) for split in (0, 0.2, 0.5, 0.8, 1)]
+    assert counts == sorted(counts)
+    frames = foreground.reshape(-1, *foreground.shape[-2:])
+    assert counts[0] == sum(ndimage.label(frame)[1] for frame in frames)
 
 
 @settings(deadline=None)  # what is compiled takes seconds

@@ -225,7 +225,7 @@ class Run:
         labels = step.labels
         if self._n_final_clusters:
             hierarchy = yield from map_yields(self.hierarchy_generator(), step.with_hierarchy_share)
-            labels = hierarchy.clusters(self._n_final_clusters)
+            labels = hierarchy.run_clusters.copy()
         if self.settings.min_size > 1:
             labels = merge_small_regions(labels, self.image, self.settings.min_size)
         labels = apply_strokes(labels, self.followed_strokes)

@@ -2,15 +2,24 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.measure import block_reduce
 
 from napari_unsupseg._typing import Colours, Floats, Integers, Labels
+from napari_unsupseg.regions.labels import labels_at_border
 from napari_unsupseg.regions.optimal_cut import optimal_cut
-from napari_unsupseg.regions.region_shapes import RegionShapes, node_shapes, object_shapes
-from napari_unsupseg.regions.splitting import split_frames
+from napari_unsupseg.regions.region_shapes import (
+    Levels,
+    RegionShapes,
+    ball,
+    node_shapes,
+    object_shapes,
+)
+from napari_unsupseg.regions.splitting import split_touching
 
 __all__ = [
     "find_foreground",
@@ -27,6 +36,7 @@ MAX_FOREGROUND = 0.8  # of the image that all objects may have: there has to be 
 # of one in a corner 2.3, and a third of the frame 2.9
 MAX_BORDER = 2.5
 MIN_OBJECTNESS = 0.35  # below which an object costs more than it brings
+JUDGED_PIXELS = 2**20  # of a frame that rival foregrounds are compared on
 MIN_RIVAL = 0.1  # of what bright nodes are worth that dark ones must be, or the other way round
 BOTH = 0.9  # factor of what bright and dark parts together are worth, which are more pixels
 HOLE = 0.1  # of the size of a typical object: smaller holes in one are filled
@@ -34,6 +44,7 @@ BAND = 4  # pixels by which an outline may move
 NEARER = 0.45  # of the way from ground to object: where the outline lies
 MIN_RADIUS = 3.0  # of a typical object, in the finest steps
 RADIUS = 1.2  # of that of a typical object: how far around a pixel means are taken
+BLOCKS = 4  # in this radius, of pixels that have one mean
 
 
 def principal_axis(colours: Colours, valid: NDArray[np.bool_]) -> Floats:
@@ -87,7 +98,7 @@ def principal_intensities(
 
 
 def find_foreground(
-    intensities: Floats,
+    levels: Levels,
     fragments: NDArray[np.integer],
     merges: Integers,
     clusters: Labels,
@@ -97,7 +108,7 @@ def find_foreground(
 
     Parameters
     ----------
-    intensities : ndarray of float64, shape (..., [Z,] Y, X)
+    levels : Levels, shape (..., [Z,] Y, X)
         What objects stand out by.
     fragments : ndarray of int, shape (..., [Z,] Y, X)
         Fragments of the hierarchy from 0, -1 at pixels that take no part.
@@ -119,12 +130,13 @@ def find_foreground(
     a threshold. The disjoint nodes of the largest sum are picked, bright ones and dark ones, and
     clusters of which these have more than half of the pixels are candidates for the foreground: the
     bright, the dark, and both together, for what has a rim of its own. That one is taken whose
-    objects, touching ones split, are worth most.
+    objects, touching ones split, are worth most; of large frames every second pixel, or fewer, are
+    looked at for this.
     """
     valid = fragments >= 0
     ndim = len(spacing)
     frame_pixels = math.prod(fragments.shape[-ndim:])
-    nodes = node_shapes(intensities, fragments, merges, spacing)
+    nodes = node_shapes(levels, fragments, merges, spacing)
     picked = list(_pick_nodes(nodes, merges, frame_pixels, ndim))
     most = max(total for _, total in picked)
     candidates = [
@@ -134,14 +146,17 @@ def find_foreground(
     ]
     if len(candidates) == 2:
         candidates.append((candidates[0][0] | candidates[1][0], BOTH))
+    step = math.ceil((frame_pixels / JUDGED_PIXELS) ** (1 / ndim))
+    judged: tuple[Any, ...] = (..., *[slice(None, None, step)] * ndim)
+    sample = Levels(levels.bins[judged], levels.deviation)
     best, best_worth = np.zeros(int(clusters.max()) + 1, dtype=bool), 0.0
     for candidate, factor in candidates:
-        foreground: NDArray[np.bool_] = candidate[clusters]
-        if foreground.sum() > MAX_FOREGROUND * valid.sum():
+        foreground: NDArray[np.bool_] = candidate[clusters[judged]]
+        if foreground.sum() > MAX_FOREGROUND * (sample.bins >= 0).sum():
             continue
-        objects = split_frames(foreground, spacing)
-        shapes = object_shapes(intensities, objects, valid, spacing)
-        worth = factor * max(float(worths.sum()) for worths in _worths(shapes, frame_pixels, ndim))
+        shapes = object_shapes(sample, split_touching(foreground, spacing * step), spacing * step)
+        pixels = math.prod(foreground.shape[-ndim:])
+        worth = factor * max(float(worths.sum()) for worths in _worths(shapes, pixels, ndim))
         if worth > best_worth:
             best, best_worth = candidate, worth
     found: NDArray[np.bool_] = best[clusters]
@@ -240,7 +255,7 @@ def _refine_frame(
         outside = _local_mean(intensities, valid & ~refined, RADIUS * typical, spacing)
         step = inside - outside
         is_nearer = (intensities - outside) * np.sign(step) > NEARER * np.abs(step)
-        is_near = _distance_to_outline(refined, spacing) <= BAND
+        is_near = _dilate(refined, spacing) & _dilate(~refined, spacing)
         refined = np.where(is_near, is_nearer, refined) & valid
     smooth = ndimage.median_filter(refined.astype(np.uint8), 3) > 0
     return _fill_holes(smooth, hole) & valid
@@ -262,38 +277,51 @@ def typical_radius(foreground: NDArray[np.bool_], spacing: Floats) -> float:
         Median of the radii of the largest balls in its connected parts, in the finest steps; 3 at
         least.
     """
-    radii: list[float] = []
+    found: list[float] = []
     for index in np.ndindex(foreground.shape[: -len(spacing)]):
         parts, n_parts = ndimage.label(foreground[index])
         depths = ndimage.distance_transform_edt(foreground[index], sampling=spacing)
-        radii += ndimage.maximum(depths, parts, np.arange(1, n_parts + 1)).tolist()
-    return max(float(np.median(radii)), MIN_RADIUS) if radii else MIN_RADIUS
+        radii = np.zeros(n_parts + 1)
+        np.maximum.at(radii, parts.ravel(), depths.ravel())
+        found += radii[1:].tolist()
+    return max(float(np.median(found)), MIN_RADIUS) if found else MIN_RADIUS
 
 
 def _fill_holes(foreground: NDArray[np.bool_], size: float) -> NDArray[np.bool_]:
     """Fill the holes that have fewer pixels than `size`."""
-    holes = ndimage.label(ndimage.binary_fill_holes(foreground) & ~foreground)[0]
+    holes: Integers = ndimage.label(~foreground)[0]
     is_small = np.bincount(holes.ravel()) < size
+    is_small[labels_at_border(holes, holes.ndim)] = False
     is_small[0] = False
     filled: NDArray[np.bool_] = foreground | is_small[holes]
     return filled
 
 
-def _distance_to_outline(foreground: NDArray[np.bool_], spacing: Floats) -> Floats:
-    """Return the distance of each pixel to the nearest one across the outline."""
-    inside = ndimage.distance_transform_edt(foreground, sampling=spacing)
-    outside = ndimage.distance_transform_edt(~foreground, sampling=spacing)
-    distance: Floats = np.maximum(inside, outside)
-    return distance
+def _dilate(region: NDArray[np.bool_], spacing: Floats) -> NDArray[np.bool_]:
+    """Return the pixels of a region and those that are at most `BAND` from it."""
+    padded, dilated = np.pad(region, BAND), region.copy()
+    for step in ball(BAND, spacing):
+        dilated |= padded[
+            tuple(
+                slice(BAND + n, BAND + n + length)
+                for n, length in zip(step, region.shape, strict=True)
+            )
+        ]
+    return dilated
 
 
 def _local_mean(
     values: Floats, chosen: NDArray[np.bool_], radius: float, spacing: Floats
 ) -> Floats:
     """Return the mean of the chosen pixels around each one; far from them all that of no one."""
-    weights = _blur(chosen.astype(np.float64), radius, spacing)
-    mean: Floats = _blur(values * chosen, radius, spacing) / np.maximum(weights, 1e-6)
-    return mean
+    # means change so slowly that one for a block of pixels does
+    block = tuple(max(int(radius / step / BLOCKS), 1) for step in spacing)
+    weights = _blur(block_reduce(chosen.astype(np.float64), block), radius, spacing * block)
+    sums = _blur(block_reduce(values * chosen, block), radius, spacing * block)
+    mean: Floats = sums / np.maximum(weights, 1e-6)
+    for axis, side in enumerate(block):
+        mean = mean.repeat(side, axis)
+    return mean[tuple(slice(length) for length in values.shape)]
 
 
 def _blur(values: Floats, radius: float, spacing: Floats) -> Floats:

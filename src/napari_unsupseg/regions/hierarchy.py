@@ -4,7 +4,7 @@ import functools
 import numbers
 import warnings
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,8 @@ from napari_unsupseg.regions.graph_builder import relative_spacing
 from napari_unsupseg.regions.labels import map_labels
 from napari_unsupseg.regions.merge_granularities import MergeGranularities
 from napari_unsupseg.regions.objects import make_objects, number_in_frames
-from napari_unsupseg.regions.region_shapes import object_shapes
+from napari_unsupseg.regions.region_shapes import Levels, object_shapes, quantize
+from napari_unsupseg.regions.splitting import Basins, find_basins
 from napari_unsupseg.regions.stability import outline_stability
 from napari_unsupseg.regions.strokes import apply_strokes, propagate_strokes
 
@@ -95,6 +96,7 @@ class Hierarchy:
         self._graph = graph
         self._colours = colours
         self._merges = merges
+        self._given: tuple[NDArray[Any], Basins] | None = None  # the last foreground to be given
 
     def cut(
         self, *, n_segments: int | None = None, granularity: float | None = None, min_size: int = 0
@@ -231,8 +233,8 @@ class Hierarchy:
         `regions.splitting` how objects that touch are told from long ones.
         """
         check_objects(min_size, **options)
-        found = self._foreground if foreground is None else self._as_foreground(foreground)
-        return make_objects(found, self._spacing, min_size=min_size, **options)
+        basins = self._basins if foreground is None else self._basins_of(foreground)
+        return make_objects(basins, self._spatial_ndim, min_size=min_size, **options)
 
     def score_objects(self, objects: Labels, *, by_frame: bool = False) -> dict[str, Floats]:
         """Tell how sure each object is, so that doubtful ones can be looked at first.
@@ -270,7 +272,7 @@ class Hierarchy:
                 "were found in it"
             )
         parts, whose = number_in_frames(objects, self._spatial_ndim)
-        shapes = object_shapes(self._intensities, parts, valid, self._spacing)
+        shapes = object_shapes(self._levels, parts, self._spacing)
         contrasts = np.maximum(np.maximum(shapes.brighter, shapes.darker), 0)
         stability = outline_stability(
             parts, self._fragments, np.asarray(self._merges, dtype=np.int64), self._granularities
@@ -296,23 +298,40 @@ class Hierarchy:
         return principal_intensities(self._colours, self._fragments >= 0)
 
     @functools.cached_property
-    def _run_clusters(self) -> Labels:
-        """The clusters that the run ended with."""
+    def _levels(self) -> Levels:
+        return quantize(self._intensities, self._fragments >= 0)
+
+    @functools.cached_property
+    def run_clusters(self) -> Labels:
+        """The clusters that the run ends with, shape (..., Y, X); not to be written to."""
         return self.clusters(self._n_clusters) if self._n_clusters else self._labels
 
     @functools.cached_property
     def _foreground(self) -> NDArray[np.bool_]:
         """Pixels of objects, found without being told."""
         # the network's own clusters often have one of its own along every outline
-        clusters = self._run_clusters if self._n_clusters else self.clusters(VOTING_CLUSTERS)
+        clusters = self.run_clusters if self._n_clusters else self.clusters(VOTING_CLUSTERS)
         foreground = find_foreground(
-            self._intensities,
+            self._levels,
             self._fragments,
             np.asarray(self._merges, dtype=np.int64),
             clusters,
             self._spacing,
         )
         return self._refine(foreground)
+
+    @functools.cached_property
+    def _basins(self) -> Basins:
+        """What the objects of the foreground are made of, however readily they are split."""
+        return find_basins(self._foreground, self._spacing)
+
+    def _basins_of(self, foreground: ArrayLike) -> Basins:
+        """Find those of a foreground that is given, unless it is the one given last."""
+        given, last = as_array("foreground", foreground), self._given
+        if last is None or not np.array_equal(given, last[0]):
+            last = given.copy(), find_basins(self._as_foreground(foreground), self._spacing)
+            self._given = last
+        return last[1]
 
     def _as_foreground(self, foreground: ArrayLike) -> NDArray[np.bool_]:
         """Return the pixels of a mask, or of clusters of some numbers."""
@@ -326,13 +345,13 @@ class Hierarchy:
                 )
             mask: NDArray[np.bool_] = (given != 0) & (self._fragments >= 0)
             return mask
-        known = np.unique(self._run_clusters[self._run_clusters > 0])
+        known = np.unique(self.run_clusters[self.run_clusters > 0])
         if given.ndim != 1 or not len(given) or not np.isin(given, known).all():
             raise SettingError(
                 f"foreground must be a mask or a list of numbers of clusters, which are "
                 f"{', '.join(map(str, known))}; got {foreground!r}"
             )
-        return self._refine(np.isin(self._run_clusters, given))
+        return self._refine(np.isin(self.run_clusters, given))
 
     def _refine(self, foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return a foreground with outlines where the colours change."""

@@ -13,6 +13,7 @@ __all__ = [
     "connected_components",
     "label_dtype",
     "label_regions",
+    "labels_at_border",
     "map_labels",
     "number_connected",
     "stack_frames",
@@ -89,6 +90,34 @@ def label_regions(labels: NDArray[np.integer], spatial_ndim: int = 2) -> NDArray
         numbered[...] = np.where(components > 0, components + n_regions, 0)
         n_regions += n_components
     return regions
+
+
+def labels_at_border(labels: NDArray[np.integer], spatial_ndim: int = 2) -> NDArray[np.integer]:
+    """Return the labels that touch the border of a frame.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (..., Y, X)
+        Labels.
+    spatial_ndim : int
+        Axes of a frame, the last ones.
+
+    Returns
+    -------
+    ndarray of int, shape (labels at the border,)
+        The labels, each once, ascending.
+
+    Examples
+    --------
+    >>> labels_at_border(np.array([[1, 1, 0], [1, 2, 3], [1, 4, 0]])).tolist()
+    [0, 1, 3, 4]
+    """
+    touching = [
+        labels.take(place, axis).ravel()
+        for axis in range(labels.ndim - spatial_ndim, labels.ndim)
+        for place in (0, -1)
+    ]
+    return np.unique(np.concatenate(touching))
 
 
 def stack_frames(

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unsupseg._typing import Floats, Integers, Labels
-from napari_unsupseg.regions.labels import label_dtype, number_connected
-from napari_unsupseg.regions.splitting import split_frames
+from napari_unsupseg._typing import Integers, Labels
+from napari_unsupseg.regions.labels import label_dtype, labels_at_border, number_connected
+from napari_unsupseg.regions.splitting import Basins, cut_basins
 
 __all__ = ["link_objects", "make_objects", "number_in_frames"]
 
@@ -15,8 +15,8 @@ SPECK = 0.1  # of the size of the object that the middle one of the foreground's
 
 
 def make_objects(
-    foreground: NDArray[np.bool_],
-    spacing: Floats,
+    basins: Basins,
+    ndim: int,
     *,
     split: float = 0.5,
     min_size: int | None = None,
@@ -27,10 +27,10 @@ def make_objects(
 
     Parameters
     ----------
-    foreground : ndarray of bool, shape (..., [Z,] Y, X)
-        Pixels of objects.
-    spacing : ndarray of float64, shape (2,) or (3,)
-        Distance of neighbours along each axis of a frame, 1 along the finest.
+    basins : Basins, shape (..., [Z,] Y, X)
+        The parts of the foreground, from `find_basins`.
+    ndim : int
+        Axes of a frame, 2 or 3, the last ones.
     split, min_size, max_size, exclude_border
         See `napari_unsupseg.options.ObjectOptions`.
 
@@ -40,16 +40,16 @@ def make_objects(
         Objects from 1, without gaps, 0 elsewhere. In a series two objects of frames that follow
         each other have one number if each is what the other overlaps most.
     """
-    objects = split_frames(foreground, spacing, split)
+    objects = cut_basins(basins, split)
     sizes = np.bincount(objects.ravel())
     sizes[0] = 0
     kept = sizes >= (_speck_size(sizes) if min_size is None else min_size)
     if max_size is not None:
         kept &= sizes <= max_size
     if exclude_border:
-        kept[_at_border(objects, len(spacing))] = False
+        kept[labels_at_border(objects, ndim)] = False
     kept[0] = False
-    return link_objects(np.where(kept, np.cumsum(kept), 0)[objects], len(spacing))
+    return link_objects(np.where(kept, np.cumsum(kept), 0)[objects], ndim)
 
 
 def _speck_size(sizes: Integers) -> float:
@@ -57,17 +57,6 @@ def _speck_size(sizes: Integers) -> float:
     ordered = np.sort(sizes)
     middle = np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)
     return SPECK * float(ordered[middle])
-
-
-def _at_border(objects: Integers, ndim: int) -> Integers:
-    """Return the objects that touch the border of a frame."""
-    touching = [
-        objects.take(place, axis).ravel()
-        for axis in range(objects.ndim - ndim, objects.ndim)
-        for place in (0, -1)
-    ]
-    at_border: Integers = np.unique(np.concatenate(touching))
-    return at_border
 
 
 def link_objects(objects: NDArray[np.integer], ndim: int) -> Labels:

@@ -1,21 +1,43 @@
 """What makes a region an object or not: how it stands out, and how round it is."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_unsupseg._typing import Floats, Integers
 from napari_unsupseg.regions.compiling import jit
 from napari_unsupseg.regions.merge_granularities import MergeGranularities
 from napari_unsupseg.regions.pair_table import find, make_table, put
 
-__all__ = ["RegionShapes", "measure_roundness", "node_shapes", "object_shapes"]
+__all__ = [
+    "Levels",
+    "RegionShapes",
+    "ball",
+    "measure_roundness",
+    "node_shapes",
+    "object_shapes",
+    "quantize",
+]
 
 BINS = 64  # of the histograms of intensities
 RING = 3  # pixels around a region that it is compared with
+
+
+class Levels(NamedTuple):
+    """Intensities in as few levels as histograms have bins.
+
+    Attributes
+    ----------
+    bins : ndarray of int8, shape (..., Y, X)
+        Level of each pixel from 0, -1 where it takes no part.
+    deviation : float
+        Standard deviation of the intensities, in levels.
+    """
+
+    bins: NDArray[np.int8]
+    deviation: float
 
 
 class RegionShapes(NamedTuple):
@@ -41,17 +63,37 @@ class RegionShapes(NamedTuple):
     darker: Floats
 
 
+def quantize(intensities: Floats, valid: NDArray[np.bool_]) -> Levels:
+    """Bring intensities to levels; the darkest and brightest thousandth fall into the ends.
+
+    Parameters
+    ----------
+    intensities : ndarray of float64, shape (..., Y, X)
+        What objects stand out by.
+    valid : ndarray of bool, shape (..., Y, X)
+        Pixels that take part.
+
+    Returns
+    -------
+    Levels
+        The level of each pixel.
+    """
+    of_pixels = intensities[valid]
+    low, high = np.quantile(of_pixels, [0.001, 0.999])
+    scale = BINS / max(float(high - low), 1e-6)
+    bins = np.full(valid.shape, -1, dtype=np.int8)
+    bins[valid] = ((of_pixels - low) * scale).clip(0, BINS - 1)
+    return Levels(bins, max(float(of_pixels.std()) * scale, 1e-6))
+
+
 def node_shapes(
-    intensities: NDArray[np.floating],
-    fragments: NDArray[np.integer],
-    merges: Integers,
-    spacing: Floats,
+    levels: Levels, fragments: NDArray[np.integer], merges: Integers, spacing: Floats
 ) -> RegionShapes:
     """Measure every node of a hierarchy at once, in time that grows with the pixels alone.
 
     Parameters
     ----------
-    intensities : ndarray of float, shape (..., [Z,] Y, X)
+    levels : Levels, shape (..., [Z,] Y, X)
         What objects stand out by.
     fragments : ndarray of int, shape (..., [Z,] Y, X)
         Fragments from 0, -1 at pixels that take no part.
@@ -70,20 +112,14 @@ def node_shapes(
     Sums over the pixels of a node are those of its parts. So are histograms of what lies around
     it, if a pixel is taken away again where what it lies near, or in, comes together.
     """
-    n_fragments, ndim = len(merges) + 1, len(spacing)
-    inside = fragments >= 0
-    bins, deviation = _quantize(intensities, inside)
-    within = _histograms(fragments[inside], bins[inside], n_fragments)
-    around = np.zeros((n_fragments + len(merges), BINS), dtype=np.float32)
+    ndim, n_nodes = len(spacing), 2 * len(merges) + 1
+    numbers = fragments.astype(np.int64)
+    moments, histograms = _moments(numbers, n_nodes, ndim), _no_histograms(n_nodes)
+    _add_inside(numbers.ravel(), levels.bins.ravel(), histograms)
     for index in np.ndindex(fragments.shape[:-ndim]):
-        _add_rings(fragments[index], bins[index], spacing, merges, around)
-    return _describe(
-        _add_up(_moments(fragments, n_fragments, ndim), merges),
-        ndim,
-        _add_up(within, merges),
-        _add_up(around[:n_fragments], merges, around[n_fragments:]),
-        deviation,
-    )
+        _add_rings(numbers[index], levels.bins[index], spacing, merges, histograms)
+    _add_up(merges, moments, histograms)
+    return _describe(moments, ndim, histograms, levels.deviation)
 
 
 def measure_roundness(
@@ -107,40 +143,21 @@ def measure_roundness(
     roundness : ndarray of float64, shape (n + M,)
         Area over that of the ellipse, or ellipsoid, of the same moments.
     """
-    moments = _add_up(_moments(regions, int(regions.max()) + 1, ndim), merges)
+    n_nodes = int(regions.max(initial=-1)) + 1 + len(merges)
+    moments = _moments(regions.astype(np.int64), n_nodes, ndim)
+    _add_up(merges, moments, np.empty((n_nodes, 0), dtype=np.float32))
     return moments[:, 0], _roundness(moments, ndim)
 
 
-def _add_up(
-    of_leaves: NDArray[Any], merges: Integers, own: NDArray[Any] | None = None
-) -> NDArray[Any]:
-    """Return the sums over all nodes, of what leaves have, and what each merge has of its own."""
-    n_leaves = len(of_leaves)
-    sums = np.zeros((n_leaves + len(merges), of_leaves.shape[1]), dtype=of_leaves.dtype)
-    sums[:n_leaves] = of_leaves
-    if own is not None:
-        sums[n_leaves:] = own
-    for node, (one, other) in enumerate(merges.tolist(), start=n_leaves):
-        sums[node] += sums[one] + sums[other]
-    return sums
-
-
-def object_shapes(
-    intensities: NDArray[np.floating],
-    objects: NDArray[np.integer],
-    valid: NDArray[np.bool_],
-    spacing: Floats,
-) -> RegionShapes:
+def object_shapes(levels: Levels, objects: NDArray[np.integer], spacing: Floats) -> RegionShapes:
     """Measure objects against the ground around them, which other objects are no part of.
 
     Parameters
     ----------
-    intensities : ndarray of float, shape (..., [Z,] Y, X)
+    levels : Levels, shape (..., [Z,] Y, X)
         What objects stand out by.
     objects : ndarray of int, shape (..., [Z,] Y, X)
         Objects from 1, 0 elsewhere.
-    valid : ndarray of bool, shape (..., [Z,] Y, X)
-        Pixels that take part.
     spacing : ndarray of float64, shape (2,) or (3,)
         Distance of neighbours along each axis of a frame, 1 along the finest.
 
@@ -151,76 +168,135 @@ def object_shapes(
     """
     n_objects, ndim = int(objects.max(initial=0)), len(spacing)
     numbers = objects.astype(np.int64) - 1
-    bins, deviation = _quantize(intensities, valid)
-    nearest = np.full(objects.shape, -1, dtype=np.int64)  # object that a pixel of ground is near
+    histograms = _no_histograms(n_objects)
+    _add_inside(numbers.ravel(), levels.bins.ravel(), histograms)
     for index in np.ndindex(objects.shape[:-ndim]):
-        distance, places = ndimage.distance_transform_edt(
-            numbers[index] < 0, sampling=spacing, return_indices=True
-        )
-        is_near = (distance > 0) & (distance <= RING)
-        nearest[index][is_near] = numbers[index][tuple(places)][is_near]
-    nearest[~valid] = -1
-    inside, ring = numbers >= 0, nearest >= 0
-    return _describe(
-        _moments(numbers, n_objects, ndim),
-        ndim,
-        _histograms(numbers[inside], bins[inside], n_objects),
-        _histograms(nearest[ring], bins[ring], n_objects),
-        deviation,
-    )
+        _add_nearest(*_with_margin(numbers[index], levels.bins[index], spacing), histograms)
+    return _describe(_moments(numbers, n_objects, ndim), ndim, histograms, levels.deviation)
+
+
+def ball(radius: int, spacing: Floats) -> Integers:
+    """List the steps from a pixel to all others of a ball around it.
+
+    Parameters
+    ----------
+    radius : int
+        Radius in the finest steps.
+    spacing : ndarray of float64, shape (2,) or (3,)
+        Distance of neighbours along each axis, 1 along the finest.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, 2) or (n, 3)
+        Pixels along each axis; the nearest first.
+
+    Examples
+    --------
+    >>> ball(1, np.ones(2)).tolist()
+    [[-1, 0], [0, -1], [0, 1], [1, 0]]
+    """
+    sides = [np.arange(-radius, radius + 1)] * len(spacing)
+    steps = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, len(spacing))
+    distances = np.square(steps * spacing).sum(axis=1)
+    in_order: Integers = steps[np.argsort(distances, kind="stable")].astype(np.int64)
+    return in_order[1 : np.count_nonzero(distances <= radius**2)]
 
 
 def _describe(
-    moments: Floats,
-    ndim: int,
-    within: NDArray[np.float32],
-    around: NDArray[np.float32],
-    deviation: float,
+    moments: Floats, ndim: int, histograms: NDArray[np.float32], deviation: float
 ) -> RegionShapes:
     """Return what the sums and histograms of regions say; nothing around it is no contrast."""
-    medians = _quantiles(within, 0.5)
-    is_alone = around.sum(axis=1) < 0.5  # sums of whole numbers in single precision
-    brighter = np.where(is_alone, 0.0, (medians - _quantiles(around, 0.75)) / deviation)
-    darker = np.where(is_alone, 0.0, (_quantiles(around, 0.25) - medians) / deviation)
+    medians = _quantiles(histograms, 0, 0.5)
+    is_alone = histograms[:, BINS:].sum(axis=1) < 0.5  # sums of whole numbers in single precision
+    brighter = np.where(is_alone, 0.0, (medians - _quantiles(histograms, BINS, 0.75)) / deviation)
+    darker = np.where(is_alone, 0.0, (_quantiles(histograms, BINS, 0.25) - medians) / deviation)
     return RegionShapes(moments[:, 0], _roundness(moments, ndim), moments[:, -1], brighter, darker)
 
 
-def _quantize(
-    intensities: NDArray[np.floating], valid: NDArray[np.bool_]
-) -> tuple[Integers, float]:
-    """Return the bin of each pixel, and the standard deviation of the intensities in bins."""
-    low, high = np.quantile(intensities[valid], [0.001, 0.999])
-    scaled = (intensities - low) / max(float(high - low), 1e-6) * BINS
-    bins: Integers = scaled.clip(0, BINS - 1).astype(np.int64)
-    return bins, max(float(scaled[valid].std()), 1e-6)
+def _no_histograms(n_regions: int) -> NDArray[np.float32]:
+    """Return empty histograms of the levels in each region, and beside them those around it."""
+    return np.zeros((n_regions, 2 * BINS), dtype=np.float32)
 
 
-def _histograms(
-    numbers: Integers | NDArray[np.integer], bins: Integers, n_regions: int
-) -> NDArray[np.float32]:
-    """Count the pixels of each region in each bin, shape (n, BINS)."""
-    keys = numbers.astype(np.int64) * BINS + bins
-    return np.bincount(keys, minlength=n_regions * BINS).reshape(-1, BINS).astype(np.float32)
+@jit()
+def _add_inside(numbers: Integers, bins: NDArray[np.int8], histograms: NDArray[np.float32]) -> None:
+    """Add pixels to the histograms of the regions that they lie in; below 0 is none."""
+    for pixel in range(len(numbers)):
+        if numbers[pixel] >= 0 and bins[pixel] >= 0:
+            histograms[numbers[pixel], bins[pixel]] += 1
 
 
-def _quantiles(histograms: NDArray[np.float32], share: float) -> Floats:
-    """Return a quantile of each histogram, in bins; 0 where there is nothing."""
-    sums = np.cumsum(np.maximum(histograms, 0), axis=1)
-    bins: Floats = (sums < share * sums[:, -1:]).sum(axis=1).astype(np.float64)
-    return bins
+@jit()
+def _add_nearest(
+    numbers: Integers,
+    bins: NDArray[np.int8],
+    offsets: Integers,
+    histograms: NDArray[np.float32],
+) -> None:
+    """Add a frame's pixels outside regions to the histogram around the nearest one."""
+    for pixel in range(len(numbers)):
+        if numbers[pixel] < 0 and bins[pixel] >= 0:
+            for offset in offsets:  # from near to far
+                if numbers[pixel + offset] >= 0:
+                    histograms[numbers[pixel + offset], BINS + bins[pixel]] += 1
+                    break
 
 
-def _moments(numbers: NDArray[np.integer], n_regions: int, ndim: int) -> Floats:
+@jit()
+def _add_up(merges: Integers, moments: Floats, histograms: NDArray[np.float32]) -> None:
+    """Add to what each node has of its own what its parts have."""
+    n_leaves = len(moments) - len(merges)
+    for index in range(len(merges)):
+        for part in merges[index]:
+            moments[n_leaves + index] += moments[part]
+            histograms[n_leaves + index] += histograms[part]
+
+
+@jit()
+def _quantiles(histograms: NDArray[np.float32], first: int, share: float) -> Floats:
+    """Return a quantile of each histogram from a column on, in bins; 0 where there is nothing."""
+    quantiles = np.zeros(len(histograms))
+    for row in range(len(histograms)):
+        # what was taken away again may have left a trace in single precision
+        counts = np.maximum(histograms[row, first : first + BINS], 0)
+        least, below, place = share * counts.sum(), counts[0], 0
+        while below < least:
+            place += 1
+            below += counts[place]
+        quantiles[row] = place
+    return quantiles
+
+
+def _moments(numbers: Integers, n_regions: int, ndim: int) -> Floats:
     """Return sums over regions of 1, of coordinates, of their products, and of border pixels."""
-    inside = numbers >= 0
-    of_pixels = numbers[inside]
-    places = [at.astype(np.float64) for at in np.nonzero(inside)[-ndim:]]
-    terms: list[Floats] = [np.ones(len(of_pixels)), *places]
-    terms += [places[i] * places[j] for i in range(ndim) for j in range(i, ndim)]
-    height, width = numbers.shape[-2:]
-    y, x = places[-2:]
-    terms.append(((y == 0) | (y == height - 1) | (x == 0) | (x == width - 1)).astype(np.float64))
-    sums: Floats = np.stack([np.bincount(of_pixels, term, n_regions) for term in terms], axis=1)
+    frames = numbers.reshape(-1, *(1,) * (3 - ndim), *numbers.shape[-ndim:])
+    sums = _sum_moments(frames, n_regions)
+    return sums if ndim == 3 else sums[:, [0, 2, 3, 7, 8, 9, 10]]
+
+
+@jit()
+def _sum_moments(numbers: Integers, n_regions: int) -> Floats:
+    """Return the moments of the regions of volumes, shape (n, 11)."""
+    sums = np.zeros((n_regions, 11))
+    n_frames, depth, height, width = numbers.shape
+    for frame in range(n_frames):
+        for z in range(depth):
+            for y in range(height):
+                for x in range(width):
+                    number = numbers[frame, z, y, x]
+                    if number >= 0:
+                        of_region = sums[number]
+                        of_region[0] += 1
+                        of_region[1] += z
+                        of_region[2] += y
+                        of_region[3] += x
+                        of_region[4] += z * z
+                        of_region[5] += z * y
+                        of_region[6] += z * x
+                        of_region[7] += y * y
+                        of_region[8] += y * x
+                        of_region[9] += x * x
+                        of_region[10] += y in (0, height - 1) or x in (0, width - 1)
     return sums
 
 
@@ -243,21 +319,21 @@ def _roundness(moments: Floats, ndim: int) -> Floats:
     return roundness
 
 
-def _ball(spacing: Floats) -> Integers:
-    """Return the steps to all pixels of a ball around a pixel, shape (n, axes)."""
-    sides = [np.arange(-RING, RING + 1)] * len(spacing)
-    steps = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, len(spacing))
-    distances = np.square(steps * spacing).sum(axis=1)
-    chosen: Integers = steps[(distances > 0) & (distances <= RING**2)].astype(np.int64)
-    return chosen
+def _with_margin(
+    numbers: Integers, bins: NDArray[np.int8], spacing: Floats
+) -> tuple[Integers, NDArray[np.int8], Integers]:
+    """Return a frame's regions and levels with a margin that no step leaves, and all steps."""
+    padded = np.pad(numbers, RING, constant_values=-1)
+    offsets = ball(RING, spacing) @ (np.array(padded.strides) // padded.itemsize)
+    return padded.ravel(), np.pad(bins, RING, constant_values=-1).ravel(), offsets
 
 
 def _add_rings(
-    fragments: NDArray[np.integer],
-    bins: Integers,
+    fragments: Integers,
+    bins: NDArray[np.int8],
     spacing: Floats,
     merges: Integers,
-    around: NDArray[np.float32],
+    histograms: NDArray[np.float32],
 ) -> None:
     """Add a frame's pixels to the histograms around the nodes near them.
 
@@ -269,10 +345,8 @@ def _add_rings(
     joins = MergeGranularities(merges, np.arange(len(merges), dtype=np.float64))
     places = np.append(joins.positions, -1)
     in_order = np.argsort(joins.positions)
-    # a margin without fragments, so that no step leaves the frame
-    padded = np.pad(places[fragments], RING, constant_values=-1)
-    offsets = _ball(spacing) @ (np.array(padded.strides) // padded.itemsize)
-    flat, flat_bins = padded.ravel(), np.pad(bins, RING).ravel()
+    flat, flat_bins, offsets = _with_margin(places[fragments], bins, spacing)
+    offsets = np.sort(offsets)  # along rows, where the next pixel mostly is of the same fragment
     room, n_pairs = 16 * n_fragments, -1
     while n_pairs < 0:
         room *= 2
@@ -282,8 +356,8 @@ def _add_rings(
         pairs = pairs[:n_pairs]
         # at granularities that are the numbers of the merges, these say which one joins a pair
         numbers = joins.between(in_order[pairs[:, 0]], in_order[pairs[:, 1]]).astype(np.int64)
-        rows = np.concatenate([in_order, np.arange(n_fragments, len(around))])
-        _fill_rings(flat, flat_bins, offsets, pairs, numbers + n_fragments, rows, around)
+        rows = np.concatenate([in_order, np.arange(n_fragments, len(histograms))])
+        _fill_rings(flat, flat_bins, offsets, pairs, numbers + n_fragments, rows, histograms)
 
 
 @jit()
@@ -308,12 +382,12 @@ def _list_pairs(fragments: Integers, offsets: Integers, pairs: Integers) -> int:
 @jit()
 def _fill_rings(
     fragments: Integers,
-    bins: Integers,
+    bins: NDArray[np.int8],
     offsets: Integers,
     pairs: Integers,
     nodes: Integers,
     rows: Integers,
-    around: NDArray[np.float32],
+    histograms: NDArray[np.float32],
 ) -> None:
     """Add each pixel to the fragments near it, and take it away where they come together."""
     table = make_table(2 * len(pairs))
@@ -321,15 +395,16 @@ def _fill_rings(
         put(table, pairs[index, 0], pairs[index, 1], nodes[index])
     near = np.empty(len(offsets), dtype=np.int64)
     for pixel in range(len(fragments)):
+        level = BINS + bins[pixel]
         own, n_near = fragments[pixel], _list_near(fragments, pixel, offsets, near)
-        first = len(around)  # the node in which the pixel's own fragment joins one near it
+        first = len(histograms)  # the node in which the pixel's own fragment joins one near it
         for k in range(n_near):
-            around[rows[near[k]], bins[pixel]] += 1
+            histograms[rows[near[k]], level] += 1
             first = min(first, find(table, own, near[k]))
             if k > 0:
-                around[find(table, near[k - 1], near[k]), bins[pixel]] -= 1
+                histograms[find(table, near[k - 1], near[k]), level] -= 1
         if n_near > 0:
-            around[first, bins[pixel]] -= 1
+            histograms[first, level] -= 1
 
 
 @jit()
