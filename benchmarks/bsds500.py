@@ -6,13 +6,15 @@ python -m benchmarks.bsds500 --root BSDS500 --limit 10 --set settle=0 --at 30 --
 
 "ours, segments" is the hierarchy cut at a level, "ours, clusters" the connected components of the
 clusters at an iteration. gPb-owt-ucm is there if ROOT has ucm2/. An image that DONE holds is not
-made again, as long as the package is the same.
+made again, as long as the package is the same. Matching boundaries takes most of the time, and is
+left out unless --boundaries asks for it.
 """
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -28,9 +30,11 @@ from skimage.segmentation import felzenszwalb
 from skimage.transform import downscale_local_mean, resize
 
 import napari_unsupseg
-from benchmarks.baselines import k_means
+from benchmarks.baselines import k_means, otsu, slic_linkage
+from benchmarks.boundaries import BoundaryMatches, boundary_average_precision, match_boundaries
 from benchmarks.metrics import (
     Agreement,
+    PrecisionRecall,
     average_precision,
     compare,
     coverings,
@@ -42,15 +46,35 @@ from benchmarks.options import SetOption, settings_from
 from napari_unsupseg import Hierarchy, Segmenter, Settings
 from napari_unsupseg.regions.labels import connected_components
 
+
+class Judgement(NamedTuple):
+    """How one image's segments agree with people's.
+
+    Attributes
+    ----------
+    agreement : Agreement
+        Of the segments.
+    boundaries : BoundaryMatches or None
+        Of their boundaries, if these were matched.
+    """
+
+    agreement: Agreement
+    boundaries: BoundaryMatches | None
+
+
 # by method and by what it was given: a scale, a level, an iteration, k
-Judged = dict[tuple[str, float], Agreement]
+Judged = dict[tuple[str, float], Judgement]
+Judge = Callable[[np.ndarray], Judgement]
 
 SCALES = (100, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 5000, 10_000, 20_000)
+CLASSES = (2, 3, 4)
+FURTHEST = (20, 30, 40, 50, 60, 80)
 GPB_LEVELS = tuple(np.linspace(0.02, 0.4, 20).round(2).tolist())
 LEVELS = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
 OURS = ("ours, segments", Hierarchy.default_granularity)
 RIVALS = ("Felzenszwalb", "gPb-owt-ucm")
 MEASURES = ("AP .5", "AP .7", "F .5", "F .7", "mIoU", "fine", "coarse", "covering")
+FIELD = ("covering", "PRI", "VI", "F_op", "F_b")
 WINDOWS = (1, 3, 5, 7)
 MEANS = range(2, 21)
 PAPER_COMPONENTS = range(1, 6)
@@ -68,6 +92,9 @@ def main(
     paper: Annotated[
         bool, typer.Option("--paper", help="The paper's rows too: k-means, M = 1…5 to T = 500.")
     ] = False,
+    boundaries: Annotated[
+        bool, typer.Option("--boundaries", help="Match boundaries too, for F_b.")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Processes; each takes an image at a time.")] = 1,
     keep: Annotated[Path | None, typer.Option(help="Folder that keeps what is done.")] = None,
     curves: Annotated[Path | None, typer.Option(help="Draw precision over recall here.")] = None,
@@ -83,13 +110,16 @@ def main(
     memory = joblib.Memory(keep, verbose=0)
     work = joblib.delayed(judge_image)
     code = fingerprint()
-    tasks = (work(memory, path, settings, downsample, tuple(at), paper, code) for path in paths)
+    tasks = (
+        work(memory, path, settings, downsample, tuple(at), paper, boundaries, code)
+        for path in paths
+    )
     of_images = joblib.Parallel(workers, return_as="generator")(tasks)
-    found: dict[tuple[str, float], list[Agreement]] = {}
+    found: dict[tuple[str, float], list[Judgement]] = {}
     for judged in track(of_images, total=len(paths), console=Console(stderr=True)):
-        for key, agreement in judged.items():
-            found.setdefault(key, []).append(agreement)
-    rows = [score(method, value, agreements) for (method, value), agreements in found.items()]
+        for key, judgement in judged.items():
+            found.setdefault(key, []).append(judgement)
+    rows = [score(method, value, judgements) for (method, value), judgements in found.items()]
     report = {
         "images": [path.stem for path in paths],
         "downsample": downsample,
@@ -99,7 +129,8 @@ def main(
     }
     shown = [row for row in rows if is_shown(row, rows)]
     best = [best_row(method, rows) for method in (*RIVALS, OURS[0]) if method in report["methods"]]
-    show([*shown, *best], report["methods"], len(paths))
+    show([*shown, *best], len(paths))
+    show_field(rows, report["methods"])
     if curves:
         draw_curves({(row["method"], row["at"]) for row in shown}, found, curves)
     if json_:
@@ -113,43 +144,61 @@ def judge_image(
     downsample: int,
     at: tuple[int, ...],
     paper: bool,
+    boundaries: bool,
     code: str,
 ) -> Judged:
     """Compare every method's segments of an image with people's, unless that was done before."""
-    judged: Judged = memory.cache(judge_others)(path)
+    judged: Judged = memory.cache(judge_others)(path, boundaries)
     judge_own = memory.cache(judge_ours)
-    judged |= judge_own("ours", path, settings.to_dict(), downsample, at, LEVELS, code)
+    judged |= judge_own("ours", path, settings.to_dict(), downsample, at, LEVELS, boundaries, code)
     if paper:
-        judged |= memory.cache(judge_means)(path)
+        judged |= memory.cache(judge_means)(path, boundaries)
     for components in PAPER_COMPONENTS if paper else ():
         plain = {"components": components, "settle": 0, "iterations": PAPER_ITERATIONS}
         values = settings.to_dict() | plain
-        judged |= judge_own(f"M = {components}", path, values, downsample, (), (), code)
+        judged |= judge_own(f"M = {components}", path, values, downsample, (), (), boundaries, code)
     return judged
 
 
-def judge_others(path: Path) -> Judged:
+def judge_by(path: Path, boundaries: bool) -> Judge:
+    """Return what judges segments of an image."""
+    annotations = read_annotations(path)
+
+    def judge(segments: np.ndarray) -> Judgement:
+        return Judgement(
+            compare(segments, annotations),
+            match_boundaries(segments, annotations) if boundaries else None,
+        )
+
+    return judge
+
+
+def judge_others(path: Path, boundaries: bool) -> Judged:
     """Judge the methods that are not ours."""
-    image, annotations = imread(path), read_annotations(path)
+    image, judge = imread(path), judge_by(path, boundaries)
     judged = {
-        ("Felzenszwalb", float(scale)): compare(
-            felzenszwalb(image, scale=scale, sigma=0.5, min_size=20), annotations
+        ("Felzenszwalb", float(scale)): judge(
+            felzenszwalb(image, scale=scale, sigma=0.5, min_size=20)
         )
         for scale in SCALES
     }
+    for classes in CLASSES:
+        judged["multi-Otsu", classes] = judge(connected_components(otsu(image, classes) + 1))
+    for furthest in FURTHEST:
+        judged["SLIC, average linkage", furthest] = judge(slic_linkage(image, furthest=furthest))
     ucm = beside(path, "ucm2")
     if ucm.exists():
         for level in GPB_LEVELS:
-            judged["gPb-owt-ucm", level] = compare(read_ucm(ucm, level), annotations)
+            judged["gPb-owt-ucm", level] = judge(read_ucm(ucm, level))
     return judged
 
 
-def judge_means(path: Path) -> Judged:
+def judge_means(path: Path, boundaries: bool) -> Judged:
     """Judge the connected components of k-means."""
-    image, annotations = imread(path), read_annotations(path)
+    image, judge = imread(path), judge_by(path, boundaries)
     return {
-        (f"k-means, α = {window}", float(k)): compare(
-            connected_components(k_means(image, k, window) + 1), annotations
+        (f"k-means, α = {window}", float(k)): judge(
+            connected_components(k_means(image, k, window) + 1)
         )
         for window in WINDOWS
         for k in MEANS
@@ -163,18 +212,19 @@ def judge_ours(
     downsample: int,
     at: tuple[int, ...],
     levels: tuple[float, ...],
+    boundaries: bool,
     code: str,
 ) -> Judged:
     """Judge a run: its clusters at some iterations and at the end, its segments at some levels."""
-    annotations = read_annotations(path)
+    image, judge = imread(path), judge_by(path, boundaries)
     judged: Judged = {}
 
     def judge_as(kind: str, value: float, segments: np.ndarray) -> None:
-        full = resize(segments, annotations[0].shape, order=0, preserve_range=True)
-        judged[f"{name}, {kind}", value] = compare(full, annotations)
+        full = resize(segments, image.shape[:2], order=0, preserve_range=True)
+        judged[f"{name}, {kind}", value] = judge(full)
 
     segmenter = Segmenter(Settings.from_dict(values))
-    for step in segmenter.steps(average_squares(imread(path), downsample)):
+    for step in segmenter.steps(average_squares(image, downsample)):
         if step.iteration in at:
             judge_as(f"clusters at {step.iteration}", 0, connected_components(step.labels))
     judge_as("clusters", 0, connected_components(step.labels))
@@ -213,8 +263,9 @@ def average_squares(image: np.ndarray, factor: int) -> np.ndarray:
     return downscale_local_mean(image, (factor, factor, 1)).round().astype(np.uint8)
 
 
-def score(method: str, value: float, agreements: list[Agreement]) -> dict[str, Any]:
+def score(method: str, value: float, judgements: Sequence[Judgement]) -> dict[str, Any]:
     """Return every score of a method over many images."""
+    agreements = [judgement.agreement for judgement in judgements]
     return {
         "method": method,
         "at": value,
@@ -225,24 +276,72 @@ def score(method: str, value: float, agreements: list[Agreement]) -> dict[str, A
         "mIoU": mean_iou(agreements),
         "fine": mean_iou(agreements, "fine"),
         "coarse": mean_iou(agreements, "coarse"),
-        "covering": float(coverings(agreements).mean()),
         "segments": float(np.mean([agreement.areas.size for agreement in agreements])),
         "F .5 of each image": f_measures(agreements, 0.5).tolist(),
-    }
+    } | field_scores(judgements)
 
 
-def best_levels(found: dict[tuple[str, float], list[Agreement]]) -> dict[str, dict[str, float]]:
-    """Return each method's covering at the best level for all images, and at each image's best."""
-    by_method: dict[str, list[np.ndarray]] = {}
-    for (method, _), agreements in found.items():
-        by_method.setdefault(method, []).append(coverings(agreements))
-    return {
-        method: {
-            "ODS": float(np.mean(table, axis=1).max()),
-            "OIS": float(np.max(table, axis=0).mean()),
-        }
-        for method, table in by_method.items()
+def field_scores(judgements: Sequence[Judgement]) -> dict[str, float]:
+    """Return the scores that the field reports, of one segmentation of each image.
+
+    Precision and recall of objects and parts are averaged over images, and boundaries added up.
+    """
+    agreements = [judgement.agreement for judgement in judgements]
+    scores = {
+        "covering": float(coverings(agreements).mean()),
+        "PRI": float(np.mean([agreement.rand_index for agreement in agreements])),
+        "VI": float(np.mean([agreement.variation_of_information for agreement in agreements])),
+        "F_op": mean_objects_and_parts(agreements).f,
     }
+    if judgements[0].boundaries is not None:
+        scores["F_b"] = boundary_curve_point(judgements).f
+    return scores
+
+
+def mean_objects_and_parts(agreements: Sequence[Agreement]) -> PrecisionRecall:
+    """Return the means over images."""
+    found = [agreement.objects_and_parts for agreement in agreements]
+    return PrecisionRecall(*np.mean(found, axis=0).tolist())
+
+
+def boundary_curve_point(judgements: Sequence[Judgement]) -> PrecisionRecall:
+    """Return precision and recall of the boundaries of all images."""
+    counts = np.sum([judgement.boundaries for judgement in judgements], axis=0)
+    return BoundaryMatches(*counts.tolist()).precision_recall
+
+
+def best_levels(
+    found: dict[tuple[str, float], list[Judgement]],
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return each method's scores at the level best for all images, and at each image's best."""
+    by_method: dict[str, list[list[Judgement]]] = {}
+    for (method, _), judgements in found.items():
+        by_method.setdefault(method, []).append(judgements)
+    best: dict[str, dict[str, dict[str, float]]] = {}
+    for method, levels in by_method.items():
+        for measure in field_scores(levels[0]):
+            best.setdefault(method, {})[measure] = {
+                "ODS": max((field_scores(level)[measure] for level in levels), key=better(measure)),
+                "OIS": field_scores(
+                    [best_of(image, measure) for image in zip(*levels, strict=True)]
+                )[measure],
+            }
+        if levels[0][0].boundaries is not None:
+            curve = [boundary_curve_point(level) for level in levels]
+            best[method]["F_b"]["AP"] = boundary_average_precision(curve)
+    return best
+
+
+def best_of(judgements: Sequence[Judgement], measure: str) -> Judgement:
+    """Return the best of one image's segmentations."""
+    return max(
+        judgements, key=lambda judgement: better(measure)(field_scores([judgement])[measure])
+    )
+
+
+def better(measure: str) -> Callable[[float], float]:
+    """Return what is greater the better a score is."""
+    return (lambda score: -score) if measure == "VI" else (lambda score: score)
 
 
 def is_shown(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
@@ -266,32 +365,61 @@ def best_row(method: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"method": method, "at": "best of each", **best, "segments": "", "of each image": []}
 
 
-def show(rows: list[dict[str, Any]], methods: dict[str, dict[str, float]], n_images: int) -> None:
+def show(rows: list[dict[str, Any]], n_images: int) -> None:
     """Print a row a method."""
     table = Table(title=f"{n_images} images")
-    for name in [*[*rows[0]][:-1], "ODS", "OIS"]:
+    names = ["method", "at", *MEASURES, "segments"]
+    for name in names:
         table.add_column(name, justify="right")
     for row in rows:
-        method, value, *scores = [*row.values()][:-1]
-        scores += methods[method].values()
-        at = value if isinstance(value, str) else f"{value:g}"
-        table.add_row(method, at, *(x if isinstance(x, str) else f"{x:.3f}" for x in scores))
+        table.add_row(*(format_cell(row[name]) for name in names))
     Console(width=160).print(table)
 
 
+def show_field(rows: list[dict[str, Any]], methods: dict[str, dict[str, dict[str, float]]]) -> None:
+    """Print the scores that the field reports: a row a method, and ours by default."""
+    [ours] = (row for row in rows if (row["method"], row["at"]) == OURS)
+    measures = [measure for measure in FIELD if measure in ours]
+    table = Table(title="at the level best for all images / for each image (/ AP)")
+    for name in ("method", *measures):
+        table.add_column(name, justify="right")
+    for method, best in methods.items():
+        cells = [" / ".join(map(format_cell, best[measure].values())) for measure in measures]
+        table.add_row(method, *cells)
+    table.add_row(f"{OURS[0]} at {OURS[1]:g}", *(format_cell(ours[name]) for name in measures))
+    Console(width=160).print(table)
+
+
+def format_cell(value: str | float) -> str:
+    """Return a score to three places, anything that is a level shorter."""
+    return value if isinstance(value, str) else f"{value:.3f}".removesuffix(".000")
+
+
 def draw_curves(
-    shown: set[tuple[str, float]], found: dict[tuple[str, float], list[Agreement]], path: Path
+    shown: set[tuple[str, float]], found: dict[tuple[str, float], list[Judgement]], path: Path
 ) -> None:
-    """Draw precision over recall at an IoU of one half, a line a method."""
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.subplots()
-    for (method, value), agreements in found.items():
+    """Draw precision over recall at an IoU of one half, of objects and parts, of boundaries."""
+    figure = Figure(figsize=(21, 5), layout="constrained")
+    segments, parts, boundaries = figure.subplots(ncols=3)
+    curves: dict[str, list[tuple[PrecisionRecall, PrecisionRecall | None]]] = {}
+    for (method, value), judgements in found.items():
+        agreements = [judgement.agreement for judgement in judgements]
         if (method, value) in shown:
             precision, recall = precision_recall(agreements, 0.5)
-            axes.plot(recall, precision, label=method)
-    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+            segments.plot(recall, precision, label=method)
+        matched = judgements[0].boundaries is not None
+        point = boundary_curve_point(judgements) if matched else None
+        curves.setdefault(method, []).append((mean_objects_and_parts(agreements), point))
+    for method, points in curves.items():
+        for axes, curve in zip((parts, boundaries), zip(*points, strict=True), strict=True):
+            if curve[0] is not None:
+                precision, recall = np.transpose(curve)
+                axes.plot(recall, precision, ".-", label=method)
+    titles = ("segments, IoU above .5", "objects and parts", "boundaries")
+    for axes, title in zip((segments, parts, boundaries), titles, strict=True):
+        axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))
+    segments.legend(frameon=False)
+    figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":

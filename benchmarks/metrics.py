@@ -1,4 +1,4 @@
-"""How well segments agree with those that people drew: AP, F and covering of BSDS500."""
+"""How well segments agree with those that people drew: the measures of BSDS500, and of objects."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,26 +6,55 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import entropy, rankdata
 
 __all__ = [
     "Agreement",
     "Human",
     "Matches",
+    "PrecisionRecall",
     "average_precision",
     "compare",
+    "compare_tables",
     "coverings",
     "dice",
     "f_measures",
     "foreground",
     "match_objects",
     "mean_iou",
+    "objects_and_parts",
     "precision_recall",
     "roc_auc",
+    "shared_pixels",
 ]
 
 Labels = NDArray[np.integer]
 Whose = Literal["all", "fine", "coarse"]
+
+# of objects and parts, as published
+OBJECT = 0.9  # share of both regions that their intersection has if they are one object
+PART = 0.25  # share of the whole that a part has at least
+PART_WORTH = 0.1  # of a part, where an object counts 1
+CANDIDATES = 0.99  # of the image, which the largest regions have; the rest are left out
+
+
+class PrecisionRecall(NamedTuple):
+    """Precision and recall.
+
+    Attributes
+    ----------
+    precision, recall : float
+        From 0 to 1.
+    """
+
+    precision: float
+    recall: float
+
+    @property
+    def f(self) -> float:
+        """Their harmonic mean, 0 if both are 0."""
+        total = self.precision + self.recall
+        return 2 * self.precision * self.recall / total if total else 0.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,11 +69,21 @@ class Agreement:
         Best intersection over union of each segment with any human segment.
     people : list of Human
         One an annotator.
+    rand_index : float
+        Probabilistic Rand index: share of pairs of pixels that are together, or apart, in both;
+        mean over annotators.
+    variation_of_information : float
+        What one segmentation does not tell of the other, in bits; mean over annotators.
+    objects_and_parts : PrecisionRecall
+        See `objects_and_parts`.
     """
 
     areas: NDArray[np.int64]
     iou: NDArray[np.float64]
     people: list["Human"]
+    rand_index: float
+    variation_of_information: float
+    objects_and_parts: PrecisionRecall
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,26 +118,151 @@ def compare(segments: Labels, annotations: Sequence[Labels]) -> Agreement:
     Returns
     -------
     Agreement
-        Areas and intersections over unions.
+        How they agree.
 
     Examples
     --------
     >>> compare(np.array([[1, 1, 2]]), [np.array([[5, 5, 5]])]).iou.round(2)
     array([0.67, 0.33])
     """
-    _, ours = np.unique(segments, return_inverse=True)
-    areas = np.bincount(ours.ravel())
+    return compare_tables([shared_pixels(segments, annotation) for annotation in annotations])
+
+
+def shared_pixels(segments: Labels, annotation: Labels) -> NDArray[np.int64]:
+    """Count the pixels that each segment shares with each of an annotator's.
+
+    Parameters
+    ----------
+    segments, annotation : ndarray of int, shape (Y, X)
+        One id a segment.
+
+    Returns
+    -------
+    ndarray of int64, shape (S, H)
+        In the order of the ids.
+    """
+    ids, ours = np.unique(segments, return_inverse=True)
+    human_ids, theirs = np.unique(annotation, return_inverse=True)
+    pairs = ours.ravel() * human_ids.size + theirs.ravel()
+    shared = np.bincount(pairs, minlength=ids.size * human_ids.size)
+    return shared.reshape(ids.size, human_ids.size)
+
+
+def compare_tables(tables: Sequence[NDArray[np.int64]]) -> Agreement:
+    """Compare one image's segments with the annotators', from the pixels that they share.
+
+    Parameters
+    ----------
+    tables : sequence of ndarray of int64, shape (S, H)
+        Of `shared_pixels`, one an annotator.
+
+    Returns
+    -------
+    Agreement
+        How they agree.
+    """
+    areas = tables[0].sum(axis=1)
     iou, people = np.zeros(areas.size), []
-    for annotation in annotations:
-        _, theirs = np.unique(annotation, return_inverse=True)
-        human = np.bincount(theirs.ravel())
-        pairs = ours.ravel() * human.size + theirs.ravel()
-        shared = np.bincount(pairs, minlength=areas.size * human.size)
-        shared = shared.reshape(areas.size, human.size)
+    for shared in tables:
+        human = shared.sum(axis=0)
         table = shared / (areas[:, np.newaxis] + human - shared)
         iou = np.maximum(iou, table.max(axis=1))
         people.append(Human(human, table.max(axis=0), table.argmax(axis=0)))
-    return Agreement(areas, iou, people)
+    return Agreement(
+        areas,
+        iou,
+        people,
+        float(np.mean([_rand_index(shared) for shared in tables])),
+        float(np.mean([_variation_of_information(shared) for shared in tables])),
+        objects_and_parts(tables),
+    )
+
+
+def _rand_index(shared: NDArray[np.int64]) -> float:
+    """Return the share of pairs of pixels that are together, or apart, in both segmentations."""
+    n_pixels = float(shared.sum())
+    together, ours, theirs = (
+        np.square(counts, dtype=np.float64).sum()
+        for counts in (shared, shared.sum(axis=1), shared.sum(axis=0))
+    )
+    return float(1 - (ours + theirs - 2 * together) / (n_pixels * (n_pixels - 1)))
+
+
+def _variation_of_information(shared: NDArray[np.int64]) -> float:
+    """Return the entropies of either segmentation given the other, added up, in bits."""
+    ours, theirs = shared.sum(axis=1), shared.sum(axis=0)
+    return float(
+        2 * entropy(shared.ravel(), base=2) - entropy(ours, base=2) - entropy(theirs, base=2)
+    )
+
+
+def objects_and_parts(tables: Sequence[NDArray[np.int64]]) -> PrecisionRecall:
+    """Precision and recall for objects and parts of one image [1]_.
+
+    Parameters
+    ----------
+    tables : sequence of ndarray of int64, shape (S, H)
+        Of `shared_pixels`, one an annotator.
+
+    Returns
+    -------
+    PrecisionRecall
+        Shares of our segments, and of all annotators', that are objects; parts count a tenth, and
+        what is put together from parts of it by the share that these have.
+
+    Notes
+    -----
+    Two segments are an object if their intersection has `OBJECT` of both. One of which the other
+    has `OBJECT`, and which has `PART` of the other, is a part. Of what is neither, those segments
+    count that lie in it by `OBJECT`, by their share of its area.
+
+    References
+    ----------
+    .. [1] J. Pont-Tuset, F. Marques, "Supervised evaluation of image segmentation and object
+       proposal techniques", IEEE TPAMI 38 (2016). :doi:`10.1109/TPAMI.2015.2481406`
+    """
+    areas = tables[0].sum(axis=1)
+    ours = _candidates(areas)
+    is_object, is_part, fragments = (np.zeros(areas.size, dtype) for dtype in (bool, bool, float))
+    worth_of_theirs, n_theirs = 0.0, 0
+    for shared in tables:
+        human = shared.sum(axis=0)
+        theirs = _candidates(human)
+        of_ours, of_theirs = shared / areas[:, np.newaxis], shared / human
+        fills_ours, fills_theirs = of_ours >= OBJECT, of_theirs >= OBJECT
+        both = ours[:, np.newaxis] & theirs
+        is_object |= (fills_ours & fills_theirs & both).any(axis=1)
+        is_part |= (fills_ours & (of_theirs >= PART) & both).any(axis=1)
+        fragments += np.where(fills_theirs & ~fills_ours, of_ours, 0).sum(axis=1)
+        worth_of_theirs += _worth(
+            (fills_ours & fills_theirs & both).any(axis=0),
+            (fills_theirs & (of_ours >= PART) & both).any(axis=0),
+            np.where(fills_ours & ~fills_theirs, of_theirs, 0).sum(axis=0),
+            theirs,
+        )
+        n_theirs += np.count_nonzero(theirs)
+    worth_of_ours = _worth(is_object, is_part, fragments / len(tables), ours)
+    return PrecisionRecall(worth_of_ours / np.count_nonzero(ours), worth_of_theirs / n_theirs)
+
+
+def _candidates(areas: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which regions are the largest, those that have `CANDIDATES` of the image."""
+    order = np.argsort(-areas, kind="stable")
+    larger = np.cumsum(areas[order]) - areas[order]
+    is_candidate = np.empty(areas.size, dtype=bool)
+    is_candidate[order] = larger < CANDIDATES * areas.sum()
+    return is_candidate
+
+
+def _worth(
+    is_object: NDArray[np.bool_],
+    is_part: NDArray[np.bool_],
+    fragments: NDArray[np.float64],
+    candidates: NDArray[np.bool_],
+) -> float:
+    """Add up what regions count as objects, as parts, or for the fragments in them."""
+    worth = np.where(is_object, 1, np.where(is_part, PART_WORTH, fragments))
+    return float(worth[candidates].sum())
 
 
 def precision_recall(

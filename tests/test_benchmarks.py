@@ -73,27 +73,32 @@ def test_bsds500_sets_methods_beside_each_other(tmp_path, rgb, capsys, monkeypat
     write_bsds500(tmp_path, rgb)
     out, curves, kept = tmp_path / "out.json", tmp_path / "curves.png", tmp_path / "kept"
     options = {"root": tmp_path, "at": [2], "set_": QUICK, "keep": kept}
-    bsds500.main(**options, workers=2, json_=out, curves=curves)
+    bsds500.main(**options, boundaries=True, workers=2, json_=out, curves=curves)
     report = json.loads(out.read_text())
     rows = {(row["method"], row["at"]): row for row in report["rows"]}
     assert {method for method, _ in rows} == {
-        "Felzenszwalb", "gPb-owt-ucm", "ours, clusters at 2", "ours, clusters", "ours, segments",
+        "Felzenszwalb", "multi-Otsu", "SLIC, average linkage", "gPb-owt-ucm",
+        "ours, clusters at 2", "ours, clusters", "ours, segments",
     }  # fmt: skip
     perfect = rows["gPb-owt-ucm", 0.12]
     assert perfect["F .5 of each image"] == [1, 1]
     assert perfect["segments"] == 2
-    for score in ("AP .5", "AP .7", "F .5", "F .7", "mIoU", "fine", "coarse", "covering"):
-        assert perfect[score] == 1
+    for score in ("AP .5", "AP .7", "F .5", "F .7", "mIoU", "fine", "coarse", *bsds500.FIELD):
+        assert perfect[score] == pytest.approx(0 if score == "VI" else 1)
     assert 0 < rows["ours, segments", 0.5]["covering"] < 1
     best = report["methods"]["ours, segments"]
-    found = [row["covering"] for (method, _), row in rows.items() if method == "ours, segments"]
-    assert best["OIS"] >= best["ODS"] == pytest.approx(max(found))
+    found = [row for (method, _), row in rows.items() if method == "ours, segments"]
+    for measure in ("covering", "PRI", "F_op", "F_b"):
+        assert best[measure]["OIS"] >= best[measure]["ODS"]
+        assert best[measure]["ODS"] == max(row[measure] for row in found)
+    assert best["VI"]["OIS"] <= best["VI"]["ODS"] == min(row["VI"] for row in found)
+    assert 0 < best["F_b"]["AP"] < 1
     assert "gPb-owt-ucm" in capsys.readouterr().out
-    assert imread(curves).shape[:2] == (750, 1050)
+    assert imread(curves).shape[:2] == (500, 2100)
     # once more, from what was kept: nothing is segmented
     monkeypatch.setattr(bsds500, "Segmenter", None)
     again = tmp_path / "again.json"
-    bsds500.main(**options, json_=again)
+    bsds500.main(**options, boundaries=True, json_=again)
     assert json.loads(again.read_text()) == report
 
 
