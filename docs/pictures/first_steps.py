@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_unsupseg.plugin.session import View
 from napari_unsupseg.sample_images import tissue
 
 from .window import Window, write_picture
@@ -27,12 +28,10 @@ def make_first_steps(out: Path) -> None:
         window.panel.pause_button.native.click()
         window.wait_until_ended()
         write_picture(out / "first_end.png", window.picture())
-        window.labels.visible = False
+        window.choose(View.SEGMENTS)
         results.granularity.value = LEVEL
         write_picture(out / "first_granularity.png", window.picture())
-        window.viewer.layers[-1].visible = False
-        window.labels.visible = True
-        results.clusters_section.unfold()
+        window.choose(View.CLUSTERS)
         areas = np.bincount(window.labels.data.ravel())[1:]
         for line, name in zip(areas.argsort()[::-1], NAMES, strict=False):
             results.clusters.table.item(int(line), 2).setText(name)

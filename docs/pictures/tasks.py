@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from skimage.data import coins, immunohistochemistry
 
 from napari_unsupseg.io.readers import open_image, read_image
+from napari_unsupseg.plugin.session import View
 from napari_unsupseg.sample_images import tissue
 
 from .window import Window, side_by_side, write_picture
@@ -44,9 +45,7 @@ def make_objects(out: Path) -> None:
     """Count coins."""
     with Window(coins(), "coins") as window:
         window.run()
-        section = window.panel.results.objects_section
-        section.unfold()
-        section.find_button.native.click()
+        window.choose(View.OBJECTS)
         window.wait_until(lambda: "coins objects" in window.viewer.layers)
         write_picture(out / "objects.png", window.picture())
 

@@ -14,6 +14,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget, QWidget
 from skimage.util import montage
 
+from napari_unsupseg.plugin.session import View
+
 __all__ = ["Rgb", "Window", "quantised", "side_by_side", "write_picture"]
 
 Rgb = NDArray[np.uint8]
@@ -80,6 +82,10 @@ class Window:
         """Press Run, and wait for the end."""
         self.panel.run_button.native.click()
         self.wait_until_ended()
+
+    def choose(self, view: View) -> None:
+        """Press the button of a view of the run."""
+        self.panel.results.view_buttons.buttons[view].native.click()
 
     def run_until(self, iteration: int) -> None:
         """Press Run, and wait for an iteration."""

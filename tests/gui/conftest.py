@@ -44,6 +44,13 @@ def click(qtbot, button):
     qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
 
 
+def choose(qtbot, panel, view):
+    """Click the button of a view, and wait for what it shows."""
+    click(qtbot, panel.results.view_buttons.buttons[view])
+    results = panel.results
+    qtbot.waitUntil(lambda: results.layers.is_made(view, results.run), timeout=WAIT)
+
+
 def labels_of(viewer) -> Labels:
     """Return the only Labels layer of a viewer."""
     [labels] = [layer for layer in viewer.layers if isinstance(layer, Labels)]

@@ -16,8 +16,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QLabel, QScrollArea, QWidget
 
+from napari_unsupseg.plugin.session import View
+
 from ..conftest import SMALL
-from .conftest import WAIT, click, wait_until_ready
+from .conftest import WAIT, choose, click, wait_until_ready
 
 ROOT = Path(__file__).parents[2]
 NARROW = 300  # pixels
@@ -39,7 +41,7 @@ def is_stop(control: QWidget) -> bool:
 
 
 def unfold(panel) -> None:
-    for fold in (*panel.folds.values(), panel.results.clusters_section):
+    for fold in panel.folds.values():
         fold.unfold()
 
 
@@ -74,7 +76,12 @@ def narrow_run(path: str) -> None:
         QTest.qWait(20)
     unfold(panel)
     QTest.qWait(1200)  # until the plots are drawn
-    print(clipped(panel))  # noqa: T201
+    found = []
+    for button in panel.results.view_buttons.buttons.values():
+        button.native.click()
+        QTest.qWait(200)
+        found += clipped(panel)
+    print(found)  # noqa: T201
     viewer.screenshot(path, canvas_only=False, flash=False)
     viewer.close()
 
@@ -95,6 +102,8 @@ def test_a_run_by_keyboard_alone(viewer, panel, qtbot, rgb):
     qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Space)
     assert not panel.run_button.enabled
     wait_until_ready(qtbot, panel)
+    tab_to(panel.results.view_buttons.buttons[View.SEGMENTS].native)
+    qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Space)
     [slider, *_] = [
         stop for stop in stops(panel) if panel.results.granularity.native.isAncestorOf(stop)
     ]
@@ -102,22 +111,26 @@ def test_a_run_by_keyboard_alone(viewer, panel, qtbot, rgb):
     qtbot.keyClick(slider, Qt.Key.Key_Right)
     assert panel.results.granularity.value > 0.5
     assert len(viewer.layers) == 3
-    fold = panel.results.clusters_section
+    fold = panel.folds["Network"]
     tab_to(fold.heading.native)
     for key in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
         was_open = fold.content.visible
         qtbot.keyClick(fold.heading.native, key)
         assert fold.content.visible != was_open
+    tab_to(panel.results.view_buttons.buttons[View.CLUSTERS].native)
+    qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Return)
     tab_to(panel.results.clusters.table)
     qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Down)
     assert len(panel.results.clusters.selected) == 1
     tab_to(panel.results.clusters.background_button.native)
 
 
-def test_tab_follows_what_is_seen(viewer, panel, qtbot, rgb):
+@pytest.mark.parametrize("view", View)
+def test_tab_follows_what_is_seen(viewer, panel, qtbot, rgb, view):
     viewer.add_image(rgb)
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, view)
     unfold(panel)
     qtbot.wait(100)
     middles = [stop.mapTo(panel.native, stop.rect().center()) for stop in stops(panel)]
@@ -126,10 +139,12 @@ def test_tab_follows_what_is_seen(viewer, panel, qtbot, rgb):
         assert following.x() > one.x() if is_beside else following.y() > one.y()
 
 
-def test_each_control_has_a_name_for_screen_readers(viewer, panel, qtbot, rgb):
+@pytest.mark.parametrize("view", View)
+def test_each_control_has_a_name_for_screen_readers(viewer, panel, qtbot, rgb, view):
     viewer.add_image(rgb)
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, view)
     unfold(panel)
     for stop in stops(panel):
         # Qt takes the text of a button for its name

@@ -8,11 +8,10 @@ from .conftest import WAIT, click, wait_until_ready
 
 @pytest.fixture
 def clusters(viewer, panel, qtbot, rgb):
-    """Return the unfolded list of a run's clusters."""
+    """Return the list of a run's clusters."""
     viewer.add_image(rgb, name="tissue")
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
-    click(qtbot, panel.results.clusters_section.heading)
     return panel.results.clusters
 
 

@@ -5,6 +5,7 @@ import pytest
 from skimage.data import coins
 
 from napari_unsupseg import Hierarchy, Segmenter, Settings, segment
+from napari_unsupseg.plugin.session import View
 
 from ..conftest import SMALL
 from .conftest import WAIT, click, wait_until_ready
@@ -18,13 +19,12 @@ def results(viewer, panel, qtbot):
     viewer.add_image(COINS, name="coins")
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
-    panel.results.objects_section.unfold()
     return panel.results
 
 
 def find(qtbot, viewer, results):
-    """Click *Find objects* and return the layer once it is there."""
-    click(qtbot, results.objects_section.find_button)
+    """Choose the view of objects, and return the layer once it is there."""
+    click(qtbot, results.view_buttons.buttons[View.OBJECTS])
     qtbot.waitUntil(lambda: "coins objects" in viewer.layers, timeout=WAIT)
     return viewer.layers["coins objects"]
 
@@ -53,10 +53,9 @@ def test_objects_can_be_made_of_the_selected_clusters(viewer, panel, qtbot, resu
     before = layer.data.copy()
     results.clusters.table.clearSelection()
     section.foreground.value = "selected clusters"
-    assert "select the clusters" in panel.status.value
+    assert "select in the table" in panel.status.value
     np.testing.assert_array_equal(layer.data, before)
     results.clusters.table.selectRow(0)
-    click(qtbot, section.find_button)
     segmenter = Segmenter(Settings(**SMALL)).fit(COINS)
     chosen = segmenter.hierarchy_.objects(results.clusters.selected)
     qtbot.waitUntil(lambda: np.array_equal(layer.data, chosen), timeout=WAIT)
@@ -76,7 +75,7 @@ def slow(monkeypatch):
 
 
 def test_a_control_moved_during_the_first_search_counts(viewer, panel, qtbot, results, slow):
-    click(qtbot, results.objects_section.find_button)
+    click(qtbot, results.view_buttons.buttons[View.OBJECTS])
     assert panel.status.value == "finding objects…"
     results.objects_section.max_size.value = 400
     slow.set()
@@ -89,7 +88,7 @@ def test_a_control_moved_during_the_first_search_counts(viewer, panel, qtbot, re
 
 
 def test_a_closed_panel_adds_no_layer(viewer, panel, qtbot, results, slow):
-    click(qtbot, results.objects_section.find_button)
+    click(qtbot, results.view_buttons.buttons[View.OBJECTS])
     results.leave_search()
     slow.set()
     qtbot.waitUntil(lambda: not results._finder.is_searching, timeout=WAIT)
@@ -98,9 +97,9 @@ def test_a_closed_panel_adds_no_layer(viewer, panel, qtbot, results, slow):
 
 
 def test_other_selected_clusters_have_other_objects(viewer, panel, qtbot, results):
+    layer = find(qtbot, viewer, results)
     results.clusters.table.selectRow(0)
     results.objects_section.foreground.value = "selected clusters"
-    layer = find(qtbot, viewer, results)
     results.clusters.table.selectRow(1)
     hierarchy = Segmenter(Settings(**SMALL)).fit(COINS).hierarchy_
     expected = hierarchy.objects(results.clusters.selected)
@@ -111,11 +110,12 @@ def test_clusters_changed_by_hand_are_taken_as_they_look(viewer, panel, qtbot, r
     section, clusters = results.objects_section, viewer.layers["coins segmentation"]
     clusters.data = np.where(clusters.data > 3, 1, 2).astype(clusters.data.dtype)  # other numbers
     qtbot.waitUntil(lambda: results.clusters.table.rowCount() == 2, timeout=WAIT)
+    layer = find(qtbot, viewer, results)
     results.clusters.table.selectRow(0)
     section.foreground.value = "selected clusters"
-    layer = find(qtbot, viewer, results)
     hierarchy = Segmenter(Settings(**SMALL)).fit(COINS).hierarchy_
-    np.testing.assert_array_equal(layer.data, hierarchy.objects(clusters.data == 1))
+    expected = hierarchy.objects(clusters.data == 1)
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, expected), timeout=WAIT)
     assert layer.metadata["napari-unsupseg"]["foreground"] == "mask"
     click(qtbot, results.copy_button)
     assert "changed by hand" in panel.status.value
@@ -142,16 +142,17 @@ def test_an_image_without_objects_says_what_to_do(viewer, panel, qtbot):
 def test_sizes_that_exclude_each_other_are_refused(viewer, panel, qtbot, results, monkeypatch):
     told = []
     monkeypatch.setattr("napari_unsupseg.plugin.object_finder.show_error", told.append)
+    find(qtbot, viewer, results)
     results.objects_section.min_size.value = 50
     results.objects_section.max_size.value = 40
-    click(qtbot, results.objects_section.find_button)
     qtbot.waitUntil(lambda: told != [], timeout=WAIT)
     assert told == ["min_size is 50 and max_size 40: no object fits"]
 
 
 def test_the_script_finds_the_same_objects(viewer, panel, qtbot, results):
-    results.objects_section.split.value = 0.2
     layer = find(qtbot, viewer, results)
+    results.objects_section.split.value = 0.2
+    qtbot.waitUntil(lambda: "split" in layer.metadata["napari-unsupseg"], timeout=WAIT)
     click(qtbot, results.copy_button)
     from qtpy.QtWidgets import QApplication
 

@@ -13,9 +13,10 @@ import napari_unsupseg.learning.run
 from napari_unsupseg import Settings, segment
 from napari_unsupseg.image.axes import axes_from_channel
 from napari_unsupseg.learning.network import Network
+from napari_unsupseg.plugin.session import View
 
 from ..conftest import SMALL
-from .conftest import WAIT, click, labels_of, wait_until_ready
+from .conftest import WAIT, choose, click, labels_of, wait_until_ready
 
 ENDLESS = 100_000
 
@@ -549,7 +550,8 @@ def test_nothing_is_cut_off_when_all_is_unfolded(viewer, panel, qtbot, rgb):
     viewer.add_image(rgb)
     click(qtbot, panel.run_button)
     wait_until_ready(qtbot, panel)
-    for section in (panel.results.clusters_section, *panel.folds.values()):
+    choose(qtbot, panel, View.SEGMENTS)
+    for section in panel.folds.values():
         section.unfold()
     [area] = panel.native.findChildren(QScrollArea)
     qtbot.waitUntil(lambda: area.verticalScrollBar().isVisible(), timeout=WAIT)

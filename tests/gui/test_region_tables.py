@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_unsupseg.plugin.session import View
 from napari_unsupseg.regions.measure import measure_regions
 
 from .conftest import click, labels_of, wait_until_ready
@@ -82,7 +83,7 @@ def test_a_table_follows_every_edit(request, panel, qtbot, grey, kind, edit):
     wait_for_table(qtbot, layer, grey)
     table = panel.results.clusters
     shown = [int(table.table.item(line, 0).text()) for line in range(table.table.rowCount())]
-    areas = np.bincount(panel.results.clusters_snapshot.layer.data.ravel())
+    areas = np.bincount(panel.results.layers.snapshot(View.CLUSTERS).layer.data.ravel())
     assert shown == [label for label in np.flatnonzero(areas) if label]
 
 
@@ -90,7 +91,6 @@ def test_a_table_follows_every_edit(request, panel, qtbot, grey, kind, edit):
 def test_a_table_follows_the_clusters_and_so_does_the_status(panel, qtbot, grey, clusters, button):
     before = panel.status.value
     table = panel.results.clusters
-    panel.results.clusters_section.unfold()
     table.table.selectAll()
     n_labels = 1 if button == "merge_button" else 0
     click(qtbot, getattr(table, button))

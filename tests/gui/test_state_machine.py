@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from napari.layers import Image, Labels
 from qtpy.QtTest import QTest
 
-from napari_unsupseg.plugin.session import available_actions
+from napari_unsupseg.plugin.session import View, available_actions
 
 from ..conftest import SMALL
 from .conftest import WAIT
@@ -97,13 +97,28 @@ class PanelMachine(RuleBasedStateMachine):
         if self.panel.results.granularity.enabled:
             self.panel.results.granularity.value = value
 
-    @rule(split=st.sampled_from([0.0, 0.5, 1.0]), made_of=st.integers(0, 1))
-    def find_objects(self, split, made_of):
+    @rule(view=st.sampled_from(View))
+    def choose_view(self, view):
+        """Choose a view, whose layer then is the only one of the run that is seen."""
+        results = self.panel.results
+        button = results.view_buttons.buttons[view]
+        if button.enabled:
+            button.native.click()
+            seen = [
+                kind
+                for kind in View
+                if (snapshot := results.layers.snapshot(kind)) and snapshot.layer.visible
+            ]
+            assert set(seen) <= {view}
+
+    @rule(split=st.sampled_from([0.0, 0.5, 1.0]), number=st.integers(0, 9))
+    def change_objects(self, split, number):
         section = self.panel.results.objects_section
-        if section.enabled and section.find_button.enabled:
-            section.foreground.value = section.foreground.choices[made_of]
+        if section.enabled and section.visible:
+            section.foreground.value = section.foreground.choices[
+                number % len(section.foreground.choices)
+            ]
             section.split.value = split
-            section.find_button.native.click()
 
     @rule(value=st.integers(0, 5))
     def move_history(self, value):

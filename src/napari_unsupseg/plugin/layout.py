@@ -85,6 +85,22 @@ class Layout:
         """Shape of the data of the Labels layer."""
         return tuple(self.shape[axis] for axis in self.kept_axes)
 
+    def axes_within_frames(self, spatial_ndim: int) -> list[int]:
+        """Return the axes of the Labels layer that no frames lie along.
+
+        Parameters
+        ----------
+        spatial_ndim : int
+            Axes of a frame, 2 or 3.
+
+        Returns
+        -------
+        list of int
+            Those of a frame, and of channels.
+        """
+        within = "zyx"[-spatial_ndim:] + CHANNELS + SAMPLES
+        return [axis for axis, letter in enumerate(self.labels_axes) if letter in within]
+
     def to_layer(self, labels: Labels) -> Labels:
         """Give labels of the image the axes that their layer has.
 

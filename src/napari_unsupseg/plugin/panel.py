@@ -25,6 +25,7 @@ from napari_unsupseg.plugin.session import (
     NetworkJob,
     Session,
     State,
+    View,
     available_actions,
 )
 from napari_unsupseg.plugin.widgets.controls import (
@@ -192,7 +193,7 @@ class SegmentationPanel(Container[Widget]):
         request = self._requests.build_continuation(last)
         if request is None:
             return
-        labels = self.results.layer_to_go_on_in(request)
+        labels = self.results.layers.layer_to_go_on_in(request)
         self._begin(LayerRun(last.image, request, labels, curve=last.curve))
 
     def start_over(self) -> None:
@@ -204,7 +205,8 @@ class SegmentationPanel(Container[Widget]):
         if request is None:
             return  # what cannot begin ends nothing
         if self._session.run is None:
-            self._begin(LayerRun(former.image, request, self.results.layer_to_go_on_in(request)))
+            labels = self.results.layers.layer_to_go_on_in(request)
+            self._begin(LayerRun(former.image, request, labels))
         else:
             self._session = self._session.replace_run(request)
             former.control.abandon()
@@ -244,7 +246,7 @@ class SegmentationPanel(Container[Widget]):
 
     def _begin(self, new: LayerRun) -> None:
         """Start a run in its thread."""
-        self.results.release(new.labels)
+        self.results.begin_run(new.labels)
         self._outputs.lock(new.labels, new.request)
         new.image.events.data.connect(self._on_image_replaced)
         # adding a layer has made that one active; a brush stays in the user's hand
@@ -295,9 +297,11 @@ class SegmentationPanel(Container[Widget]):
         if result is not None:
             self._show_result(ended, result)
         elif ended.labels not in self._viewer.layers:
+            self.results.layers.choose(View.CLUSTERS)  # of the run before
             self._show_status("the run has ended, as the layer of its labels was removed")
         elif ended.is_blank:
             self._outputs.remove(ended.labels)
+            self.results.layers.choose(View.CLUSTERS)
             self._show_status("stopped before there were labels")
         self._show_actions()
         if ended.successor is not None:
@@ -335,6 +339,7 @@ class SegmentationPanel(Container[Widget]):
         self.results.measure(ended)
         if ended.is_blank:
             self._outputs.remove(ended.labels)
+            self.results.layers.choose(View.CLUSTERS)
         self._show_status(str(error))
         self._show_actions()
 

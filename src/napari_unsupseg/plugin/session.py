@@ -18,7 +18,16 @@ from napari_unsupseg.plugin.run_data import RunRequest, RunResult, TrainingCurve
 if TYPE_CHECKING:
     import napari.layers
 
-__all__ = ["Actions", "Event", "LayerRun", "NetworkJob", "Session", "State", "available_actions"]
+__all__ = [
+    "Actions",
+    "Event",
+    "LayerRun",
+    "NetworkJob",
+    "Session",
+    "State",
+    "View",
+    "available_actions",
+]
 
 
 class State(enum.Enum):
@@ -53,6 +62,14 @@ TRANSITIONS = {
     (State.PAUSED, Event.STOP): State.STOPPING,
     (State.FINISHING, Event.STOP): State.STOPPING,
 }
+
+
+class View(enum.Enum):
+    """What is seen of a run that has ended."""
+
+    CLUSTERS = "Clusters"
+    SEGMENTS = "Segments"
+    OBJECTS = "Objects"
 
 
 class NetworkJob(enum.Enum):
@@ -170,7 +187,7 @@ class Actions:
     run, pause, stop, continue_training, start_over, draw_strokes : bool
         The buttons of runs; *Pause* is *Resume* while a run is paused.
     cut_segments : bool
-        Granularity, smallest segment, and the table of clusters.
+        The views of a run, with all that is in them but the next.
     show_history : bool
         Labels of earlier iterations.
     copy_script : bool

@@ -23,6 +23,7 @@ from napari_unsupseg.settings import SettingSpec, setting_specs
 __all__ = [
     "CollapsibleSection",
     "Sentence",
+    "fit_labels",
     "make_accessible",
     "make_scrollable",
     "narrow_readout",
@@ -207,24 +208,35 @@ def _name_controls(container: Container[Widget]) -> None:
                 native.setAccessibleDescription(widget.tooltip)
 
 
-class _LabelWidths(QObject):
-    """Gives the labels of each column the width of the widest, as soon as its font is known.
+def fit_labels(widget: QWidget) -> None:
+    """Give the labels of each column the width of the widest.
 
     magicgui measures them in another font than napari's: they would be clipped in a narrow dock.
+
+    Parameters
+    ----------
+    widget : QWidget
+        It has the labels.
     """
+    columns = collections.defaultdict(list)
+    for label in widget.findChildren(QLabel):
+        labelled_row = label.parentWidget()
+        if labelled_row and not label.wordWrap():  # a sentence stands in no column
+            label.ensurePolished()
+            columns[labelled_row.parentWidget()].append(label)
+    for labels in columns.values():
+        widest = max(label.sizeHint().width() for label in labels)
+        for label in labels:
+            label.setMinimumWidth(widest)
+
+
+class _LabelWidths(QObject):
+    """Fits labels as soon as their font is known."""
 
     def eventFilter(self, widget: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        if widget and event and event.type() in (QEvent.Type.Show, QEvent.Type.StyleChange):
-            columns = collections.defaultdict(list)
-            for label in widget.findChildren(QLabel):
-                labelled_row = label.parentWidget()
-                if labelled_row and not label.wordWrap():  # a sentence stands in no column
-                    label.ensurePolished()
-                    columns[labelled_row.parentWidget()].append(label)
-            for labels in columns.values():
-                widest = max(label.sizeHint().width() for label in labels)
-                for label in labels:
-                    label.setMinimumWidth(widest)
+        is_styled = event and event.type() in (QEvent.Type.Show, QEvent.Type.StyleChange)
+        if is_styled and isinstance(widget, QWidget):
+            fit_labels(widget)
         return False
 
 

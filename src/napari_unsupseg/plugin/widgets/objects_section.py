@@ -1,41 +1,53 @@
 """Objects of the last run: which there are, and how those that touch are split."""
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSlider, PushButton, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSlider, FloatSpinBox, Widget
 from magicgui.widgets.bases import ValueWidget
 
-from napari_unsupseg.plugin.widgets.controls import CollapsibleSection, narrow_readout
+from napari_unsupseg.plugin.widgets.controls import fit_labels, narrow_readout, row
+from napari_unsupseg.plugin.widgets.edit_buttons import EditButtons
+
+if TYPE_CHECKING:
+    import napari.viewer
 
 __all__ = ["ObjectsSection"]
 
 AUTOMATIC, SELECTED = "automatic", "selected clusters"
-MOST_PIXELS = 1_000_000_000
+MOST = 1_000_000_000  # of any unit
+MOST_DECIMALS = 6
+ROUNDING = 1e-6  # pixels
 
 
-class ObjectsSection(CollapsibleSection):
-    """A button that finds objects, and controls that say which.
+class ObjectsSection(Container[Widget]):
+    """Controls that say which objects there are, and room for buttons of what is done with them.
 
     Parameters
     ----------
-    on_find : callable
-        Called when the button is clicked.
+    viewer : napari.viewer.Viewer
+        Where the objects are.
     on_change : callable
         Called when the objects are to be others.
+
+    Attributes
+    ----------
+    editing : EditButtons
+        Edits of single objects.
+    buttons : Container
+        A row, for buttons of what is done with the objects that were found.
     """
 
-    def __init__(self, on_find: Callable[[], None], on_change: Callable[[], None]) -> None:
-        self.find_button = PushButton(
-            text="Find objects",
-            tooltip="Find what stands out as round things do, such as nuclei or particles, and "
-            "count it.",
-        )
+    def __init__(self, viewer: "napari.viewer.Viewer", on_change: Callable[[], None]) -> None:
+        super().__init__(labels=False)
+        self.margins = (0, 0, 0, 0)
+        self._pixel_size = 1.0
         self.foreground = ComboBox(
             label="made of",
             choices=[AUTOMATIC, SELECTED],
-            tooltip="What objects are made of: what stands out, or the clusters selected in the "
-            "table above.",
+            tooltip="What objects are made of: what stands out as round things do, or the clusters "
+            "selected in the table.",
         )
         self.split = FloatSlider(
             label="split",
@@ -46,19 +58,12 @@ class ObjectsSection(CollapsibleSection):
             tooltip="How readily touching objects are split, from 0 (never) to 1 (at every waist).",
         )
         narrow_readout(self.split, "0.00")
-        self.min_size = SpinBox(
-            label="smallest",
-            value=0,
-            max=MOST_PIXELS,
-            tooltip="Pixels of the smallest object; 0 leaves out what is below a tenth of a "
-            "typical one.",
+        self.min_size = _size_control(
+            "smallest",
+            "auto",
+            "The smallest object; auto leaves out what is below a tenth of a typical one.",
         )
-        self.max_size = SpinBox(
-            label="largest",
-            value=0,
-            max=MOST_PIXELS,
-            tooltip="Pixels of the largest object; 0 for no limit.",
-        )
+        self.max_size = _size_control("largest", "any", "The largest object.")
         self.exclude_border = CheckBox(
             label="not at the border",
             tooltip="Leave out objects that touch the border of the image.",
@@ -70,10 +75,34 @@ class ObjectsSection(CollapsibleSection):
             self.max_size,
             self.exclude_border,
         ]
-        super().__init__("Objects", [self.find_button, *controls])
-        self.find_button.changed.connect(lambda _clicked: on_find())
+        form = Container[Widget]()
+        form.extend(controls)  # given at once their labels would differ in width
+        form.margins = (0, 0, 0, 0)
+        self.editing = EditButtons(viewer)
+        self.buttons = row([])
+        self.extend([form, self.editing, self.buttons])
+        self.show_unit("pixels", 1.0)
         for control in controls:
             control.changed.connect(lambda _value: on_change())
+
+    def show_unit(self, unit: str, pixel_size: float) -> None:
+        """Have sizes be in a unit; those that are chosen stay as large as they are.
+
+        Parameters
+        ----------
+        unit : str
+            The unit.
+        pixel_size : float
+            What a pixel, or voxel, has of it.
+        """
+        factor, self._pixel_size = pixel_size / self._pixel_size, pixel_size
+        decimals = min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(pixel_size))))
+        for control, name in ((self.min_size, "smallest"), (self.max_size, "largest")):
+            control.label = f"{name} ({unit})"
+            with control.changed.blocked():  # the objects are the same
+                control.native.setDecimals(decimals if pixel_size != 1 else 0)
+                control.value *= factor
+        fit_labels(self.native)
 
     @property
     def is_automatic(self) -> bool:
@@ -84,12 +113,22 @@ class ObjectsSection(CollapsibleSection):
     def keywords(self) -> dict[str, Any]:
         """What the controls say, as keywords of `Hierarchy.objects` that differ from the defaults.
 
-        What objects are made of is not among them.
+        What objects are made of is not among them. Sizes are pixels.
         """
+        smallest, largest = (
+            control.value / self._pixel_size for control in (self.min_size, self.max_size)
+        )
         chosen = {
             "split": self.split.value if self.split.value != 0.5 else None,
-            "min_size": self.min_size.value or None,
-            "max_size": self.max_size.value or None,
+            "min_size": math.ceil(smallest - ROUNDING) or None,
+            "max_size": max(1, math.floor(largest + ROUNDING)) if largest else None,
             "exclude_border": self.exclude_border.value or None,
         }
         return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _size_control(name: str, zero: str, tooltip: str) -> FloatSpinBox:
+    """Return a control of a size, in which a word stands for 0."""
+    control = FloatSpinBox(label=name, value=0, max=MOST, step=None, tooltip=tooltip)
+    control.native.setSpecialValueText(zero)
+    return control

@@ -1,74 +1,46 @@
 """What can be done with the last run: granularities, objects, earlier iterations, Python."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import napari.layers
 import numpy as np
 from magicgui.widgets import Container, FloatSlider, PushButton, Slider, SpinBox, Widget
+from magicgui.widgets.bases import ValueWidget
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg._words import count
-from napari_unsupseg.plugin.labels_layers import replace_labels
 from napari_unsupseg.plugin.object_finder import ObjectFinder
+from napari_unsupseg.plugin.object_units import object_unit
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.region_tables import RegionTables
-from napari_unsupseg.plugin.run_data import RunRequest
 from napari_unsupseg.plugin.script import python_script
-from napari_unsupseg.plugin.session import Actions, LayerRun
+from napari_unsupseg.plugin.session import Actions, LayerRun, View
+from napari_unsupseg.plugin.view_layers import LayerSnapshot, ViewLayers
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
-from napari_unsupseg.plugin.widgets.controls import CollapsibleSection, narrow_readout
+from napari_unsupseg.plugin.widgets.controls import narrow_readout
 from napari_unsupseg.plugin.widgets.objects_section import ObjectsSection
 from napari_unsupseg.plugin.widgets.progress_text import result_text
+from napari_unsupseg.plugin.widgets.view_buttons import ViewButtons
 
 if TYPE_CHECKING:
     import napari.viewer
 
     from napari_unsupseg.plugin.run_data import RunResult
 
-__all__ = ["LayerSnapshot", "Results"]
+__all__ = ["Results"]
 
+UNIT_EVENTS = ("scale", "units")  # of a layer, after which its pixels have another size
 NO_OBJECTS = (
-    "no objects: nothing stands out as round things do; select the clusters that objects are made "
-    "of in the table, and choose them under Objects"
+    "no objects: nothing stands out as round things do; choose what objects are made of: selected "
+    "clusters"
 )
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class LayerSnapshot:
-    """A layer, and a copy of the labels that were written into it.
-
-    Attributes
-    ----------
-    layer : napari.layers.Labels
-        The layer.
-    data : ndarray of unsigned integers or None
-        Its data; None of a large image, whose layer nobody can paint on.
-    sentence : str
-        What the panel says of these labels.
-    """
-
-    layer: napari.layers.Labels
-    data: Labels | None
-    sentence: str
-
-    @property
-    def was_edited(self) -> bool:
-        """Whether the user has painted on the layer since, or named its clusters."""
-        is_named = bool(self.layer.metadata.get("napari-unsupseg", {}).get("names"))
-        return is_named or not self.has_its_labels
-
-    @property
-    def has_its_labels(self) -> bool:
-        """Whether the layer shows the labels that were written into it."""
-        return self.data is None or np.array_equal(self.layer.data, self.data)
-
-
 class Results(Container[Widget]):
-    """Controls of the last run that has ended.
+    """Views of the last run that has ended, one at a time, with the controls of each.
 
     Parameters
     ----------
@@ -83,7 +55,7 @@ class Results(Container[Widget]):
     ----------
     run : LayerRun or None
         The last run that has left labels.
-    clusters_snapshot, segments_snapshot, objects_snapshot : LayerSnapshot or None
+    layers : ViewLayers
         The layers that show its clusters, its segments and its objects.
     """
 
@@ -96,13 +68,10 @@ class Results(Container[Widget]):
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._viewer = viewer
-        self._outputs = outputs
         self._show_status = show_status
         self._tables = RegionTables(self._on_edited, self.native)
+        self.layers = ViewLayers(viewer, outputs, self._tables)
         self.run: LayerRun | None = None
-        self.clusters_snapshot: LayerSnapshot | None = None
-        self.segments_snapshot: LayerSnapshot | None = None
-        self.objects_snapshot: LayerSnapshot | None = None
         self._finder = ObjectFinder(self._show_objects)
         self._object_options: dict[str, Any] = {}  # of those that are shown
         self.granularity = FloatSlider(
@@ -135,18 +104,44 @@ class Results(Container[Widget]):
             text="Copy as Python",
             tooltip="Put the script that makes the labels of the last run on the clipboard.",
         )
+        self.view_buttons = ViewButtons(self.choose)
         self.clusters = ClusterTable()
-        self.clusters_section = CollapsibleSection("Clusters", [self.clusters])
-        self.objects_section = ObjectsSection(self._find_objects, self._find_other_objects)
-        sliders = Container[Widget]()
-        sliders.extend([self.granularity, self.smallest, self.history])
-        sliders.margins = (0, 0, 0, 0)
-        self.extend([sliders, self.copy_button, self.clusters_section, self.objects_section])
+        self.objects_section = ObjectsSection(viewer, self._on_objects_changed)
+        self._controls = {
+            View.CLUSTERS: _form([self.history]),
+            View.SEGMENTS: _form([self.granularity, self.smallest]),
+            View.OBJECTS: self.objects_section,
+        }
+        self.extend([self.view_buttons, self.clusters, *self._controls.values(), self.copy_button])
         self.granularity.changed.connect(self._show_segments)
         self.smallest.changed.connect(self._show_segments)
-        self.history.changed.connect(self._on_history_changed)
+        self.history.changed.connect(self._show_clusters)
         self.copy_button.changed.connect(self._copy)
         self.clusters.table.itemSelectionChanged.connect(self._on_clusters_selected)
+
+    def choose(self, view: View) -> None:
+        """Show a view of the last run alone; what it shows is made if it is not there yet.
+
+        Parameters
+        ----------
+        view : View
+            The view.
+        """
+        run = self.run
+        if run is None or not run.has_segments:
+            return
+        self.layers.choose(view)
+        self._show_controls()
+        snapshot = self.layers.snapshot(view)
+        if snapshot is not None and snapshot.run is run:
+            self._show_status(snapshot.sentence)
+            return
+        make = {
+            View.CLUSTERS: self._show_clusters,
+            View.SEGMENTS: self._show_segments,
+            View.OBJECTS: self._find_objects,
+        }
+        make[view]()
 
     def release(self, layer: napari.layers.Labels) -> None:
         """Measure a layer no more, since a run writes into it or it is gone.
@@ -172,28 +167,6 @@ class Results(Container[Widget]):
         if is_shown and run.request.pyramid is None:  # those of a large image are nowhere whole
             self._tables.follow(run.labels, run)
 
-    def layer_to_go_on_in(self, request: RunRequest) -> napari.layers.Labels:
-        """Return the layer of the last run, or a new one if it is gone or was painted on.
-
-        Parameters
-        ----------
-        request : RunRequest
-            What is to be run on the image of the last run.
-
-        Returns
-        -------
-        napari.layers.Labels
-            The layer.
-        """
-        run, snapshot = self.run, self.clusters_snapshot
-        assert run is not None
-        assert snapshot is not None
-        if snapshot.layer in self._viewer.layers and not snapshot.was_edited:
-            return snapshot.layer
-        if snapshot.data is None:
-            return self._outputs.add_blank(run.image, request)
-        return self._outputs.add(run.image, run.layout, snapshot.data)
-
     def leave_search(self) -> None:
         """Show no objects that are being found."""
         self._finder.leave()
@@ -203,6 +176,19 @@ class Results(Container[Widget]):
         self._tables.close()
         self._finder.leave()
 
+    def begin_run(self, layer: napari.layers.Labels) -> None:
+        """Have nothing of the last run lie over the labels of one that begins.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+            What the run writes into.
+        """
+        self.release(layer)
+        self._finder.leave()
+        self.layers.begin_run(layer)
+        self._show_controls()
+
     def show_run(self, run: LayerRun) -> None:
         """Take over a run that has just ended.
 
@@ -211,19 +197,23 @@ class Results(Container[Widget]):
         run : LayerRun
             The run, with its result.
         """
+        if self.run is not None:
+            for event in UNIT_EVENTS:
+                getattr(self.run.labels.events, event).disconnect(self._show_unit)
         self.run, result = run, _result_of(run)
+        for event in UNIT_EVENTS:
+            getattr(run.labels.events, event).connect(self._show_unit)
         # a copy, since the user paints on the array that the layer has
         data = run.labels.data.copy() if result.lazy_labels is None else None
         sentence = result_text(result)
         if run.is_image_replaced:
             sentence += f", of data that {run.image.name} no longer has"
-        self.clusters_snapshot = LayerSnapshot(run.labels, data, sentence)
+        self.layers.end_run(LayerSnapshot(run, run.labels, data, sentence))
         self._show_status(sentence)
-        if run.request.previous is None:  # one that was continued goes on in its layers
-            self.segments_snapshot = self.objects_snapshot = None
-        self.clusters_section.visible = self.objects_section.visible = run.has_segments
+        self._show_controls()
         if not run.has_segments:
             return
+        self._show_unit()
         self.clusters.show_layer(run.labels)
         last = len(result.history.iterations) - 1
         with self.history.changed.blocked():  # its labels are on the screen already
@@ -239,6 +229,7 @@ class Results(Container[Widget]):
             What is possible now.
         """
         self.visible = self.run is not None
+        self.view_buttons.enabled = actions.cut_segments
         self.clusters.enabled = self.objects_section.enabled = actions.cut_segments
         self.clusters.update_areas()
         if not actions.copy_script:  # another run may change the clusters that are hidden
@@ -246,6 +237,17 @@ class Results(Container[Widget]):
         self.copy_button.enabled = actions.copy_script
         self.granularity.enabled = self.smallest.enabled = actions.cut_segments
         self.history.enabled = actions.show_history
+
+    def _show_controls(self) -> None:
+        """Show the controls of the chosen view alone."""
+        has_views = self.run is not None and self.run.has_segments
+        view = self.layers.view
+        self.view_buttons.visible = has_views
+        self.view_buttons.show_view(view)
+        for of_view, controls in self._controls.items():
+            controls.visible = has_views and of_view is view
+        is_of_clusters = view is View.OBJECTS and not self.objects_section.is_automatic
+        self.clusters.visible = has_views and (view is View.CLUSTERS or is_of_clusters)
 
     @property
     def _cut(self) -> dict[str, Any]:
@@ -259,12 +261,9 @@ class Results(Container[Widget]):
         hierarchy = None if run is None else _result_of(run).hierarchy
         if run is None or hierarchy is None:
             return
-        cut = self._cut
-        segments = _two_bytes(hierarchy.cut(**cut))
+        segments = _two_bytes(hierarchy.cut(**self._cut))
         sentence = count(int(segments.max()), "segment")
-        self.segments_snapshot = self._show_labels(
-            run, self.segments_snapshot, segments, "segments", cut, sentence
-        )
+        self._show_labels(run, View.SEGMENTS, segments, self._cut, sentence)
 
     def _find_objects(self) -> None:
         """Find the objects of the last run as the controls say."""
@@ -273,33 +272,39 @@ class Results(Container[Widget]):
         options = self.objects_section.keywords
         if not self.objects_section.is_automatic:
             if not self.clusters.selected:
-                self._show_status("select the clusters that objects are made of, in the table")
+                self._show_status("select in the table the clusters that objects are made of")
                 return
             options |= {"foreground": self._selected_foreground(self.run)}
         if not self._finder.is_searching:
             self._show_status("finding objects…")
         self._finder.find(self.run, options)
 
+    def _show_unit(self) -> None:
+        """Have the sizes of objects be in the unit of the layers, which follow their image."""
+        run = self.run
+        if run is not None and run.has_segments:
+            unit = object_unit(run.labels, run.layout, run.request.options.get("spatial_ndim", 2))
+            self.objects_section.show_unit(*unit)
+
     def _selected_foreground(self, run: LayerRun) -> list[int] | NDArray[np.bool_]:
         """Return the clusters selected in the table, or their pixels if they are not the run's."""
-        snapshot = self.clusters_snapshot
+        snapshot = self.layers.snapshot(View.CLUSTERS)
         assert snapshot is not None
         if snapshot.has_its_labels and self.history.value == self.history.max:
             return self.clusters.selected
         # merged, painted on or of an earlier iteration: the run knows no such numbers
         return np.isin(run.layout.from_layer(snapshot.layer.data), self.clusters.selected)
 
-    def _find_other_objects(self) -> None:
-        """Find objects again where there are some, as the controls say now."""
-        snapshot = self.objects_snapshot
-        is_shown = snapshot is not None and snapshot.layer in self._viewer.layers
-        if is_shown or self._finder.is_searching:
-            self._find_objects()
+    def _on_objects_changed(self) -> None:
+        """Find objects again, as the controls say now."""
+        self._show_controls()
+        self._find_objects()
 
     def _on_clusters_selected(self) -> None:
         """Find objects of other clusters, where they are made of those selected."""
-        if not self.objects_section.is_automatic and self.clusters.selected:
-            self._find_other_objects()
+        is_shown = self.layers.view is View.OBJECTS and not self.objects_section.is_automatic
+        if is_shown and self.clusters.selected:
+            self._find_objects()
 
     def _show_objects(self, run: LayerRun, options: dict[str, Any], objects: Labels) -> None:
         """Show objects that were found, unless another run has ended meanwhile."""
@@ -307,15 +312,12 @@ class Results(Container[Widget]):
             return
         n_objects = int(objects.max())
         sentence = count(n_objects, "object") if n_objects else NO_OBJECTS
-        before = self.objects_snapshot
-        self.objects_snapshot = self._show_labels(
-            run, before, _two_bytes(objects), "objects", _recorded(options), sentence
+        layer = self._show_labels(
+            run, View.OBJECTS, _two_bytes(objects), _recorded(options), sentence
         )
+        spatial_ndim = run.request.options.get("spatial_ndim", 2)
+        self.objects_section.editing.follow(layer, run.layout.axes_within_frames(spatial_ndim))
         self._object_options = options
-        if before is None:  # clusters and segments would cover them
-            for snapshot in (self.clusters_snapshot, self.segments_snapshot):
-                if snapshot is not None:
-                    snapshot.layer.visible = False
 
     def _copy(self) -> None:
         """Put the last run on the clipboard as Python."""
@@ -330,8 +332,8 @@ class Results(Container[Widget]):
             )
             return
         # only what was made
-        cut = self._cut if self.segments_snapshot else None
-        options = self._object_options if self.objects_snapshot else None
+        cut = self._cut if self.layers.is_made(View.SEGMENTS, run) else None
+        options = self._object_options if self.layers.is_made(View.OBJECTS, run) else None
         if options and isinstance(options.get("foreground"), np.ndarray):
             self._show_status(
                 "these objects are made of clusters that were changed by hand, which no script "
@@ -343,53 +345,47 @@ class Results(Container[Widget]):
             clipboard.setText(python_script(run.request, result, run.image, cut, options))
             self._show_status("the script of the last run is on the clipboard")
 
-    def _on_history_changed(self, index: int) -> None:
-        """Show the clusters of an earlier iteration of the last run."""
+    def _show_clusters(self) -> None:
+        """Show the clusters of the chosen iteration of the last run."""
         run = self.run
         if run is None:
             return
-        history = _result_of(run).history
+        history, index = _result_of(run).history, self.history.value
         labels, iteration = history.labels(index), history.iterations[index]
         n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
         origin = {"iterations": iteration, "clusters": n_clusters}
         sentence = f"{count(n_clusters, 'cluster')} at iteration {iteration}"
-        self.clusters_snapshot = self._show_labels(
-            run, self.clusters_snapshot, labels, "segmentation", origin, sentence
-        )
-        self.clusters.show_layer(self.clusters_snapshot.layer)
+        layer = self._show_labels(run, View.CLUSTERS, labels, origin, sentence)
+        self.clusters.show_layer(layer)
 
     def _on_edited(self, layer: napari.layers.Labels) -> None:
         """Say what is left after a user or a program has edited a layer."""
         self.clusters.update_areas()
-        for snapshot in (self.clusters_snapshot, self.segments_snapshot, self.objects_snapshot):
-            if snapshot is not None and snapshot.layer == layer and snapshot.has_its_labels:
-                self._show_status(snapshot.sentence)  # all edits were taken back
-                return
+        snapshot = self.layers.snapshot_of(layer)
+        if snapshot is not None and snapshot.has_its_labels:  # all edits were taken back
+            self._show_status(snapshot.sentence)
+            return
         n_labels = np.count_nonzero(np.unique(layer.data))
         self._show_status(f"{count(n_labels, 'label')} left in {layer.name}")
 
     def _show_labels(
-        self,
-        run: LayerRun,
-        snapshot: LayerSnapshot | None,
-        labels: Labels,
-        kind: str,
-        origin: dict[str, Any],
-        sentence: str,
-    ) -> LayerSnapshot:
-        """Show labels in the layer of their kind, or in a new one if the user has edited that."""
-        data = run.layout.to_layer(labels)
-        if snapshot is None or snapshot.layer not in self._viewer.layers or snapshot.was_edited:
-            layer = self._outputs.add(run.image, run.layout, data, kind)
-            ndim = run.request.options.get("spatial_ndim", 2) if kind == "objects" else None
-            self._tables.follow(layer, run, objects_ndim=ndim)
-        else:
-            layer = snapshot.layer
-            replace_labels(layer, data)
-        # with how these labels were made, which other labels of the run were not
-        layer.metadata["napari-unsupseg"] = _result_of(run).record | origin
+        self, run: LayerRun, view: View, labels: Labels, origin: dict[str, Any], sentence: str
+    ) -> napari.layers.Labels:
+        """Show labels in the layer of a view, and say what they are."""
+        before = self.layers.snapshot(view)
+        layer = self.layers.show(run, view, labels, origin, sentence)
+        if before is not None and before.layer != layer:
+            sentence += f"; {before.layer.name}, which you have changed, is kept but hidden"
         self._show_status(sentence)
-        return LayerSnapshot(layer, data.copy(), sentence)
+        return layer
+
+
+def _form(widgets: list[ValueWidget[Any]]) -> Container[Widget]:
+    """Return widgets below each other, with their labels."""
+    form = Container[Widget]()
+    form.extend(widgets)  # given at once their labels would differ in width
+    form.margins = (0, 0, 0, 0)
+    return form
 
 
 def _two_bytes(labels: Labels) -> Labels:

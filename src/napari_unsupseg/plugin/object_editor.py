@@ -1,0 +1,276 @@
+"""Edits objects of a layer where the user clicks: each edit is one step of napari's own undo."""
+
+import enum
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from napari_unsupseg._typing import Labels as LabelsArray
+from napari_unsupseg._words import count
+from napari_unsupseg.regions.object_edits import (
+    draw_path,
+    find_alike,
+    join_objects,
+    remove_objects,
+    split_object,
+)
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from napari.layers import Labels
+
+__all__ = ["EditMode", "ObjectEditor"]
+
+CLICK = 5  # pixels of the screen by which the mouse may move in a click
+DIMMED = 0.15  # of their opacity, of objects that are not alike
+STOP_EVENTS = ("mode", "visible")  # of the layer: the user does something else
+
+
+class EditMode(enum.Enum):
+    """What a click on an object does."""
+
+    ALIKE = "Find alike"
+    REMOVE = "Remove"
+    SPLIT = "Split"
+    JOIN = "Join"
+
+
+HINTS = {
+    EditMode.ALIKE: "click an object: those like it in size, brightness and shape stand out",
+    EditMode.REMOVE: "click the objects that are to go",
+    EditMode.SPLIT: "draw a line across an object, from side to side",
+    EditMode.JOIN: "click an object, and then the one that it belongs to",
+}
+
+
+class ObjectEditor:
+    """Has clicks on a layer of objects edit it, in one mode at a time.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where the layer is.
+    show_hint : callable
+        Shows in a sentence what to click.
+    on_stop : callable
+        Called when a mode has ended, by whatever.
+
+    Attributes
+    ----------
+    mode : EditMode or None
+        What a click does now.
+    similarity : float
+        How alike objects must be to be found, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        viewer: "napari.viewer.Viewer",
+        show_hint: Callable[[str], None],
+        on_stop: Callable[[], None],
+    ) -> None:
+        self._viewer = viewer
+        self._show_hint = show_hint
+        self._on_stop = on_stop
+        self.mode: EditMode | None = None
+        self.similarity = 0.5
+        self._layer: Labels | None = None
+        self._whole_axes: Sequence[int] = ()
+        self._picked: int | None = None  # the object that was clicked first
+        self._alike: list[int] = []
+        self._colormap: Any = None  # the layer's own, while objects are dimmed
+
+    def start(self, mode: EditMode, layer: "Labels", whole_axes: Sequence[int]) -> None:
+        """Have clicks edit a layer.
+
+        Parameters
+        ----------
+        mode : EditMode
+            What they do.
+        layer : napari.layers.Labels
+            The layer, which becomes the active one.
+        whole_axes : sequence of int
+            Axes of the layer along which an object is split all the way, as slices of a volume are.
+        """
+        self.stop()
+        self.mode, self._layer, self._whole_axes = mode, layer, whole_axes
+        layer.visible = True
+        self._viewer.layers.selection.active = layer
+        layer.mode = "pan_zoom"
+        layer.mouse_pan = mode is not EditMode.SPLIT
+        layer.mouse_drag_callbacks.append(self._on_press)
+        for event in STOP_EVENTS:
+            getattr(layer.events, event).connect(self.stop)
+        layer.events.features.connect(self._show_alike)
+        self._viewer.layers.selection.events.active.connect(self._on_other_layer)
+        self._show_hint(HINTS[mode])
+
+    def stop(self) -> None:
+        """Have clicks edit nothing."""
+        layer, self._layer = self._layer, None
+        if layer is None:
+            return
+        self._undim(layer)
+        self.mode, self._picked, self._alike = None, None, []
+        self._viewer.layers.selection.events.active.disconnect(self._on_other_layer)
+        layer.events.features.disconnect(self._show_alike)
+        for event in STOP_EVENTS:
+            getattr(layer.events, event).disconnect(self.stop)
+        layer.mouse_drag_callbacks.remove(self._on_press)
+        layer.mouse_pan = layer.mode == "pan_zoom"
+        self._on_stop()
+
+    def set_similarity(self, similarity: float) -> None:
+        """Find objects that are more or less alike.
+
+        Parameters
+        ----------
+        similarity : float
+            See `napari_unsupseg.regions.object_edits.find_alike`.
+        """
+        self.similarity = similarity
+        self._show_alike()
+
+    def remove_alike(self, *, others: bool = False) -> None:
+        """Remove the objects that were found alike.
+
+        Parameters
+        ----------
+        others : bool
+            Whether all but these are removed.
+        """
+        if self._layer is None or not self._alike:
+            return
+        data = self._layer.data
+        removed = np.setdiff1d(np.unique(data), self._alike) if others else self._alike
+        self._picked, self._alike = None, []
+        self._undim(self._layer)
+        _write(self._layer, remove_objects(data, removed))
+
+    def _on_other_layer(self) -> None:
+        if self._viewer.layers.selection.active != self._layer:
+            self.stop()
+
+    def _on_press(self, layer: "Labels", event: Any) -> Iterator[None]:
+        """Take a click, or a line, from the press of the mouse's button to its release."""
+        if event.button != 1:
+            return
+        if self.mode is EditMode.SPLIT:
+            yield from self._draw_line(layer, event)
+            return
+        pressed = np.asarray(event.pos)
+        yield
+        while event.type == "mouse_move":
+            yield
+        if np.abs(np.asarray(event.pos) - pressed).max() > CLICK:
+            return  # the view was moved
+        label = layer.get_value(
+            event.position,
+            view_direction=event.view_direction,
+            dims_displayed=event.dims_displayed,
+            world=True,
+        )
+        if label:
+            self._click(int(label))
+
+    def _click(self, label: int) -> None:
+        """Do to an object what the mode says."""
+        assert self._layer is not None
+        data = self._layer.data
+        if self.mode is EditMode.REMOVE:
+            _write(self._layer, remove_objects(data, [label]))
+        elif self.mode is EditMode.ALIKE:
+            self._picked = label
+            self._show_alike()
+        elif self._picked is None:
+            self._picked = label
+            self._show_hint(f"object {label}: now click the one that it belongs to")
+        else:
+            first, self._picked = self._picked, None
+            _write(self._layer, join_objects(data, first, label))
+            self._show_hint(HINTS[EditMode.JOIN])
+
+    def _draw_line(self, layer: "Labels", event: Any) -> Iterator[None]:
+        """Show a line while it is drawn, as ground, and split the object that it crosses."""
+        shift = len(event.position) - layer.ndim  # the layer has the last axes of the viewer's
+        displayed = sorted(axis - shift for axis in event.dims_displayed)
+        points = [np.asarray(layer.world_to_data(event.position))]
+        if len(displayed) > 2:
+            self._show_hint("lines are drawn on slices: switch the view to 2D")
+            return
+        along = sorted({*displayed, *self._whole_axes})
+        place = tuple(
+            slice(None) if axis in along else round(float(points[0][axis]))
+            for axis in range(layer.ndim)
+        )
+        before, new_label = layer.data[place].copy(), int(layer.data.max()) + 1
+        sides = [layer.data.shape[axis] for axis in displayed]
+        beside = [index for index, axis in enumerate(along) if axis not in displayed]
+
+        def drawn() -> NDArray[np.bool_]:
+            path = draw_path(np.stack(points)[:, displayed], sides)
+            return np.broadcast_to(np.expand_dims(path, beside), before.shape)
+
+        with layer.block_history():  # all that follows is one step of undo
+            yield
+            while event.type == "mouse_move":
+                points.append(np.asarray(layer.world_to_data(event.position)))
+                _write(layer, np.where(drawn(), 0, before), place)
+                yield
+            path = drawn()
+            crossed = np.bincount(before[path], minlength=2)
+            crossed[0] = 0
+            after = before
+            if crossed.any():
+                after = split_object(before, int(crossed.argmax()), path, new_label)
+            _write(layer, after, place)
+        if after is before:
+            layer.undo()  # what only showed the line
+            self._show_hint("that split nothing: draw a line from one side of an object to another")
+        else:
+            self._show_hint(HINTS[EditMode.SPLIT])
+
+    def _show_alike(self) -> None:
+        """Have the objects that are like the one that was clicked stand out."""
+        layer = self._layer
+        if layer is None or self._picked is None:
+            return
+        features = layer.features
+        if "index" not in features:
+            self._show_hint("measuring the objects…")  # the layer tells when they are measured
+        elif self._picked not in features["index"].tolist():  # it is gone
+            self._undim(layer)
+            self._picked, self._alike = None, []
+        else:
+            self._alike = find_alike(features, self._picked, self.similarity).tolist()
+            self._dim_others(layer)
+            self._show_hint(f"{count(len(self._alike), 'object')} like object {self._picked}")
+
+    def _dim_others(self, layer: "Labels") -> None:
+        """Show the objects that are alike as before, and the others faintly."""
+        if self._colormap is None:
+            self._colormap = layer.colormap
+        labels = np.arange(1, int(layer.data.max()) + 1)
+        colours = np.array(self._colormap.map(labels))
+        colours[~np.isin(labels, self._alike), 3] *= DIMMED
+        by_label: dict[int | None, Any] = dict(zip(labels.tolist(), colours, strict=True))
+        layer.colormap = DirectLabelColormap(color_dict={None: "transparent"} | by_label)
+
+    def _undim(self, layer: "Labels") -> None:
+        """Give a layer its own colours again."""
+        if self._colormap is not None:
+            layer.colormap, self._colormap = self._colormap, None
+
+
+def _write(layer: "Labels", labels: LabelsArray, place: tuple[Any, ...] | None = None) -> None:
+    """Write labels into a layer, or the part of it at a place, as napari's undo knows them."""
+    place = (slice(None),) * layer.ndim if place is None else place
+    changed = np.nonzero(layer.data[place] != labels)
+    of_slices = iter(changed)
+    indices = [
+        next(of_slices) if isinstance(at, slice) else np.full(len(changed[0]), at) for at in place
+    ]
+    layer.data_setitem(tuple(indices), labels[changed])

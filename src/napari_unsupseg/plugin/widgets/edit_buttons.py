@@ -1,0 +1,107 @@
+"""Buttons that say what a click on an object does, and what is done with those found alike."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import napari.layers
+from magicgui.widgets import Container, FloatSlider, PushButton, Widget
+
+from napari_unsupseg.plugin.object_editor import EditMode, ObjectEditor
+from napari_unsupseg.plugin.widgets.controls import Sentence, narrow_readout, row
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+__all__ = ["EditButtons"]
+
+TOOLTIPS = {
+    EditMode.ALIKE: "Find the objects that are like one of them, to keep or to remove all of them.",
+    EditMode.REMOVE: "Remove objects.",
+    EditMode.SPLIT: "Split an object by a line.",
+    EditMode.JOIN: "Make one object of two.",
+}
+
+
+class EditButtons(Container[Widget]):
+    """A button for each way to edit objects, of which one may be down.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where the objects are.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__(labels=False)
+        self.margins = (0, 0, 0, 0)
+        self._viewer = viewer
+        self._layer: napari.layers.Labels | None = None
+        self._whole_axes: Sequence[int] = ()
+        self.buttons = {
+            mode: PushButton(text=mode.value, tooltip=f"{tooltip} Ctrl-Z takes it back.")
+            for mode, tooltip in TOOLTIPS.items()
+        }
+        self.similarity = FloatSlider(
+            label="how alike",
+            value=0.5,
+            min=0,
+            max=1,
+            step=0.01,
+            tooltip="How alike objects must be in size, brightness and shape, whichever differs "
+            "most: 1 finds the one that was clicked alone, 0 all.",
+        )
+        narrow_readout(self.similarity, "0.00")
+        self.keep_button = PushButton(text="Keep only these", tooltip="Remove all others.")
+        self.remove_button = PushButton(text="Remove these", tooltip="Keep all others.")
+        slider = Container[Widget](widgets=[self.similarity])
+        slider.margins = (0, 0, 0, 0)
+        self._alike = Container[Widget](
+            widgets=[slider, row([self.keep_button, self.remove_button])],
+            labels=False,
+            visible=False,
+        )
+        self._alike.margins = (0, 0, 0, 0)
+        self.hint = Sentence()
+        self.extend([row(self.buttons.values()), self.hint, self._alike])
+        self._editor = ObjectEditor(viewer, self._show_hint, self._show_mode)
+        for mode, button in self.buttons.items():
+            button.native.setCheckable(True)
+            button.native.clicked.connect(lambda is_down, mode=mode: self._choose(mode, is_down))
+        self.similarity.changed.connect(self._editor.set_similarity)
+        self.keep_button.changed.connect(lambda: self._editor.remove_alike(others=True))
+        self.remove_button.changed.connect(lambda: self._editor.remove_alike())
+        self._show_mode()
+
+    def follow(self, layer: napari.layers.Labels, whole_axes: Sequence[int]) -> None:
+        """Edit the objects of a layer from now on.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+            The layer.
+        whole_axes : sequence of int
+            Axes of the layer along which an object is split all the way, as slices of a volume are.
+        """
+        self._layer, self._whole_axes = layer, whole_axes
+
+    def stop(self) -> None:
+        """Have clicks edit nothing."""
+        self._editor.stop()
+
+    def _choose(self, mode: EditMode, is_down: bool) -> None:
+        if is_down and self._layer in self._viewer.layers:
+            assert self._layer is not None
+            self._editor.start(mode, self._layer, self._whole_axes)
+        else:
+            self._editor.stop()
+        self._show_mode()
+
+    def _show_mode(self) -> None:
+        """Show which mode is on, and the controls of that one."""
+        for mode, button in self.buttons.items():
+            button.native.setChecked(mode is self._editor.mode)
+        self.hint.visible = self._editor.mode is not None
+        self._alike.visible = self._editor.mode is EditMode.ALIKE
+
+    def _show_hint(self, sentence: str) -> None:
+        self.hint.value = sentence

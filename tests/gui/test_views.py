@@ -1,0 +1,130 @@
+"""Clusters, segments and objects of a run, one at a time."""
+
+import numpy as np
+import pytest
+from skimage.data import coins
+
+from napari_unsupseg import segment
+from napari_unsupseg.plugin.session import View
+
+from ..conftest import SMALL
+from .conftest import WAIT, choose, click, wait_until_ready
+
+COINS = coins()[::2, ::2]
+
+
+@pytest.fixture
+def ended(viewer, panel, qtbot):
+    """Return the panel after a run on coins."""
+    viewer.add_image(COINS, name="coins")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    return panel
+
+
+def seen(viewer):
+    """Return the names of the Labels layers that are visible."""
+    return {layer.name for layer in viewer.layers if layer.visible} - {"coins"}
+
+
+def controls(panel):
+    """Return which controls of views are on the screen."""
+    results = panel.results
+    known = {
+        "table": results.clusters,
+        "history": results.history,
+        "granularity": results.granularity,
+        "smallest": results.smallest,
+        "split": results.objects_section.split,
+    }
+    return {name for name, control in known.items() if control.native.isVisible()}
+
+
+def test_each_view_is_made_when_first_chosen_and_alone_is_seen(viewer, ended, qtbot):
+    assert seen(viewer) == {"coins segmentation"}
+    assert controls(ended) == {"table", "history"}
+    said = ended.status.value
+    choose(qtbot, ended, View.SEGMENTS)
+    segments = viewer.layers["coins segments"]
+    np.testing.assert_array_equal(segments.data, segment(COINS, granularity=0.5, **SMALL))
+    assert seen(viewer) == {"coins segments"}
+    assert viewer.layers.selection.active == segments
+    assert controls(ended) == {"granularity", "smallest"}
+    choose(qtbot, ended, View.OBJECTS)
+    objects = viewer.layers["coins objects"]
+    assert seen(viewer) == {"coins objects"}
+    assert viewer.layers.selection.active == objects
+    assert ended.status.value == f"{objects.data.max()} objects"
+    assert controls(ended) == {"split"}
+    choose(qtbot, ended, View.CLUSTERS)
+    assert seen(viewer) == {"coins segmentation"}
+    assert ended.status.value == said
+    assert len(viewer.layers) == 4
+
+
+def test_what_is_shown_or_hidden_by_hand_stays_so(viewer, ended, qtbot):
+    choose(qtbot, ended, View.SEGMENTS)
+    viewer.layers["coins segmentation"].visible = True
+    viewer.layers["coins segments"].visible = False
+    ended.results.granularity.value = 0.2
+    assert seen(viewer) == {"coins segmentation"}
+    choose(qtbot, ended, View.SEGMENTS)  # its button is down already, and shows it again
+    assert seen(viewer) == {"coins segments"}
+
+
+def test_a_layer_that_was_painted_on_is_kept_and_hidden(viewer, ended, qtbot):
+    choose(qtbot, ended, View.SEGMENTS)
+    painted = viewer.layers["coins segments"]
+    painted.paint((2, 2), 99)
+    ended.results.granularity.value = 0.2
+    assert painted.data[2, 2] == 99
+    assert seen(viewer) == {"coins segments [1]"}
+    assert ended.status.value.endswith("coins segments, which you have changed, is kept but hidden")
+
+
+@pytest.mark.parametrize("button", ["run_button", "start_over_button", "continue_button"])
+def test_nothing_of_a_run_lies_over_the_next_one(viewer, ended, qtbot, button):
+    choose(qtbot, ended, View.SEGMENTS)
+    choose(qtbot, ended, View.OBJECTS)
+    click(qtbot, getattr(ended, button))
+    of_the_run = ended._session.run.labels
+    assert seen(viewer) == {of_the_run.name}
+    assert controls(ended) == {"table", "history"}
+    wait_until_ready(qtbot, ended)
+    assert seen(viewer) == {of_the_run.name}
+    before = viewer.layers["coins segments"].data.copy()
+    choose(qtbot, ended, View.SEGMENTS)
+    shown = viewer.layers.selection.active
+    assert seen(viewer) == {shown.name}
+    is_continued = button == "continue_button"
+    assert (shown.name == "coins segments") == is_continued
+    expected = ended.results.run.result.hierarchy.cut(granularity=0.5)
+    np.testing.assert_array_equal(shown.data, expected)
+    assert is_continued or (viewer.layers["coins segments"].data == before).all()
+
+
+def test_a_run_that_leaves_nothing_shows_the_run_before_again(viewer, ended, qtbot):
+    choose(qtbot, ended, View.OBJECTS)
+    click(qtbot, ended.run_button)
+    viewer.layers.remove(ended._session.run.labels)
+    wait_until_ready(qtbot, ended)
+    assert seen(viewer) == {"coins segmentation"}
+    assert controls(ended) == {"table", "history"}
+
+
+def test_a_view_whose_layer_was_removed_is_made_again(viewer, ended, qtbot):
+    expected = viewer.layers["coins segmentation"].data.copy()
+    choose(qtbot, ended, View.SEGMENTS)
+    qtbot.wait(200)  # vispy cannot draw what is gone before it was drawn once
+    viewer.layers.remove("coins segmentation")
+    choose(qtbot, ended, View.CLUSTERS)
+    np.testing.assert_array_equal(viewer.layers["coins segmentation"].data, expected)
+    assert ended.results.clusters.table.rowCount() == len(np.unique(expected[expected > 0]))
+
+
+def test_objects_that_come_when_another_view_is_chosen_are_not_seen(viewer, ended, qtbot):
+    click(qtbot, ended.results.view_buttons.buttons[View.OBJECTS])
+    choose(qtbot, ended, View.SEGMENTS)
+    qtbot.waitUntil(lambda: "coins objects" in viewer.layers, timeout=WAIT)
+    assert seen(viewer) == {"coins segments"}
+    assert viewer.layers.selection.active == viewer.layers["coins segments"]
