@@ -73,7 +73,7 @@ def test_what_has_no_ending_of_a_file_is_a_folder(place, arguments, results):
                      "--output o.jpg: must end in .tif, .tiff or .zarr, or in / for a folder",
                      id="ending of another file"),
         pytest.param("a.png -o o --table t.txt",
-                     "--table t.txt: must end in .csv, or in / for a folder", id="table"),
+                     "--table t.txt: must end in .csv or .parquet, or in / for a folder", id="table"),
         pytest.param("a.png -o o --objects --geojson g.zip",
                      "--geojson g.zip: must end in .geojson, or in / for a folder", id="geojson"),
         pytest.param("a.png one/../a.png -o out", "a.png: is given twice", id="twice"),

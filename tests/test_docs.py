@@ -74,7 +74,14 @@ def _beside_files(_written, tmp_path, monkeypatch):
     )  # the slides have more
 
 
-@pytest.mark.usefixtures("_beside_files")
+@pytest.fixture
+def _tables(_beside_files):
+    """Write the tables that scripts read, as a command of the same page does."""
+    objects = ["--objects", "--table", "all.csv", "--counts", "counts.csv"]
+    assert call("segment", "FOLDER", "-o", "counted", *objects, *QUICK).exit_code == 0
+
+
+@pytest.mark.usefixtures("_tables")
 @pytest.mark.filterwarnings("ignore:superpixels is")  # of images as small as these
 @pytest.mark.parametrize(
     "page", [name for name, script in SCRIPTS.items() if script and name != "README"]

@@ -13,6 +13,7 @@ import napari_unsupseg
 from .conftest import run_python
 
 ROOT = Path(__file__).parents[1]
+EXTRAS = ("cluster", "large", "napari", "parquet")  # that have a lower bound of their own
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -63,7 +64,7 @@ def pins(name: str) -> dict[str, str]:
 
 def test_lowest_constraints_are_the_lower_bounds():
     extras = PROJECT["optional-dependencies"]
-    groups = [PROJECT["dependencies"], extras["cluster"], extras["large"], extras["napari"]]
+    groups = [PROJECT["dependencies"], *(extras[name] for name in EXTRAS)]
     lowest = pins("constraints-lowest.txt")
     for requirement in map(Requirement, itertools.chain(*groups)):
         [bound] = requirement.specifier

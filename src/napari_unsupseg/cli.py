@@ -9,7 +9,7 @@ import mimetypes
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,10 @@ from rich.console import Console
 from rich.progress import track
 
 from napari_unsupseg import __version__
+from napari_unsupseg._words import count
 from napari_unsupseg.cli_options import (
     ConnectedOption,
+    CountsOption,
     DemoFolderOption,
     DeviceOption,
     GeojsonOption,
@@ -69,6 +71,7 @@ from napari_unsupseg.settings import NETWORK_SIZE, Settings
 
 if TYPE_CHECKING:
     from napari_unsupseg.batch.jobs import Job, JobOptions
+    from napari_unsupseg.batch.joint_tables import RowsKind
     from napari_unsupseg.batch.pipeline import Report
     from napari_unsupseg.image.tiling import Slices
     from napari_unsupseg.learning.checkpoint import Checkpoint
@@ -107,6 +110,7 @@ def segment(
     objects: ObjectsOption = False,
     which: ObjectOptions,
     table: TableOption = None,
+    counts: CountsOption = None,
     geojson: GeojsonOption = None,
     rois: RoisOption = None,
     save: SaveOption = None,
@@ -159,7 +163,7 @@ def segment(
     many = len(images) > 1 or _is_folder(images[0]) or not joint
     _refuse_if(strokes and many, f"{strokes}: is drawn on one image, and there are many")
     outputs = (output, preview, table, geojson, rois, save)
-    _run(images, options, outputs, summary, workers, scheduler)
+    _run(images, options, outputs, counts, summary, workers, scheduler)
 
 
 @app.command()
@@ -176,6 +180,7 @@ def apply(
     objects: ObjectsOption = False,
     which: ObjectOptions,
     table: TableOption = None,
+    counts: CountsOption = None,
     geojson: GeojsonOption = None,
     rois: RoisOption = None,
     pixel_size: PixelSizeOption = None,
@@ -213,7 +218,7 @@ def apply(
         overwrite=overwrite,
     )
     outputs = (output, preview, table, geojson, rois, None)
-    _run(images, options, outputs, summary, workers, scheduler)
+    _run(images, options, outputs, counts, summary, workers, scheduler)
 
 
 @app.command()
@@ -252,25 +257,33 @@ def _run(
     images: list[Path],
     options: "JobOptions",
     outputs: tuple[str, str | None, str | None, str | None, str | None, str | None],
+    counts: Path | None,
     summary: Path | None,
     workers: int,
     scheduler: str | None,
 ) -> None:
     """Do what a command asks for, and exit with an error if any of it failed."""
+    from napari_unsupseg.batch.joint_tables import join_rows, with_rows
     from napari_unsupseg.io.paths import check_writable
 
+    are_many = len(images) > 1 or _is_folder(images[0])
     with exit_on_error():
         images = _expand_folders(images)
-    jobs = _plan_jobs(images, *outputs)
+    joint = _plan_joint_tables(outputs[2], counts, are_many=are_many)
+    output, preview, table, *others = outputs
+    jobs = _plan_jobs(images, output, preview, None if "table_rows" in joint else table, *others)
+    jobs = with_rows(jobs, joint)
     to_stdout = str(summary) == "-"
     images = _list_all([job.image for job in jobs])
     read = [path for path in (*images, options.strokes, options.network) if path]
-    _refuse_clashes(read, jobs, [summary] if summary and not to_stdout else [])
+    alone = [summary] if summary and not to_stdout else []
+    _refuse_clashes(read, jobs, [*alone, *joint.values()])
     _check_labelling(options, outlined=jobs[0].geojson or jobs[0].rois)
     if summary and not to_stdout:
         with exit_on_error():
             is_ours = _is_of_stopped_call(summary, options, len(jobs))
             check_writable(summary, overwrite=options.overwrite or is_ours)
+    _prepare_tables(jobs, joint, overwrite=options.overwrite)
     # stdout then has the summary alone, for a program to read
     console = Console(stderr=to_stdout, highlight=False, soft_wrap=True)
     with terminate_like_ctrl_c():
@@ -278,6 +291,11 @@ def _run(
             reports = _run_side_by_side(jobs, options, console, workers, scheduler)
         else:
             reports = _run_one_by_one(jobs, options, console)
+    for kind, path in joint.items():
+        with exit_on_error():
+            n_images = join_rows(kind, path, jobs, options, reports)
+        if n_images:
+            console.print(f"{path}: rows of {count(n_images, 'image')}", markup=False)
     if summary:
         _write_summary(summary, options, reports)
     failed = [report["image"] for report in reports if "error" in report]
@@ -291,6 +309,44 @@ def _run(
         )
     if failed or rest:
         raise typer.Exit(FAILED)
+
+
+def _plan_joint_tables(
+    table: str | None, counts: Path | None, *, are_many: bool
+) -> "dict[RowsKind, Path]":
+    """Return the tables that many images share, by what a job calls its rows for them."""
+    from napari_unsupseg.io.writers import TABLE_SUFFIXES
+
+    joint: dict[RowsKind, Path] = {}
+    if table is not None and are_many and not _names_folder(table):
+        joint["table_rows"] = Path(table)
+    if counts is not None:
+        joint["counts_rows"] = counts
+    for kind, path in joint.items():
+        flag, other = (
+            ("--table", ", or in / for a folder") if kind == "table_rows" else ("--counts", "")
+        )
+        _refuse_if(
+            path.suffix.lower() not in TABLE_SUFFIXES,
+            f"{flag} {path}: must end in {' or '.join(TABLE_SUFFIXES)}{other}",
+        )
+    return joint
+
+
+def _prepare_tables(
+    jobs: "list[Job]", joint: "Mapping[RowsKind, Path]", *, overwrite: bool
+) -> None:
+    """Refuse tables that could not be written, before any work."""
+    from napari_unsupseg.batch.joint_tables import prepare_joint_table
+    from napari_unsupseg.io.writers import check_table_format
+
+    with exit_on_error():
+        for job in jobs:
+            if job.table:
+                check_table_format(job.table)
+        for kind, path in joint.items():
+            rows = [getattr(job, kind) for job in jobs]
+            prepare_joint_table(path, rows, overwrite=overwrite)
 
 
 def _run_one_by_one(jobs: "list[Job]", options: "JobOptions", console: Console) -> "list[Report]":
@@ -384,6 +440,7 @@ def _plan_jobs(
     """Name every file to be written, of all images but those that are results of others."""
     from napari_unsupseg.batch.jobs import PREVIEW_ENDING, Job, find_results, labels_file_name
     from napari_unsupseg.io.paths import result_file_name
+    from napari_unsupseg.io.writers import TABLE_SUFFIXES
 
     left_out = find_results(images)
     images = [image for image in images if image not in left_out]
@@ -391,7 +448,7 @@ def _plan_jobs(
     kinds = [
         ("--output", output, labels_file_name, (".tif", ".tiff", ".zarr")),
         ("--preview", preview, lambda image: result_file_name(image, PREVIEW_ENDING), (".png",)),
-        ("--table", table, lambda image: result_file_name(image, "_table.csv"), (".csv",)),
+        ("--table", table, lambda image: result_file_name(image, "_table.csv"), TABLE_SUFFIXES),
         ("--geojson", geojson, lambda image: result_file_name(image, ".geojson"), (".geojson",)),
         ("--rois", rois, lambda image: result_file_name(image, "_rois.zip"), (".zip",)),
         ("--save", network, lambda image: result_file_name(image, ".unsupseg"), (".unsupseg",)),
@@ -430,7 +487,12 @@ def _names_folder(text: str) -> bool:
         return True
     # without the types that this machine may know beside those of Python
     is_known = mimetypes.MimeTypes().guess_type(path.name)[0] is not None
-    is_file = is_known or path.suffix.lower() in (*IMAGE_SUFFIXES, ".geojson", ".unsupseg")
+    is_file = is_known or path.suffix.lower() in (
+        *IMAGE_SUFFIXES,
+        ".geojson",
+        ".parquet",
+        ".unsupseg",
+    )
     return not is_file or _is_folder(path)
 
 

@@ -19,6 +19,7 @@ from napari_unsupseg.settings import PRESETS, Settings, SettingSpec, setting_spe
 
 __all__ = [
     "ConnectedOption",
+    "CountsOption",
     "DemoFolderOption",
     "DeviceOption",
     "GeojsonOption",
@@ -260,8 +261,17 @@ TableOption = Annotated[
     str | None,
     typer.Option(
         metavar="PATH",
-        help="CSV with area (volume of a stack), centroid and mean intensities of each label; or a "
-        "folder.",
+        help="CSV or Parquet with area (volume of a stack), centroid and mean intensities of each "
+        "label, and shapes and scores of objects. Of several images one table, with a column "
+        "image; or a folder, for a CSV of each.",
+    ),
+]
+CountsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="CSV or Parquet with the number of labels, their area and mean intensities, for each "
+        "image, frame and cluster; of clusters their connected regions are counted.",
     ),
 ]
 GeojsonOption = Annotated[

@@ -74,8 +74,10 @@ def run_job_in_chunks(
     store, segmenter = resumable
     record = store.record | _write_labels(channels, store, segmenter, options, track)
     store.write_pyramid()
-    if job.table:
-        write_table(job.table, _measure_by_chunks(channels, store.level(0), image, track))
+    if table_files := [path for path in (job.table, job.table_rows) if path]:
+        table = _measure_by_chunks(channels, store.level(0), image, track)
+        for path in table_files:
+            write_table(path, table)
     if job.preview:
         write_png(job.preview, _draw_preview(channels, store, segmenter))
     store.mark_complete(record)
@@ -114,8 +116,13 @@ def _check_large_job(job: Job, options: JobOptions) -> None:
             f"{job.image}: is too large to be loaded, and its labels go chunk by chunk to "
             "OME-Zarr: name an --output that ends in .ome.zarr"
         )
-    if job.geojson or job.rois:
-        flag = "--geojson" if job.geojson else "--rois"
+    for flag, path in {
+        "--geojson": job.geojson,
+        "--rois": job.rois,
+        "--counts": job.counts_rows,
+    }.items():
+        if path is None:
+            continue
         raise ImageError(f"{job.image}: is too large to be loaded, which {flag} needs; crop it")
     flags = {
         "strokes": "--strokes",

@@ -57,6 +57,10 @@ class Job:
         ZIP of ImageJ's regions of interest, for the same.
     saved_network : Path or None
         File for the trained network.
+    table_rows : Path or None
+        CSV file for what `table` has, to be joined with that of other images.
+    counts_rows : Path or None
+        CSV file for what the regions of each frame and cluster measure together, likewise.
     """
 
     image: Path
@@ -66,11 +70,14 @@ class Job:
     geojson: Path | None = None
     rois: Path | None = None
     saved_network: Path | None = None
+    table_rows: Path | None = None
+    counts_rows: Path | None = None
 
     @property
     def results(self) -> list[Path]:
         """Every file that is to be written."""
-        return [self.labels, *(path for path in self.beside.values() if path)]
+        others = (*self.beside.values(), self.table_rows, self.counts_rows)
+        return [self.labels, *(path for path in others if path)]
 
     @property
     def beside(self) -> dict[str, Path | None]:

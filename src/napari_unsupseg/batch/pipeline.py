@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from napari_unsupseg.batch.interrupts import handle_interrupts
 from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
 from napari_unsupseg.errors import FileError, ImageError, UnsupsegError, first_line
 from napari_unsupseg.image.axes import describe_axes, resolve_axes
-from napari_unsupseg.image.channels import split_channels
+from napari_unsupseg.image.channels import ImageChannels, split_channels
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.image.tiling import Slices, is_large
 from napari_unsupseg.io.label_store import (
@@ -39,8 +39,9 @@ from napari_unsupseg.io.tiff import check_tiff_axes, read_tiff_record, write_tif
 from napari_unsupseg.io.writers import write_png, write_table
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.options import AxesOptions, ImageOptions
+from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.labels import connected_components
-from napari_unsupseg.regions.measure import measure_objects, measure_regions
+from napari_unsupseg.regions.measure import count_regions, measure_objects, measure_regions
 from napari_unsupseg.regions.objects import link_objects
 from napari_unsupseg.segment_function import label_frames
 from napari_unsupseg.segmenter import Segmenter
@@ -49,6 +50,16 @@ from napari_unsupseg.settings import Settings, setting_specs
 __all__ = ["Report", "is_done", "run_job", "try_run_job"]
 
 Report = dict[str, Any]  # what became of an image, for the user; fit for JSON
+
+
+class _Labelled(NamedTuple):
+    """The labels that were asked for, and what they come from."""
+
+    labels: Labels
+    clusters: Labels | None = None  # None if they mean another thing in each frame
+    hierarchy: Hierarchy | None = None  # None if there is none, or one for each frame
+
+
 # goes through the steps of a run; returns the last one and whether the user ended the run
 Watch = Callable[[Iterator[Step], str], tuple[Step, bool]]
 
@@ -298,18 +309,19 @@ def _run_in_memory(job: Job, image: JobImage, options: JobOptions, watch: Watch)
     if not options.joint:
         labels, record = _label_separately(job, image, options, watch)
         with _defer_interrupts(record):
-            _write_results(job, image, options, labels, record)
+            _write_results(job, image, options, _Labelled(labels), record)
         return record
     segmenter, step, record = _train(job, image, options, watch)
     with _defer_interrupts(record):
         if step is None:
-            labels, n_clusters = _predict_labels(segmenter, image, options)
-            record |= {"clusters": n_clusters}
+            labelled = _predict_labels(segmenter, image, options)
+            assert labelled.clusters is not None
+            record |= {"clusters": len(np.setdiff1d(labelled.clusters, [0]))}
         else:
-            labels = _select_labels(segmenter, step, options)
+            labelled = _select_labels(segmenter, step, options)
         if job.saved_network:
             segmenter.save(job.saved_network)
-        _write_results(job, image, options, labels, record)
+        _write_results(job, image, options, labelled, record)
     return record
 
 
@@ -330,7 +342,7 @@ def _label_separately(
         segmenter, step, record = _train(job, frame_image, options, watch)
         assert step is not None
         steps.append(step)
-        return _select_labels(segmenter, step, options)
+        return _select_labels(segmenter, step, options).labels
 
     series: ImageOptions = {"spatial_ndim": options.spatial_ndim, "mask": image.mask}
     channels = split_channels(image.values, image.axes)
@@ -344,30 +356,33 @@ def _label_separately(
     return labels, record
 
 
-def _select_labels(segmenter: Segmenter, step: Step, options: JobOptions) -> Labels:
+def _select_labels(segmenter: Segmenter, step: Step, options: JobOptions) -> _Labelled:
     """Return the kind of labels that was asked for, of a run."""
     if options.wants_hierarchy:
         if step.hierarchy_share is not None and step.hierarchy_share < 1:
             raise KeyboardInterrupt  # an unfinished hierarchy cannot be cut
-        return options.label_by_hierarchy(segmenter.hierarchy_, segmenter.settings.min_size)
-    if options.connected:
-        return connected_components(step.labels, options.spatial_ndim)
-    return step.labels
-
-
-def _predict_labels(
-    segmenter: Segmenter, image: JobImage, options: JobOptions
-) -> tuple[Labels, int]:
-    """Return the labels that were asked for, and the number of clusters, by a trained network."""
-    of_image: AxesOptions = {"axes": image.axes, "mask": image.mask}
-    labels = segmenter.predict(image.values, **of_image)
-    n_clusters = len(np.unique(labels[labels > 0]))
-    if options.wants_hierarchy:
-        hierarchy = segmenter.predict_hierarchy(image.values, labels=labels, **of_image)
+        hierarchy = segmenter.hierarchy_
         labels = options.label_by_hierarchy(hierarchy, segmenter.settings.min_size)
-    elif options.connected:
-        labels = connected_components(labels, options.spatial_ndim)
-    return labels, n_clusters
+        return _Labelled(labels, step.labels, hierarchy)
+    return _label_clusters(step.labels, options)
+
+
+def _predict_labels(segmenter: Segmenter, image: JobImage, options: JobOptions) -> _Labelled:
+    """Return the labels that were asked for, by a trained network."""
+    of_image: AxesOptions = {"axes": image.axes, "mask": image.mask}
+    clusters = segmenter.predict(image.values, **of_image)
+    if options.wants_hierarchy:
+        hierarchy = segmenter.predict_hierarchy(image.values, labels=clusters, **of_image)
+        labels = options.label_by_hierarchy(hierarchy, segmenter.settings.min_size)
+        return _Labelled(labels, clusters, hierarchy)
+    return _label_clusters(clusters, options)
+
+
+def _label_clusters(clusters: Labels, options: JobOptions) -> _Labelled:
+    """Return clusters, or their connected components if these were asked for."""
+    if options.connected:
+        return _Labelled(connected_components(clusters, options.spatial_ndim), clusters)
+    return _Labelled(clusters, clusters)
 
 
 @contextlib.contextmanager
@@ -381,26 +396,24 @@ def _defer_interrupts(record: Record) -> Iterator[None]:
 
 
 def _write_results(
-    job: Job, image: JobImage, options: JobOptions, labels: Labels, record: Record
+    job: Job, image: JobImage, options: JobOptions, labelled: _Labelled, record: Record
 ) -> None:
     """Write all that was asked for of an image's labels."""
-    channels = split_channels(image.values, image.axes)
+    channels, labels = split_channels(image.values, image.axes), labelled.labels
     if options.wants_regions:
         kind = "segments" if options.objects is None else "objects"
         record |= {kind: int(labels.max())}
-    if job.table or job.geojson or job.rois:
-        where = {"axes": channels.axes, **image.units}
-        if options.objects is None:
-            table = measure_regions(labels, channels.values, **where)
-        else:
-            ndim = options.spatial_ndim
-            table = measure_objects(labels, channels.values, spatial_ndim=ndim, **where)
-        if job.table:
-            write_table(job.table, table)
+    table_files = [path for path in (job.table, job.table_rows) if path]
+    if table_files or job.geojson or job.rois:
+        table = _measure(labelled, channels, image, options)
+        for path in table_files:
+            write_table(path, table)
         if job.geojson:
             write_geojson(job.geojson, labels, channels.axes, table)
         if job.rois:
             write_imagej_rois(job.rois, labels, channels.axes, table)
+    if job.counts_rows:
+        write_table(job.counts_rows, _count(labelled, channels, image, options))
     if job.preview:
         normalized = normalize_image(channels, image.mask, options.settings.intensity)
         write_png(job.preview, draw_label_overlay(normalized, labels))
@@ -416,3 +429,38 @@ def _write_results(
         )
     else:
         write_tiff_labels(job.labels, labels, channels.axes, record, image.pixel_size)
+
+
+def _measure(
+    labelled: _Labelled, channels: ImageChannels, image: JobImage, options: JobOptions
+) -> dict[str, NDArray[np.number]]:
+    """Measure what was asked for; objects have a score too."""
+    labels, clusters, hierarchy = labelled
+    if options.objects is None:
+        return measure_regions(labels, channels.values, axes=channels.axes, **image.units)
+    table = measure_objects(
+        labels,
+        channels.values,
+        axes=channels.axes,
+        spatial_ndim=options.spatial_ndim,
+        clusters=clusters,
+        **image.units,
+    )
+    return table | (hierarchy.score_objects(labels, by_frame=True) if hierarchy else {})
+
+
+def _count(
+    labelled: _Labelled, channels: ImageChannels, image: JobImage, options: JobOptions
+) -> dict[str, NDArray[np.number]]:
+    """Count what was asked for; of clusters their connected components."""
+    labels, clusters, _ = labelled
+    if not options.wants_regions:
+        clusters, labels = labels, connected_components(labels, options.spatial_ndim)
+    return count_regions(
+        labels,
+        channels.values,
+        clusters,
+        axes=channels.axes,
+        spatial_ndim=options.spatial_ndim,
+        **image.units,
+    )

@@ -1,0 +1,262 @@
+"""Tables that the command writes: of objects, of a folder, and counts."""
+
+import importlib.util
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from imageio.v3 import imread, imwrite
+from skimage.data import coins
+
+from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg.batch import pipeline
+from napari_unsupseg.regions.measure import measure_objects
+
+from .conftest import SMALL
+from .test_cli import QUICK, call
+
+OBJECTS = ("--objects", *QUICK)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return the current folder; in its folder of images one has nothing in it."""
+    monkeypatch.chdir(tmp_path)
+    images = tmp_path / "images"
+    images.mkdir()
+    imwrite(images / "a.png", coins()[:150, :160])
+    imwrite(images / "b.png", coins()[140:290, 200:360])
+    imwrite(images / "c.png", np.full((40, 40), 7, np.uint8))
+    return tmp_path
+
+
+def segment(*arguments, exit_code=0):
+    result = call("segment", *arguments, *OBJECTS)
+    assert result.exit_code == exit_code, result.output
+    return result
+
+
+def test_an_object_has_its_cluster_and_its_score(folder):
+    segment("images/a.png", "-o", "o.tif", "--table", "o.csv")
+    image, objects = imread("images/a.png"), tifffile.imread("o.tif")
+    segmenter = Segmenter(Settings.from_dict(SMALL)).fit(image)
+    expected = measure_objects(objects, image[np.newaxis], clusters=segmenter.labels_)
+    expected |= segmenter.hierarchy_.score_objects(objects)
+    table = pd.read_csv("o.csv")
+    assert list(table) == list(expected)
+    assert len(table) == objects.max() > 3
+    for name, column in expected.items():
+        np.testing.assert_allclose(table[name], column, err_msg=name)
+    assert table["score"].between(0, 1).all()
+    assert all(name.isidentifier() for name in table)  # as R takes names, too
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("how", [(), ("--workers", 2)], ids=["one by one", "side by side"])
+def test_a_folder_has_one_tidy_table(folder, ending, how):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    result = segment("images", "-o", "out", "--table", f"all.{ending}", *how)
+    assert f"all.{ending}: rows of 3 images" in result.stdout
+    table = (pd.read_csv if ending == "csv" else pd.read_parquet)(f"all.{ending}")
+    segment("images", "-o", "each", "--table", "tables")
+    parts = {name: pd.read_csv(f"tables/{name}_table.csv") for name in "abc"}
+    assert len(parts["c"]) == 0
+    expected = pd.concat([part.assign(image=f"{name}.png") for name, part in parts.items()])
+    assert list(table) == ["image", *parts["a"]]
+    assert table["image"].tolist() == expected["image"].tolist()
+    for name in parts["a"]:
+        np.testing.assert_allclose(table[name], expected[name].astype(float), err_msg=name)
+    assert table["label"].dtype == np.int64
+
+
+def test_images_with_other_columns_have_empty_cells(folder):
+    movie = np.stack([imread("images/a.png")] * 2)
+    tifffile.imwrite(
+        "images/m.tif", movie, photometric="minisblack", ome=True,
+        metadata={"axes": "TYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5},
+    )  # fmt: skip
+    segment("images/a.png", "images/m.tif", "-o", "out", "--table", "all.csv")
+    table = pd.read_csv("all.csv")
+    assert list(table)[:3] == ["image", "t", "label"]
+    of_movie = table["image"] == "m.tif"
+    assert table["t"].isna().tolist() == (~of_movie).tolist()
+    assert table["area"].isna().tolist() == table["area_um2"].notna().tolist() == of_movie.tolist()
+    assert set(table["t"].dropna()) == {0, 1}
+
+
+def test_a_call_that_was_stopped_goes_on_with_the_table(folder, monkeypatch):
+    run_job = pipeline.run_job
+    done = []
+
+    def stop_at_the_second(job, *arguments):
+        if done:
+            raise KeyboardInterrupt
+        done.append(job)
+        return run_job(job, *arguments)
+
+    arguments = ("images", "-o", "out", "--table", "all.csv", "--counts", "counts.csv")
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "run_job", stop_at_the_second)
+        result = segment(*arguments, exit_code=1)
+    assert "2 of 3 images are not done" in result.stderr
+    first = pd.read_csv("all.csv")
+    assert set(first["image"]) == {"a.png"}
+    result = segment(*arguments)
+    assert "a.png: done already" in result.stdout
+    table = pd.read_csv("all.csv")
+    assert table["image"].unique().tolist() == ["a.png", "b.png"]
+    pd.testing.assert_frame_equal(table[table["image"] == "a.png"], first)
+    assert set(pd.read_csv("counts.csv")["image"]) == {"a.png", "b.png", "c.png"}
+
+
+def test_a_call_that_was_killed_before_it_joined_goes_on(folder):
+    arguments = ("images", "-o", "out", "--table", "all.csv")
+    segment(*arguments)
+    whole = (folder / "all.csv").read_bytes()
+    (folder / "all.csv").unlink()
+    result = segment(*arguments)
+    assert result.stdout.count("done already") == 3
+    assert (folder / "all.csv").read_bytes() == whole
+
+
+def test_an_image_that_is_added_gets_rows_and_the_others_keep_theirs(folder):
+    arguments = ("images", "-o", "out", "--table", "all.csv")
+    segment(*arguments)
+    before = pd.read_csv("all.csv")
+    shutil.copy("images/a.png", "images/aa.png")
+    result = segment(*arguments)
+    assert result.stdout.count("done already") == 3
+    table = pd.read_csv("all.csv")
+    assert table["image"].unique().tolist() == ["a.png", "aa.png", "b.png"]
+    pd.testing.assert_frame_equal(table[table["image"] != "aa.png"].reset_index(drop=True), before)
+
+
+def test_a_table_of_which_nothing_is_new_stays_as_it_is(folder):
+    arguments = ("images", "-o", "out", "--table", "all.csv")
+    segment(*arguments)
+    (folder / "all.csv").write_text("edited")
+    segment(*arguments)
+    assert (folder / "all.csv").read_text() == "edited"
+    segment(*arguments, "--overwrite")
+    assert len(pd.read_csv("all.csv")) > 6
+
+
+def test_an_image_that_fails_is_named_and_has_no_rows(folder):
+    (folder / "images/b.png").write_bytes(b"no image")
+    result = segment("images", "-o", "out", "--table", "all.csv", exit_code=1)
+    assert "1 of 3 images failed: images/b.png" in result.stderr
+    assert "all.csv: rows of 2 images" in result.stdout
+    assert set(pd.read_csv("all.csv")["image"]) == {"a.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "there", "sentence"),
+    [
+        pytest.param(["--table", "t.csv"], "t.csv", "t.csv: exists already", id="somebody's"),
+        pytest.param(["--counts", "t.csv"], "t.csv", "t.csv: exists already", id="counts"),
+        pytest.param(["--table", "t.txt"], "", "must end in .csv or .parquet, or in /", id="text"),
+        pytest.param(["--counts", "t.txt"], "", "--counts t.txt: must end in .csv or .parquet",
+                     id="counts as text"),
+        pytest.param(["--table", "t.csv", "--counts", "t.csv"], "", "two results would be written",
+                     id="both to one file"),
+        pytest.param(["--table", "mine/t.csv"], "mine", "cannot be written", id="no folder"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_written_is_refused_before_the_work(
+    folder, arguments, there, sentence
+):
+    if there:
+        (folder / there).write_text("mine")
+    result = call("segment", "images", "-o", "out", *arguments, *OBJECTS)
+    assert result.exit_code in (1, 2)
+    assert sentence in result.stderr
+    assert not (folder / "out").exists()
+    assert not there or (folder / there).read_text() == "mine"
+
+
+def test_rows_of_other_images_are_not_lost(folder):
+    segment("images", "-o", "out", "--table", "all.csv")
+    before = (folder / "all.csv").read_bytes()
+    one = ("images/a.png", "images/b.png", "-o", "out", "--table", "all.csv")
+    result = segment(*one, exit_code=1)
+    assert "all.csv: has rows of other images, such as c_table" in result.stderr
+    assert (folder / "all.csv").read_bytes() == before
+    segment(*one, "--overwrite")
+    assert set(pd.read_csv("all.csv")["image"]) == {"a.png", "b.png"}
+
+
+def test_without_pyarrow_parquet_is_refused(folder, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "pyarrow" else find(name)
+    )
+    for table in (["--table", "t.parquet"], ["--counts", "t.parquet"]):
+        result = segment("images/a.png", "-o", "o.tif", *table, exit_code=1)
+        assert "pip install 'napari-unsupseg[parquet]'" in result.stderr
+    assert not (folder / "o.tif").exists()
+
+
+def test_the_table_of_one_image_can_be_parquet(folder):
+    pytest.importorskip("pyarrow")
+    segment("images/a.png", "-o", "o.tif", "--table", "o.parquet")
+    table = pd.read_parquet("o.parquet")
+    assert table["label"].tolist() == list(range(1, tifffile.imread("o.tif").max() + 1))
+
+
+def test_objects_are_counted_by_cluster(folder):
+    segment("images", "-o", "out", "--table", "all.csv", "--counts", "counts.csv")
+    counts, objects = pd.read_csv("counts.csv"), pd.read_csv("all.csv")
+    assert list(counts) == [
+        "image", "cluster", "count", "total_area", "mean_area", "mean_intensity"
+    ]  # fmt: skip
+    expected = objects.groupby(["image", "cluster"]).agg(
+        count=("label", "size"), total_area=("area", "sum"), mean_area=("area", "mean")
+    )
+    found = counts.set_index(["image", "cluster"])
+    pd.testing.assert_frame_equal(
+        found.loc[expected.index, list(expected)], expected, check_dtype=False
+    )
+    # an image without objects is not left out
+    assert counts.loc[counts["image"] == "c.png", "count"].tolist() == [0]
+    assert counts["count"].sum() == len(objects)
+
+
+def test_of_clusters_connected_regions_are_counted_in_every_frame(folder):
+    movie = np.zeros((2, 40, 60), np.uint8)
+    movie[:, 5:15, 5:15], movie[:, 25:35, 40:50], movie[1, 5:15, 40:50] = 200, 200, 200
+    tifffile.imwrite("m.tif", movie, photometric="minisblack", metadata={"axes": "TYX"})
+    result = call(
+        "segment", "m.tif", "-o", "o.tif", "--counts", "counts.csv", *QUICK, "--final-clusters", 2
+    )
+    assert result.exit_code == 0, result.output
+    clusters, counts = tifffile.imread("o.tif"), pd.read_csv("counts.csv")
+    assert counts.columns[:4].tolist() == ["image", "t", "cluster", "count"]
+    for row in counts.itertuples():
+        assert row.total_area == (clusters[row.t] == row.cluster).sum()
+    bright = counts[counts["cluster"] == clusters[0, 10, 10]]
+    assert bright["count"].tolist() == [2, 3]
+
+
+def test_frames_that_are_segmented_separately_have_no_common_clusters(folder):
+    movie = np.stack([imread("images/a.png"), imread("images/b.png")])
+    tifffile.imwrite("m.tif", movie, photometric="minisblack", metadata={"axes": "TYX"})
+    tables = ("--table", "o.csv", "--counts", "counts.csv")
+    segment("m.tif", "-o", "o.tif", "--separate", *tables)
+    table, counts = pd.read_csv("o.csv"), pd.read_csv("counts.csv")
+    assert "cluster" not in table
+    assert "score" not in table
+    assert counts["t"].tolist() == [0, 1]
+    assert counts["count"].tolist() == table.groupby("t").size().tolist()
+
+
+def test_a_trained_network_scores_objects_too(folder):
+    call("segment", "images/a.png", "-o", "o.tif", "--save", "n.unsupseg", *QUICK)
+    result = call(
+        "apply", "n.unsupseg", "images/b.png", "-o", "b.tif", "--objects", "--table", "b.csv"
+    )
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv("b.csv")
+    assert {"cluster", "score", "stability"} <= set(table)
