@@ -5,6 +5,7 @@ __all__ = [
     "FileError",
     "ImageDtypeError",
     "ImageError",
+    "MeasurementsError",
     "OutOfMemoryError",
     "SettingError",
     "StrokesError",
@@ -55,6 +56,10 @@ class ImageDtypeError(UnsupsegError, TypeError):
 
 class SettingError(UnsupsegError, ValueError):
     """A setting is unknown, of the wrong type or out of its range."""
+
+
+class MeasurementsError(UnsupsegError, ValueError):
+    """A layer has no measurements of its objects that could be shown."""
 
 
 class StrokesError(UnsupsegError, ValueError):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_labels_layer",
+    "give_class",
     "labels_keywords",
     "pyramid_if_large",
     "replace_labels",
@@ -141,6 +142,26 @@ def show_cluster_names(layer: "Labels") -> None:
     features = layer.features.drop(columns="name", errors="ignore")
     if names and "index" in features:
         features["name"] = [names.get(label, "") for label in features["index"]]
+    layer.features = features
+
+
+def give_class(layer: "Labels", labels: list[int], name: str) -> None:
+    """Write a class into the table of features for some objects of a layer.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        A layer whose table has a column `index` or `label`.
+    labels : list of int
+        Labels of the objects.
+    name : str
+        Their class, for the column `class`; empty for none.
+    """
+    features = layer.features.copy()
+    column = "index" if "index" in features else "label"
+    if "class" not in features:
+        features["class"] = ""
+    features.loc[features[column].isin(labels), "class"] = name
     layer.features = features
 
 

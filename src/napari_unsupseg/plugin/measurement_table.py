@@ -1,0 +1,78 @@
+"""The measurements of a Labels layer's objects, read from its features table."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_unsupseg._typing import Floats, Integers
+from napari_unsupseg.errors import MeasurementsError
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+__all__ = ["MeasurementTable", "read_table"]
+
+LABEL_COLUMNS = ("index", "label")  # napari's name, and that of scikit-image
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MeasurementTable:
+    """What is measured of the objects that a layer shows.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (objects,)
+        Their labels, in order.
+    columns : dict of str to ndarray of float64, shape (objects,)
+        Their measurements by name; NaN where there is none.
+    """
+
+    labels: Integers
+    columns: dict[str, Floats]
+
+
+def read_table(layer: "Labels") -> MeasurementTable:
+    """Read the measurements of the objects that are there in a layer.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        A layer whose features table has a column `index` or `label`, as our tables and those of
+        other plugins have. An object that has several lines, as one for each frame, counts by their
+        means.
+
+    Returns
+    -------
+    MeasurementTable
+        Without objects that were removed from the layer since they were measured.
+
+    Raises
+    ------
+    MeasurementsError
+        If there is nothing to plot; the sentence says why.
+    """
+    features = layer.features
+    if features.empty:
+        raise MeasurementsError(
+            f"{layer.name} has no measurements: take a layer of objects or segments of ours, or "
+            "measure it by another plugin"
+        )
+    label_column = next((name for name in LABEL_COLUMNS if name in features), None)
+    if label_column is None:
+        raise MeasurementsError(
+            f"the table of {layer.name} has no column index or label, which would say of which "
+            f"object a line is"
+        )
+    lines = features[features[label_column].notna()]
+    numbers = lines.select_dtypes("number").drop(columns=[*LABEL_COLUMNS], errors="ignore")
+    if numbers.columns.empty:
+        raise MeasurementsError(f"the table of {layer.name} has no numbers: measure its objects")
+    labels = lines[label_column].to_numpy().astype(np.int64)
+    means = numbers.astype(float).replace([np.inf, -np.inf], np.nan).groupby(labels).mean()
+    if isinstance(layer.data, np.ndarray):  # what is not loaded is not searched
+        means = means[np.isin(means.index, layer.data)]
+    if means.empty:
+        raise MeasurementsError(f"none of the objects in the table of {layer.name} are in it")
+    columns = {str(name): values.to_numpy() for name, values in means.items()}
+    return MeasurementTable(means.index.to_numpy().astype(np.int64), columns)
