@@ -16,6 +16,7 @@ from pictures.animation import make_animation
 from pictures.first_steps import make_first_steps
 from pictures.tasks import (
     make_channels,
+    make_measurements,
     make_movie,
     make_network,
     make_objects,
@@ -30,6 +31,7 @@ OF_SAMPLES = {
     "algorithm": make_algorithm,
     "strokes": make_strokes,
     "objects": make_objects,
+    "measurements": make_measurements,
     "network": make_network,
     "slide": make_slide,
 }

@@ -16,6 +16,7 @@ from .window import Window, side_by_side, write_picture
 
 __all__ = [
     "make_channels",
+    "make_measurements",
     "make_movie",
     "make_network",
     "make_objects",
@@ -28,6 +29,7 @@ BANANA = np.s_[:, 170:300, 40:300]  # there is nothing around it
 ITERATIONS = 40  # of the volume, which is enough for it
 PLANES = (0.3, 0.5, 0.7)  # of all slices
 FRAMES = (0, 2, 4)
+HIGHER = (1180, 780)  # of the window, for a widget of many rows
 BESIDE = 264  # pixels from one image to the next
 ANGLES = (-20, 35, 60)  # of the camera, for the volume
 SLIDE_SIDE = 16_384  # pixels
@@ -48,6 +50,28 @@ def make_objects(out: Path) -> None:
         window.choose(View.OBJECTS)
         window.wait_until(lambda: "coins objects" in window.viewer.layers)
         write_picture(out / "objects.png", window.picture())
+
+
+def make_measurements(out: Path) -> None:
+    """Colour coins by their area, and choose some by a line around their points."""
+    with Window(coins(), "coins", size=HIGHER) as window:
+        viewer = window.viewer
+        window.run()
+        window.panel.results.objects_section.find_button.native.click()
+        window.wait_until(lambda: "coins objects" in viewer.layers)
+        layer = viewer.layers["coins objects"]
+        window.wait_until(lambda: "area" in layer.features)
+        _, plots = viewer.window.add_plugin_dock_widget("napari-unsupseg", "Measurements")
+        window.hide_other_docks(plots.native)
+        plots.measurement.value, plots.colour.value = "area", True
+        plots.x.value, plots.y.value = "area", "mean_intensity"
+        points = layer.features[["area", "mean_intensity"]].to_numpy()
+        angles = np.linspace(0, 2 * np.pi, 60)
+        round_line = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+        plots.choose_in(points.mean(axis=0) + round_line * points.std(axis=0))
+        window.rest()
+        viewer.reset_view()
+        write_picture(out / "measurements.png", window.picture())
 
 
 def make_channels(out: Path, data: Path) -> None:

@@ -96,11 +96,13 @@ class Window:
         """Wait until the next run could begin."""
         self.wait_until(lambda: self.panel.run_button.enabled)
 
-    def hide_other_docks(self) -> None:
-        """Leave the canvas and the panel alone."""
+    def hide_other_docks(self, shown: QWidget | None = None) -> None:
+        """Leave the canvas and the panel alone, or another widget in place of the panel."""
         for dock in self._main.findChildren(QDockWidget):
-            if not dock.isAncestorOf(self.panel.native):
+            if not dock.isAncestorOf(shown or self.panel.native):
                 dock.hide()
+            elif shown:
+                self._main.resizeDocks([dock], [PANEL_WIDTH], Qt.Orientation.Horizontal)
 
     def place_of(self, widget: QWidget) -> QRect:
         """Return where a widget is in the picture of the window."""

@@ -6,6 +6,7 @@ import numpy as np
 import pyqtgraph
 from magicgui.widgets import Container, Widget
 from napari.utils.theme import Theme
+from qtpy.QtCore import Qt
 
 from napari_unsupseg._typing import Colours, Floats
 from napari_unsupseg.plugin.widgets.plot_style import colour_axes, lay_out
@@ -89,7 +90,7 @@ class Histogram(Container[Widget]):
         """Draw in the colours of a theme of napari's."""
         colour_axes(self.plot, theme)
         text = theme.text.as_hex("long")
-        self._mark.setPen(text, width=2)
+        self._mark.setPen(text, width=2, style=Qt.PenStyle.DotLine)  # no end of the range
         self.region.setBrush(pyqtgraph.mkBrush(text + "28"))
         self.region.setHoverBrush(pyqtgraph.mkBrush(text + "40"))
         for line in self.region.lines:

@@ -109,7 +109,7 @@ class MeasurementPlots(Container[Widget]):
         self.y = ComboBox(
             label="y", choices=self._names, tooltip="The measurement up the plot below."
         )
-        self.scatter = Scatter(self._on_lasso, self._on_point)
+        self.scatter = Scatter(self.choose_in, self._on_point)
         self.keep_button = PushButton(
             text="Keep only these",
             tooltip="Remove all other objects from the layer; Ctrl+Z in the layer takes it back.",
@@ -391,9 +391,16 @@ class MeasurementPlots(Container[Widget]):
     def _on_axis_chosen(self) -> None:
         """Draw other measurements, without the line around some of those before."""
         self._draw_scatter()
-        self._on_lasso(None)
+        self.choose_in(None)
 
-    def _on_lasso(self, polygon: Floats | None) -> None:
+    def choose_in(self, polygon: Floats | None) -> None:
+        """Choose the objects whose points in the scatter plot lie within an outline.
+
+        Parameters
+        ----------
+        polygon : ndarray of float64, shape (corners, 2)
+            The outline, as pairs of x and y; None to choose all again.
+        """
         self._lasso = polygon
         self.scatter.show_lasso(polygon)
         self._show_chosen()
@@ -465,7 +472,7 @@ class MeasurementPlots(Container[Widget]):
     def _choose_all(self) -> None:
         self._ranges = {}
         self._draw_histogram()
-        self._on_lasso(None)
+        self.choose_in(None)
 
     def _keep(self) -> None:
         self._remove_where(keep=True)
