@@ -44,6 +44,11 @@ def test_objects_are_counted_and_redrawn_as_controls_move(viewer, panel, qtbot, 
     assert layer.metadata["napari-unsupseg"]["max_size"] == 400
     qtbot.waitUntil(lambda: len(layer.features) == other.max(), timeout=WAIT)
     assert {"area", "eccentricity", "perimeter", "std_intensity"} <= set(layer.features)
+    segmenter = Segmenter(Settings(**SMALL)).fit(COINS)
+    scores = segmenter.hierarchy_.score_objects(other)["score"]
+    np.testing.assert_allclose(layer.features["score"], scores)
+    in_object = segmenter.labels_[other == 1]
+    assert layer.features["cluster"][0] == np.bincount(in_object).argmax()
     assert len(viewer.layers) == 3
 
 

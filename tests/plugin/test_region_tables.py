@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_unsupseg import Segmenter, Settings
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.region_tables import calibration_of, region_features
+
+from ..conftest import SMALL
 
 
 @pytest.mark.parametrize(
@@ -25,3 +28,27 @@ def test_regions_are_measured_in_the_units_of_the_layer(units, scale, area):
     assert features["index"].tolist() == [4, 7]
     [(name, values)] = area.items()
     assert features[name].tolist() == values
+
+
+def test_objects_of_a_movie_have_means_clusters_and_scores():
+    image = np.random.default_rng(0).normal(0, 0.02, (2, 40, 60)).astype(np.float32)
+    objects, clusters = np.zeros((2, *image.shape), np.uint8)
+    objects[0, 5:15, 5:15], objects[1, 5:15, 5:25], objects[1, 20:30, 40:50] = 1, 1, 3
+    clusters[:] = np.where(objects, 5, 2)
+    image[objects > 0] += 1
+    hierarchy = Segmenter(Settings(**SMALL)).fit(image, axes="tyx").hierarchy_
+    layout, pixels = (
+        Layout(image.shape, "tyx", is_rgb=False),
+        {"spacing": {}, "origin": {}, "unit": ""},
+    )
+    features = region_features(
+        objects, image, layout, pixels, objects_ndim=2, clusters=clusters, hierarchy=hierarchy
+    )
+    assert "t" not in features
+    assert features["index"].tolist() == [1, 3]
+    assert features["area"].tolist() == [150, 100]
+    assert features["cluster"].tolist() == [5, 5]
+    by_frame = hierarchy.score_objects(objects, by_frame=True)
+    for name, (first, second, third) in by_frame.items():
+        np.testing.assert_allclose(features[name], [(first + second) / 2, third])
+    assert features["score"].max() > 0.5

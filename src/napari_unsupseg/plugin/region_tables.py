@@ -16,10 +16,11 @@ from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.plugin.background import translate_worker_errors
 from napari_unsupseg.plugin.labels_layers import show_cluster_names
 from napari_unsupseg.plugin.layout import Layout
-from napari_unsupseg.regions.measure import measure_objects, measure_regions
+from napari_unsupseg.regions.measure import average_frames, measure_objects, measure_regions
 
 if TYPE_CHECKING:
     from napari_unsupseg.plugin.session import LayerRun
+    from napari_unsupseg.regions.hierarchy import Hierarchy
 
 __all__ = ["Calibration", "RegionTables", "calibration_of", "region_features"]
 
@@ -79,6 +80,8 @@ def region_features(
     calibration: Calibration,
     *,
     objects_ndim: int | None = None,
+    clusters: LabelsArray | None = None,
+    hierarchy: "Hierarchy | None" = None,
 ) -> dict[str, NDArray[np.number]]:
     """Measure the regions of a Labels layer.
 
@@ -94,12 +97,17 @@ def region_features(
         Where the pixels lie, and their unit.
     objects_ndim : int or None
         Axes of a frame, if the regions are objects.
+    clusters : ndarray of unsigned integers, optional
+        Data of the layer with the clusters that objects are of.
+    hierarchy : Hierarchy, optional
+        What objects are scored by.
 
     Returns
     -------
     dict of str to ndarray, shape (labels,)
-        Features for the layer: those of `measure_regions`, or of `measure_objects` if they are of
-        one frame: a layer has a line for each label, not for each of its frames.
+        Features for the layer: those of `measure_regions`; of objects those of `measure_objects`
+        and of `Hierarchy.score_objects`, in a series the means over its frames: a layer has a line
+        for each label, not for each of its frames.
 
     Raises
     ------
@@ -111,16 +119,23 @@ def region_features(
     with translate_worker_errors("regions cannot be measured: "):
         channels = split_channels(image, layout.axes)
         labels = layout.from_layer(data)
-        if labels.ndim == objects_ndim:
+        if objects_ndim is None:
+            table = measure_regions(labels, channels.values, axes=channels.axes, **calibration)
+        else:
             table = measure_objects(
                 labels,
                 channels.values,
                 axes=channels.axes,
                 spatial_ndim=objects_ndim,
+                clusters=None if clusters is None else layout.from_layer(clusters),
                 **calibration,
             )
-        else:
-            table = measure_regions(labels, channels.values, axes=channels.axes, **calibration)
+            if hierarchy is not None:
+                table |= hierarchy.score_objects(labels, by_frame=True)
+            for axis in channels.axes[:-objects_ndim]:
+                del table[axis]
+            if labels.ndim > objects_ndim:
+                table = average_frames(table)
         return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
 
 
@@ -233,7 +248,7 @@ class _RegionTable:
                 self._layer.features = features
                 show_cluster_names(self._layer)
 
-        layout = self._run.layout
+        layout, result = self._run.layout, self._run.result
         create_worker(
             region_features,
             labels,
@@ -241,6 +256,8 @@ class _RegionTable:
             layout,
             calibration_of(self._layer, layout),
             objects_ndim=self._objects_ndim,
+            clusters=_array_of(self._run.labels),
+            hierarchy=result.hierarchy if result else None,
             _connect={"returned": set_features, "errored": _show_error},
         )
         if is_edited:
@@ -249,3 +266,8 @@ class _RegionTable:
 
 def _show_error(error: Exception) -> None:
     show_error(str(error))
+
+
+def _array_of(layer: Labels) -> LabelsArray | None:
+    """Return a copy of a layer's data, unless it is a pyramid."""
+    return layer.data.copy() if isinstance(layer.data, np.ndarray) else None
