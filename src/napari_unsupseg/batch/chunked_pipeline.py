@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unsupseg._typing import Labels, Track
-from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
+from napari_unsupseg.batch.jobs import (
+    Job,
+    JobImage,
+    JobOptions,
+    Record,
+    TrainedSegmenter,
+    resolve_spacing,
+)
 from napari_unsupseg.errors import FileError, ImageError
 from napari_unsupseg.image.channels import ImageChannels, split_channels
-from napari_unsupseg.image.normalize import normalize_crops, normalize_image
+from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
 from napari_unsupseg.image.tiling import Slices, block_slices, check_large_image
 from napari_unsupseg.io.label_store import CHUNK, RECORD, UNFINISHED, LabelStore
 from napari_unsupseg.io.ome_zarr import translate_zarr_errors
 from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import hidden_path, is_zarr
 from napari_unsupseg.io.writers import write_png, write_table
+from napari_unsupseg.learning.lazy_inference import LazyLabels
+from napari_unsupseg.regions.block_objects import (
+    find_part_objects,
+    halo_of_objects,
+    stitch_objects,
+)
+from napari_unsupseg.regions.foreground import ForegroundModel
+from napari_unsupseg.regions.graph_builder import relative_spacing
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.labels import label_dtype
 from napari_unsupseg.regions.measure import combine_measurements, measure_regions
@@ -72,7 +87,7 @@ def run_job_in_chunks(
     if resumable is None or resumable[0].level(0).shape != channels.values.shape[1:]:
         resumable = _begin(job, image, channels, options, train)
     store, segmenter = resumable
-    record = store.record | _write_labels(channels, store, segmenter, options, track)
+    record = store.record | _write_labels(channels, image, store, segmenter, options, track)
     store.write_pyramid()
     if table_files := [path for path in (job.table, job.table_rows) if path]:
         table = _measure_by_chunks(channels, store.level(0), image, track)
@@ -128,16 +143,15 @@ def _check_large_job(job: Job, options: JobOptions) -> None:
         "strokes": "--strokes",
         "joint": "--separate",
         "n_segments": "--n-segments",
-        "objects": "--objects",
         "min_size": "--min-size" if options.min_area is None else "--min-area",
     }
+    min_size = options.settings.min_size if options.min_area is None else sys.maxsize
     check_large_image(
         str(job.image),
         strokes=options.strokes,
         joint=options.joint,
         # how many pixels an area has does not matter: a segment of any size may cross chunks
-        min_size=options.settings.min_size if options.min_area is None else sys.maxsize,
-        objects=options.objects is not None,
+        min_size=min_size if options.objects is None else 0,
         is_stitched=True,
         spelling=flags.__getitem__,
         **options.cut,
@@ -181,13 +195,13 @@ def _load_network(job: Job, options: JobOptions, record: Record) -> Segmenter | 
     if not network.is_file():
         return None
     # the network by its content: another may have been written to the same file since
-    same = {"image": job.image.name, "options": options.to_dict(), "sha256": _digest(network)}
-    if any(record.get(name) != value for name, value in same.items()):
+    same = {"image": job.image.name, "sha256": _digest(network)}
+    is_alike = all(record.get(name) == value for name, value in same.items())
+    if not (is_alike and options.have_made(record)):
         return None
     segmenter = Segmenter.load(network, device=options.device)
-    # a network that is applied has the settings of its own run
-    if not options.apply_only and segmenter.settings != options.settings:
-        return None
+    # an applied network has that of its own run; that of objects counts when all are found
+    segmenter.settings = dataclasses.replace(segmenter.settings, min_size=0)
     return segmenter
 
 
@@ -219,49 +233,70 @@ def _begin(
 
 def _write_labels(
     channels: ImageChannels,
+    image: JobImage,
     store: LabelStore,
     segmenter: Segmenter,
     options: JobOptions,
     track: Track[Slices],
 ) -> Record:
-    """Write the finest level of the labels; return how many clusters and segments there are."""
+    """Write the finest labels; return how many clusters, segments or objects there are."""
     spatial_ndim = options.spatial_ndim
     values: Any = channels.values
     n_leading = values.ndim - 1 - spatial_ndim
     # all channels in one chunk, frame by frame, and along its axes as the labels are stored
     lazy = values.rechunk((len(values), *[1] * n_leading, *CHUNK[spatial_ndim]))
-    labels = segmenter.predict(lazy, axes="c" + channels.axes)
+    labels = segmenter.lazy_labels(lazy, axes="c" + channels.axes)
     finest = store.level(0)
     # regions replace clusters chunk by chunk, and have to look at the clusters beyond a chunk
-    clusters = store.temporary_array(labels.dtype.type) if options.wants_regions else finest
-    store.write_missing_chunks(clusters, labels, track)
+    clusters = store.temporary_array(labels.dtype) if options.wants_regions else finest
+    store.write_missing_chunks(clusters, labels.array(), track)
     counts = {"clusters": len(_unique_labels(clusters))}
+    spacing = resolve_spacing(image, options)
+
+    def read(part: Slices) -> NormalizedImage:
+        crop = dataclasses.replace(channels, values=values[:, *part].compute(scheduler="sync"))
+        # the same limits for all parts: by its own a dark one would have edges of noise
+        limits, intensity = labels.crops.limits, segmenter.settings.intensity
+        return normalize_image(crop, None, intensity, spatial_ndim, limits, spacing)
+
     if options.connected:
         counts["segments"] = label_regions_by_chunks(clusters, finest, spatial_ndim, track)
     elif options.wants_segments:
-        cut = _cut_by_parts(channels, clusters, segmenter, options)
+        cut = _cut_by_parts(read, clusters, options)
         counts["segments"] = stitch_segments(cut, finest, spatial_ndim, track)
+    elif options.objects is not None:
+        model = _learn_foreground(labels, spacing)
+        split = options.objects.get("split", 0.5)
+        counts["objects"] = stitch_objects(
+            lambda part: find_part_objects(read, clusters, part, model, split),
+            finest,
+            halo_of_objects(model, finest.chunks[-spatial_ndim:]),
+            track,
+            min_size=store.record["settings"]["min_size"] or None,
+            **options.objects,
+        )
     return counts
 
 
 def _cut_by_parts(
-    channels: ImageChannels, clusters: Any, segmenter: Segmenter, options: JobOptions
+    read: Callable[[Slices], NormalizedImage], clusters: Any, options: JobOptions
 ) -> Callable[[Slices], Labels]:
     """Return a function that finds the segments of a part of an image, from its clusters."""
-    intensity, spatial_ndim = segmenter.settings.intensity, options.spatial_ndim
-    # the same for all parts: by limits of its own a dark part would have edges of noise
-    limits = normalize_crops(channels, intensity, spatial_ndim, segmenter.settings.seed).limits
 
     def cut(part: Slices) -> Labels:
         labels = np.asarray(clusters[part])
         if not labels.any():  # NaN alone cannot be normalised
             return labels
-        values: Any = channels.values
-        crop = dataclasses.replace(channels, values=values[:, *part].compute(scheduler="sync"))
-        normalized = normalize_image(crop, None, intensity, spatial_ndim, limits)
-        return build_hierarchy(normalized, [labels]).cut(**options.cut)
+        return build_hierarchy(read(part), [labels]).cut(**options.cut)
 
     return cut
+
+
+def _learn_foreground(labels: LazyLabels, spacing: Sequence[float] | None) -> ForegroundModel:
+    """Decide for all of an image what its objects are made of, by crops from all over it."""
+    steps = relative_spacing(spacing or (), labels.spatial_ndim)
+    crops = dataclasses.replace(labels.crops, spacing=tuple(steps.tolist()))
+    return build_hierarchy(crops, [labels.label_crops()]).foreground_model()
 
 
 def _measure_by_chunks(

@@ -27,6 +27,7 @@ __all__ = [
     "TrainedSegmenter",
     "find_results",
     "labels_file_name",
+    "resolve_spacing",
 ]
 
 # what the names of results end in, of several images, that are images too
@@ -200,6 +201,17 @@ class JobOptions:
             if value is not None
         }
 
+    def have_made(self, record: Record) -> bool:
+        """Tell whether these options would make labels as a record says they were made."""
+        made = record.get("settings")
+        if not isinstance(made, dict):
+            return False
+        settings = self.settings.to_dict()
+        if self.min_area is not None:
+            # the record has it in pixels, the options in physical units, which are compared too
+            settings["min_size"] = made.get("min_size", 0)
+        return made == settings and record.get("options") == self.to_dict()
+
     def build_segmenter(self, settings: Settings) -> Segmenter:
         """Return a segmenter with these settings, and with the trained network if there is one."""
         if self.network is None:
@@ -238,6 +250,30 @@ class JobImage(NamedTuple):
         spacing = {"y": size.height, "x": size.width} | ({"z": size.depth} if size.depth else {})
         origin = dict(zip("zyx", size.origin, strict=True))
         return {"spacing": spacing, "unit": size.unit, "origin": origin}
+
+
+def resolve_spacing(image: JobImage, options: JobOptions) -> Sequence[float] | None:
+    """Say how far apart voxels are.
+
+    Parameters
+    ----------
+    image : JobImage
+        The image, whose file may say it.
+    options : JobOptions
+        What the user says goes before that.
+
+    Returns
+    -------
+    sequence of float or None
+        Along z, y and x; None if nobody says it, or there are no voxels.
+    """
+    if options.spatial_ndim == 2:
+        return None
+    if spacing := options.image.get("spacing"):
+        return spacing
+    if image.pixel_size is None or image.pixel_size.depth is None:
+        return None
+    return image.pixel_size.depth, image.pixel_size.height, image.pixel_size.width
 
 
 class TrainedSegmenter(NamedTuple):

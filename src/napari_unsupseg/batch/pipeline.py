@@ -19,7 +19,14 @@ from napari_unsupseg._typing import Labels, Track
 from napari_unsupseg._words import count
 from napari_unsupseg.batch.chunked_pipeline import is_resumable, run_job_in_chunks
 from napari_unsupseg.batch.interrupts import handle_interrupts
-from napari_unsupseg.batch.jobs import Job, JobImage, JobOptions, Record, TrainedSegmenter
+from napari_unsupseg.batch.jobs import (
+    Job,
+    JobImage,
+    JobOptions,
+    Record,
+    TrainedSegmenter,
+    resolve_spacing,
+)
 from napari_unsupseg.errors import FileError, ImageError, UnsupsegError, first_line
 from napari_unsupseg.image.axes import describe_axes, resolve_axes
 from napari_unsupseg.image.channels import ImageChannels, split_channels
@@ -182,14 +189,7 @@ def try_run_job(
 def _read_record(job: Job, options: JobOptions) -> Record | None:
     """Return how the labels of a job were made, if they were made with these options."""
     record = read_zarr_record(job.labels) if is_zarr(job.labels) else read_tiff_record(job.labels)
-    if record is None or not isinstance(made := record.get("settings"), dict):
-        return None
-    settings = options.settings.to_dict()
-    if options.min_area is not None:
-        # the file has it in pixels, the options in physical units, which are compared below
-        settings["min_size"] = made.get("min_size", 0)
-    is_alike = made == settings and record.get("options") == options.to_dict()
-    return record if is_alike else None
+    return record if record is not None and options.have_made(record) else None
 
 
 def _find_earlier(job: Job, options: JobOptions) -> Literal["done", "interrupted"] | None:
@@ -230,17 +230,6 @@ def _resolve_metadata(job: Job, source: ImageSource, options: JobOptions) -> Job
     return JobImage(source.values, axes, pixel_size, source.mask)
 
 
-def _resolve_spacing(image: JobImage, options: JobOptions) -> Sequence[float] | None:
-    """Say how far apart voxels are; None if nobody says it, or there are none."""
-    if options.spatial_ndim == 2:
-        return None
-    if spacing := options.image.get("spacing"):
-        return spacing
-    if image.pixel_size is None or image.pixel_size.depth is None:
-        return None
-    return image.pixel_size.depth, image.pixel_size.height, image.pixel_size.width
-
-
 def _resolve_settings(job: Job, image: JobImage, options: JobOptions) -> Settings:
     """Return the settings, with the smallest area in pixels."""
     if options.min_area is None:
@@ -272,14 +261,19 @@ def _resolve_settings(job: Job, image: JobImage, options: JobOptions) -> Setting
 
 def _train(job: Job, image: JobImage, options: JobOptions, watch: Watch) -> TrainedSegmenter:
     """Return a segmenter with a network for an image, and how its labels are made."""
-    segmenter = options.build_segmenter(_resolve_settings(job, image, options))
+    settings = _resolve_settings(job, image, options)
+    # the smallest of its objects is chosen once all are found, whatever parts they were found in
+    is_whole = options.objects is None or not is_large(image.values)
+    segmenter = options.build_segmenter(
+        settings if is_whole else dataclasses.replace(settings, min_size=0)
+    )
     step, is_interrupted = None, False
     if not options.apply_only:
         steps: Iterator[Step] = segmenter.steps(
             image.values,
             axes=image.axes,
             spatial_ndim=options.spatial_ndim,
-            spacing=_resolve_spacing(image, options),
+            spacing=resolve_spacing(image, options),
             mask=image.mask,
             strokes=read_image(options.strokes) if options.strokes else None,
             warm_start=options.network is not None,
@@ -290,7 +284,7 @@ def _train(job: Job, image: JobImage, options: JobOptions, watch: Watch) -> Trai
         if is_interrupted and step.hierarchy_share is None:
             # the labels to keep are made of the run as far as it has come
             step, _ = watch(itertools.chain([step], segmenter.finish()), job.image.name)
-    record = segmenter.record(step)
+    record = segmenter.record(step) | {"settings": settings.to_dict()}
     record |= {"image": job.image.name, "options": options.to_dict()}
     if is_interrupted:
         record |= {"interrupted": True}

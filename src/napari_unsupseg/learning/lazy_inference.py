@@ -73,6 +73,16 @@ class LazyLabels:
             dtype=self.dtype,
         )
 
+    def label_crops(self) -> Labels:
+        """Return the labels of the crops.
+
+        Returns
+        -------
+        ndarray of unsigned integers, shape (crops, y, x) or (crops, z, y, x)
+            0 where a pixel takes no part.
+        """
+        return self._predict(self.crops)
+
     def compute(self, part: Slices, step: int = 1) -> Labels:
         """Compute the labels of a part of the image.
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,9 @@ from napari_unsupseg.regions.region_shapes import (
 from napari_unsupseg.regions.splitting import split_touching
 
 __all__ = [
+    "ForegroundModel",
     "find_foreground",
+    "mean_blocks",
     "principal_axis",
     "principal_intensities",
     "refine_outlines",
@@ -45,6 +47,31 @@ NEARER = 0.45  # of the way from ground to object: where the outline lies
 MIN_RADIUS = 3.0  # of a typical object, in the finest steps
 RADIUS = 1.2  # of that of a typical object: how far around a pixel means are taken
 BLOCKS = 4  # in this radius, of pixels that have one mean
+
+
+class ForegroundModel(NamedTuple):
+    """What is decided once for a whole image, for objects to be found in its parts.
+
+    Attributes
+    ----------
+    clusters : ndarray of unsigned integers, shape (n,)
+        Numbers of the clusters that objects are made of; none if nothing stands out.
+    axis : ndarray of float64, shape (C,)
+        Direction in the colours along which objects stand out.
+    radius : float
+        Of a typical object, in steps of the finest axis.
+    extent : float
+        Side of a square, or cube, as large as what most of the foreground's pixels lie in: an
+        object, or some that touch.
+    spacing : ndarray of float64, shape (2,) or (3,)
+        Distance of neighbours along each axis of a frame, 1 along the finest.
+    """
+
+    clusters: Labels
+    axis: Floats
+    radius: float
+    extent: float
+    spacing: Floats
 
 
 def principal_axis(colours: Colours, valid: NDArray[np.bool_]) -> Floats:
@@ -251,8 +278,8 @@ def _refine_frame(
     hole = HOLE * math.pi * typical ** len(spacing) / math.prod(spacing)
     refined = _fill_holes(foreground, hole)
     for _ in range(2):
-        inside = _local_mean(intensities, refined, RADIUS * typical, spacing)
-        outside = _local_mean(intensities, valid & ~refined, RADIUS * typical, spacing)
+        inside = _local_mean(intensities, refined, typical, spacing)
+        outside = _local_mean(intensities, valid & ~refined, typical, spacing)
         step = inside - outside
         is_nearer = (intensities - outside) * np.sign(step) > NEARER * np.abs(step)
         is_near = _dilate(refined, spacing) & _dilate(~refined, spacing)
@@ -310,12 +337,29 @@ def _dilate(region: NDArray[np.bool_], spacing: Floats) -> NDArray[np.bool_]:
     return dilated
 
 
+def mean_blocks(radius: float, spacing: Floats) -> tuple[int, ...]:
+    """Return the blocks of pixels that one mean of what is around is taken for.
+
+    Parameters
+    ----------
+    radius : float
+        Of a typical object, in steps of the finest axis.
+    spacing : ndarray of float64, shape (2,) or (3,)
+        Distance of neighbours along each axis, 1 along the finest.
+
+    Returns
+    -------
+    tuple of int
+        Pixels along each axis; means change so slowly that one for so many does.
+    """
+    return tuple(max(int(RADIUS * radius / step / BLOCKS), 1) for step in spacing.tolist())
+
+
 def _local_mean(
-    values: Floats, chosen: NDArray[np.bool_], radius: float, spacing: Floats
+    values: Floats, chosen: NDArray[np.bool_], typical: float, spacing: Floats
 ) -> Floats:
     """Return the mean of the chosen pixels around each one; far from them all that of no one."""
-    # means change so slowly that one for a block of pixels does
-    block = tuple(max(int(radius / step / BLOCKS), 1) for step in spacing)
+    block, radius = mean_blocks(typical, spacing), RADIUS * typical
     weights = _blur(block_reduce(chosen.astype(np.float64), block), radius, spacing * block)
     sums = _blur(block_reduce(values * chosen, block), radius, spacing * block)
     mean: Floats = sums / np.maximum(weights, 1e-6)

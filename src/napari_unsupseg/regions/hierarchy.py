@@ -1,6 +1,7 @@
 """Segments of an image from fine to coarse: a hierarchy that can be cut anywhere."""
 
 import functools
+import math
 import numbers
 import warnings
 from collections.abc import Sequence
@@ -15,15 +16,18 @@ from napari_unsupseg.image.channels import as_array
 from napari_unsupseg.options import ObjectOptions, check_flag, documented
 from napari_unsupseg.regions.boundary_refinement import refine_boundaries
 from napari_unsupseg.regions.foreground import (
+    ForegroundModel,
     find_foreground,
+    principal_axis,
     principal_intensities,
     refine_outlines,
+    typical_radius,
 )
 from napari_unsupseg.regions.graph import RegionGraph, groups_from_merges
 from napari_unsupseg.regions.graph_builder import relative_spacing
-from napari_unsupseg.regions.labels import map_labels
+from napari_unsupseg.regions.labels import label_regions, map_labels
 from napari_unsupseg.regions.merge_granularities import MergeGranularities
-from napari_unsupseg.regions.objects import make_objects, number_in_frames
+from napari_unsupseg.regions.objects import make_objects, number_in_frames, typical_size
 from napari_unsupseg.regions.region_shapes import Levels, object_shapes, quantize
 from napari_unsupseg.regions.splitting import Basins, find_basins
 from napari_unsupseg.regions.stability import outline_stability
@@ -236,6 +240,26 @@ class Hierarchy:
         basins = self._basins if foreground is None else self._basins_of(foreground)
         return make_objects(basins, self._spatial_ndim, min_size=min_size, **options)
 
+    def foreground_model(self) -> ForegroundModel:
+        """Decide what objects are made of in all of an image that these are crops of.
+
+        Returns
+        -------
+        ForegroundModel
+            By the labels that the hierarchy was built from, which other parts of the image have.
+        """
+        found = self._vote(self._labels)
+        parts = label_regions(found.astype(np.uint8), self._spatial_ndim)
+        sizes = np.append(0, np.bincount(parts.ravel())[1:])
+        volume = typical_size(sizes) * math.prod(self._spacing)
+        return ForegroundModel(
+            np.unique(self._labels[found]),
+            principal_axis(self._colours, self._fragments >= 0),
+            typical_radius(found, self._spacing),
+            volume ** (1 / self._spatial_ndim),
+            self._spacing,
+        )
+
     def score_objects(self, objects: Labels, *, by_frame: bool = False) -> dict[str, Floats]:
         """Tell how sure each object is, so that doubtful ones can be looked at first.
 
@@ -311,14 +335,17 @@ class Hierarchy:
         """Pixels of objects, found without being told."""
         # the network's own clusters often have one of its own along every outline
         clusters = self.run_clusters if self._n_clusters else self.clusters(VOTING_CLUSTERS)
-        foreground = find_foreground(
+        return self._refine(self._vote(clusters))
+
+    def _vote(self, clusters: Labels) -> NDArray[np.bool_]:
+        """Return the pixels of the clusters that objects are made of."""
+        return find_foreground(
             self._levels,
             self._fragments,
             np.asarray(self._merges, dtype=np.int64),
             clusters,
             self._spacing,
         )
-        return self._refine(foreground)
 
     @functools.cached_property
     def _basins(self) -> Basins:

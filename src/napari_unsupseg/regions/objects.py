@@ -9,7 +9,17 @@ from napari_unsupseg._typing import Integers, Labels
 from napari_unsupseg.regions.labels import label_dtype, labels_at_border, number_connected
 from napari_unsupseg.regions.splitting import Basins, cut_basins
 
-__all__ = ["link_objects", "make_objects", "number_in_frames"]
+__all__ = [
+    "best_matches",
+    "count_overlaps",
+    "link_objects",
+    "make_objects",
+    "number_in_frames",
+    "select_objects",
+    "typical_size",
+]
+
+Overlaps = tuple[Integers, NDArray[np.intp]]
 
 SPECK = 0.1  # of the size of the object that the middle one of the foreground's pixels lies in
 
@@ -41,22 +51,58 @@ def make_objects(
         each other have one number if each is what the other overlaps most.
     """
     objects = cut_basins(basins, split)
-    sizes = np.bincount(objects.ravel())
-    sizes[0] = 0
-    kept = sizes >= (_speck_size(sizes) if min_size is None else min_size)
+    sizes, at_border = np.bincount(objects.ravel()), labels_at_border(objects, ndim)
+    numbers = select_objects(sizes, at_border, min_size, max_size, exclude_border)
+    return link_objects(numbers[objects], ndim)
+
+
+def select_objects(
+    sizes: Integers,
+    at_border: NDArray[np.integer],
+    min_size: int | None = None,
+    max_size: int | None = None,
+    exclude_border: bool = False,
+) -> Integers:
+    """Choose the objects to keep, and number them anew.
+
+    Parameters
+    ----------
+    sizes : ndarray of int64, shape (objects + 1,)
+        Pixels of each object; the first is the ground.
+    at_border : ndarray of int, shape (n,)
+        Those that touch the border of a frame.
+    min_size, max_size, exclude_border
+        See `make_objects`.
+
+    Returns
+    -------
+    ndarray of int64, shape (objects + 1,)
+        New number of each object from 1, without gaps; 0 of those left out.
+    """
+    sizes = np.append(0, sizes[1:])
+    is_kept = sizes >= max(1, SPECK * typical_size(sizes) if min_size is None else min_size)
     if max_size is not None:
-        kept &= sizes <= max_size
+        is_kept &= sizes <= max_size
     if exclude_border:
-        kept[labels_at_border(objects, ndim)] = False
-    kept[0] = False
-    return link_objects(np.where(kept, np.cumsum(kept), 0)[objects], ndim)
+        is_kept[at_border] = False
+    return np.where(is_kept, np.cumsum(is_kept), 0)
 
 
-def _speck_size(sizes: Integers) -> float:
-    """Return the size below which an object is a speck beside those that most pixels lie in."""
+def typical_size(sizes: Integers) -> int:
+    """Return the size of the object that the middle one of all objects' pixels lies in.
+
+    Parameters
+    ----------
+    sizes : ndarray of int64, shape (n,)
+        Pixels of each object.
+
+    Returns
+    -------
+    int
+        Pixels; small objects hardly count, however many there are.
+    """
     ordered = np.sort(sizes)
-    middle = np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)
-    return SPECK * float(ordered[middle])
+    return int(ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)])
 
 
 def link_objects(objects: NDArray[np.integer], ndim: int) -> Labels:
@@ -79,7 +125,8 @@ def link_objects(objects: NDArray[np.integer], ndim: int) -> Labels:
     edges: list[Integers] = []
     if objects.ndim > ndim:  # frames follow each other along the last axis before theirs
         for series in objects.reshape(-1, *objects.shape[-ndim - 1 :]):
-            edges += [_match(*pair) for pair in itertools.pairwise(series)]
+            pairs = itertools.pairwise(series)
+            edges += [best_matches(*count_overlaps(*pair)) for pair in pairs]
     n_numbers, numbers = number_connected(edges, n_objects)
     labels: Labels = numbers.astype(label_dtype(n_numbers))[objects]
     return labels
@@ -118,15 +165,45 @@ def number_in_frames(objects: NDArray[np.integer], ndim: int) -> tuple[Integers,
     return parts, known[int(has_ground) :] % step
 
 
-def _match(before: Integers, after: Integers) -> Integers:
-    """Return the pairs of objects of which each is what the other overlaps most, shape (2, P)."""
-    both = np.stack([before, after])[:, (before > 0) & (after > 0)]
-    pairs, overlaps = np.unique(both, axis=1, return_counts=True)
-    pairs = pairs[:, np.argsort(overlaps, kind="stable")]  # what is written last is the largest
-    following = np.zeros(int(before.max()) + 1, dtype=np.int64)
-    following[pairs[0]] = pairs[1]
-    preceding = np.zeros(int(after.max()) + 1, dtype=np.int64)
-    preceding[pairs[1]] = pairs[0]
-    is_mutual = (following[pairs[0]] == pairs[1]) & (preceding[pairs[1]] == pairs[0])
-    mutual: Integers = pairs[:, is_mutual]
+def count_overlaps(before: NDArray[np.integer], after: NDArray[np.integer]) -> Overlaps:
+    """Count the pixels that objects of two frames have in common.
+
+    Parameters
+    ----------
+    before, after : ndarray of int, shape ([Z,] Y, X)
+        Objects from 1 of the same part of two frames.
+
+    Returns
+    -------
+    pairs : ndarray of int64, shape (2, P)
+        Objects that overlap: one before, one after.
+    counts : ndarray of int64, shape (P,)
+        Pixels that each pair has in common.
+    """
+    both = np.stack([before, after])[:, (before > 0) & (after > 0)].astype(np.int64)
+    return np.unique(both, axis=1, return_counts=True)
+
+
+def best_matches(pairs: Integers, counts: Integers) -> Integers:
+    """Return the pairs of objects of which each is what the other overlaps most.
+
+    Parameters
+    ----------
+    pairs : ndarray of int64, shape (2, P)
+        Objects that overlap, each pair once, in ascending order.
+    counts : ndarray of int64, shape (P,)
+        Pixels that each pair has in common.
+
+    Returns
+    -------
+    ndarray of int64, shape (2, M)
+        Those pairs.
+    """
+    pairs = pairs[:, np.argsort(counts, kind="stable")]  # what is written last is the largest
+    before, after = pairs
+    following = np.zeros(int(before.max(initial=0)) + 1, dtype=np.int64)
+    following[before] = after
+    preceding = np.zeros(int(after.max(initial=0)) + 1, dtype=np.int64)
+    preceding[after] = before
+    mutual: Integers = pairs[:, (following[before] == after) & (preceding[after] == before)]
     return mutual

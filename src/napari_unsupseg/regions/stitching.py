@@ -13,7 +13,7 @@ from napari_unsupseg.regions.labels import label_regions, number_connected
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["label_regions_by_chunks", "stitch_segments"]
+__all__ = ["label_regions_by_chunks", "match_segments", "renumber", "stitch_segments"]
 
 Edges = NDArray[np.int64]  # (2, E), pairs of numbers that are one
 
@@ -101,7 +101,7 @@ def stitch_segments(
             # the halo before the block, no further than one chunk, which is written already
             depth = min(inner[axis].start, segments.chunks[axis])
             written = np.asarray(segments[_band_before(block, axis, depth)], dtype=np.int64)
-            edges.append(_match_segments(numbers[local[_band_before(inner, axis, depth)]], written))
+            edges.append(match_segments(numbers[local[_band_before(inner, axis, depth)]], written))
     return _merge_connected(segments, edges, n_segments, track)
 
 
@@ -122,8 +122,19 @@ def _band_before(block: Slices, axis: int, depth: int) -> Slices:
     return (*block[:axis], slice(start - depth, start), *block[axis + 1 :])
 
 
-def _match_segments(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> Edges:
-    """Return the pairs of segments whose overlap is more than half of their union."""
+def match_segments(ours: NDArray[np.integer], theirs: NDArray[np.integer]) -> Edges:
+    """Return the pairs of segments whose overlap is more than half of their union.
+
+    Parameters
+    ----------
+    ours, theirs : ndarray of int, shape (..., Y, X)
+        Segments from 1 of the same part of an image, found twice; 0 elsewhere.
+
+    Returns
+    -------
+    ndarray of int64, shape (2, P)
+        Each segment is in one pair at most.
+    """
     both = np.stack([ours, theirs])[:, (ours > 0) & (theirs > 0)]
     pairs, overlaps = np.unique(both, axis=1, return_counts=True)
     our_areas = np.bincount(ours.ravel())[pairs[0]]
@@ -138,9 +149,26 @@ def _merge_connected(
 ) -> int:
     """Give regions that edges connect one number, without gaps; return how many are left."""
     n_left, numbers = number_connected(edges, n_regions)
+    renumber(regions, numbers, track)
+    return n_left
+
+
+def renumber(
+    regions: "zarr.Array[Any]", numbers: NDArray[np.integer], track: Track[Slices]
+) -> None:
+    """Give stored regions other numbers.
+
+    Parameters
+    ----------
+    regions : zarr.Array of uint32, shape (..., Y, X)
+        The regions.
+    numbers : ndarray of int, shape (regions + 1,)
+        New number of each, and of 0.
+    track : callable
+        Goes through the chunks.
+    """
     for block in track(block_slices(regions.shape, regions.chunks), "joining chunks"):
         regions[block] = numbers[np.asarray(regions[block])]
-    return n_left
 
 
 def _touching_regions(
