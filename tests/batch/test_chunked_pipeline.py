@@ -281,3 +281,44 @@ def test_other_stores_are_not_replaced(tmp_path, slide, grey):
         assert source.values.shape == grey.shape
     result = call("segment", slide, "-o", slide, *QUICK, "--overwrite")
     assert "which this command reads" in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_objects_go_across_chunks(tmp_path, slide, small_limits):
+    """Each cell is one object, wherever chunks meet, and none is twice."""
+    out = tmp_path / "objects.ome.zarr"
+    result = call("segment", slide, "-o", out, *TWO, "--objects", "--split", 0, "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    objects = labels_of(out)
+    (report,) = json.loads(result.stdout)["images"]
+    assert report["objects"] == objects.max() == len(np.unique(objects)) - 1
+    cells = label_regions(wide()[1].astype(np.uint8))
+    overlaps = np.unique(np.stack([cells, objects])[:, (cells > 0) & (objects > 0)], axis=1)
+    areas = np.bincount(cells.ravel())
+    whole = areas > 0.2 * np.median(areas[1:])  # smaller ones may be specks
+    assert np.isin(np.flatnonzero(whole[1:]) + 1, overlaps[0]).all()
+    assert "scratch" not in zarr.open_group(out)
+
+
+def test_the_smallest_and_largest_object_are_those_of_the_whole(
+    tmp_path, slide, small_limits, stop_after
+):
+    every, some = tmp_path / "every.ome.zarr", tmp_path / "some.ome.zarr"
+    objects = ["segment", slide, *TWO, "--objects"]
+    assert call(*objects, "-o", every, "--min-size", 1).exit_code == 0
+    sizes = np.bincount(labels_of(every).ravel())[1:]
+    low, high = np.quantile(sizes, [0.2, 0.8]).astype(int)
+    chosen = ["--min-size", low, "--max-size", high]
+    with stop_after(5):
+        assert call(*objects, "-o", some, *chosen).exit_code == 1
+    other = call(*objects, "-o", some, *chosen[:2])
+    assert "exists already" in other.stderr
+    assert call(*objects, "-o", some, *chosen).exit_code == 0
+    is_chosen = (sizes >= low) & (sizes <= high)
+    np.testing.assert_array_equal(
+        labels_of(some) > 0, np.append(False, is_chosen)[labels_of(every)]
+    )
+    assert "done already" in call(*objects, "-o", some, *chosen).stdout
+    area = ["--min-area", low / 4, "--max-size", high]  # a pixel is half a µm wide
+    again = tmp_path / "area.ome.zarr"
+    assert call(*objects, "-o", again, *area).exit_code == 0
+    np.testing.assert_array_equal(labels_of(again), labels_of(some))
