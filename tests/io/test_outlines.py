@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.measure import points_in_poly
 
+import napari_unsupseg.io.outlines
 from napari_unsupseg.io.outlines import trace_outlines
 
 
@@ -30,12 +31,15 @@ def as_labels(drawing):
 
 
 @given(
-    hnp.arrays(
+    labels=hnp.arrays(
         np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 3)
     )
 )
-def test_polygons_filled_again_are_the_labels(labels):
-    outlines = trace_outlines(labels)
+@pytest.mark.parametrize("block", [3, 2048], ids=["in blocks", "at once"])
+def test_polygons_filled_again_are_the_labels(labels, block):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(napari_unsupseg.io.outlines, "BLOCK", block)
+        outlines = trace_outlines(labels)
     assert list(outlines) == (np.unique(labels[labels > 0])).tolist()
     for label, polygons in outlines.items():
         np.testing.assert_array_equal(fill(polygons, labels.shape), labels == label)

@@ -15,6 +15,7 @@ from npe2 import PluginManager, read, write
 
 from napari_unsupseg.errors import FileError, ImageError
 from napari_unsupseg.io.readers import open_image
+from napari_unsupseg.plugin.contributions import write_tiff
 from napari_unsupseg.plugin.saved_labels import PLACE, save_labels_layer
 
 from ..io.test_object_files import fill_roi, polygons_of, read_features
@@ -165,6 +166,8 @@ def test_a_name_without_an_ending_gets_that_of_the_chosen_format(tmp_path):
     names = {path.name for path in tmp_path.iterdir()}
     endings = {".tif", ".ome.zarr", ".geojson", ".zip"}
     assert names == {f"my.objects{ending}" for ending in endings}
+    with pytest.raises(FileError, match=r"my\.objects\.tif: exists already"):
+        write_tiff(str(tmp_path / "my.objects"), *layer_data)
 
 
 def test_labels_of_the_command_open_as_labels(tmp_path):

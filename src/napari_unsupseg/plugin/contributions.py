@@ -17,7 +17,11 @@ from napari_unsupseg.io.label_store import read_zarr_record
 from napari_unsupseg.io.paths import TIFF_SUFFIXES
 from napari_unsupseg.io.readers import open_image
 from napari_unsupseg.plugin.layers import pixel_transform
-from napari_unsupseg.plugin.saved_labels import FORMATS, read_labels_layer, save_labels_layer
+from napari_unsupseg.plugin.saved_labels import (
+    read_labels_layer,
+    save_labels_layer,
+    with_ending,
+)
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -213,9 +217,8 @@ def _read(file: Path) -> LayerData:
 
 
 def _write(path: str, data: Any, attributes: dict[str, Any], kind: str) -> list[str]:
-    """Write a Labels layer in a format, with its ending if the path has no such."""
-    endings = FORMATS[kind]
-    file = Path(path if path.lower().endswith(endings) else path + endings[0])
+    """Write a Labels layer in the format of its path, or else in that of a kind."""
+    file = with_ending(path, kind)
     layer = Labels.create(data, attributes, "labels")
     assert isinstance(layer, Labels)
     save_labels_layer(file, layer)

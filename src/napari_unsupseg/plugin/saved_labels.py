@@ -30,7 +30,7 @@ from napari_unsupseg.io.tiff import check_tiff_axes, read_tiff_record, write_tif
 from napari_unsupseg.plugin.layers import layer_array, named_axes, pixel_transform
 from napari_unsupseg.regions.labels import label_dtype
 
-__all__ = ["FORMATS", "read_labels_layer", "save_labels_layer"]
+__all__ = ["FORMATS", "read_labels_layer", "save_labels_layer", "with_ending"]
 
 # what a layer can be saved as, in the order in which a user is offered it, and the endings of each
 FORMATS = {
@@ -41,6 +41,40 @@ FORMATS = {
 }
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 KEY = "napari-unsupseg"  # of how labels were made, in the metadata of a layer
+
+
+def with_ending(path: str, kind: str) -> Path:
+    """Return a path with the ending of a file that labels are saved as.
+
+    Parameters
+    ----------
+    path : str
+        As the user has typed it.
+    kind : str
+        A key of `FORMATS`, which gives the ending if the path has none of any of them.
+
+    Returns
+    -------
+    Path
+        The path.
+
+    Raises
+    ------
+    FileError
+        If such a file exists, and the user has not typed its ending.
+
+    Examples
+    --------
+    >>> with_ending("cells.1", "label TIFF").name
+    'cells.1.tif'
+    """
+    known = tuple(ending for endings in FORMATS.values() for ending in endings)
+    if path.lower().endswith(known):
+        return Path(path)
+    file = Path(path + FORMATS[kind][0])
+    if file_kind(file) != "nothing":  # nobody was asked whether it may be replaced
+        raise FileError(f"{file}: exists already; to replace it, type all of its name")
+    return file
 
 
 def save_labels_layer(path: Path, layer: Labels) -> None:
