@@ -23,6 +23,7 @@ from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
 from napari_unsupseg.plugin.widgets.controls import narrow_readout
 from napari_unsupseg.plugin.widgets.objects_section import ObjectsSection
 from napari_unsupseg.plugin.widgets.progress_text import result_text
+from napari_unsupseg.plugin.widgets.save_button import SaveButton
 from napari_unsupseg.plugin.widgets.view_buttons import ViewButtons
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Results(Container[Widget]):
         self.view_buttons = ViewButtons(self.choose)
         self.clusters = ClusterTable()
         self.objects_section = ObjectsSection(viewer, self._on_objects_changed)
+        self.save_button = SaveButton(self._objects_layer, show_status)
+        self.objects_section.buttons.append(self.save_button)
         self._controls = {
             View.CLUSTERS: _form([self.history]),
             View.SEGMENTS: _form([self.granularity, self.smallest]),
@@ -318,6 +321,11 @@ class Results(Container[Widget]):
         spatial_ndim = run.request.options.get("spatial_ndim", 2)
         self.objects_section.editing.follow(layer, run.layout.axes_within_frames(spatial_ndim))
         self._object_options = options
+
+    def _objects_layer(self) -> napari.layers.Labels | None:
+        """Return the layer that the view of objects shows, if there is one."""
+        snapshot = self.layers.snapshot(View.OBJECTS)
+        return None if snapshot is None else snapshot.layer
 
     def _copy(self) -> None:
         """Put the last run on the clipboard as Python."""
