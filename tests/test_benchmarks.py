@@ -7,9 +7,11 @@ from imageio.v3 import imread, imwrite
 
 pytest.importorskip("resource", reason="peak memory is read in the Unix way")
 
+import joblib
 from scipy.io import savemat
 
-from benchmarks import baselines, bsds500, microscopy, objects, speed, stability, strokes
+from benchmarks import baselines, bsds500, microscopy, objects, speed, stability, strokes, tune
+from napari_unsupseg import Settings
 
 from .conftest import SMALL, threads_of_torch
 
@@ -53,8 +55,8 @@ def test_a_large_image_is_the_small_one_mirrored(rgb):
     assert (large[128:, 144:] == rgb[:22, :6]).all()
 
 
-def write_bsds500(root, rgb):
-    """Write two photographs of which people saw a left and a right half."""
+def write_bsds500(root, rgb, names="ab"):
+    """Write photographs of which people saw a left and a right half."""
     for folder in ("images/val", "groundTruth/val", "ucm2/val"):
         (root / folder).mkdir(parents=True)
     people = np.repeat([[1] * 36 + [2] * 36], 64, axis=0)
@@ -63,7 +65,7 @@ def write_bsds500(root, rgb):
         cells[0, index] = np.array([[(people,)]], dtype=[("Segmentation", object)])
     borders = np.zeros((129, 145))
     borders[:, 72] = 1  # between columns 35 and 36, where people drew it
-    for name in ("a", "b"):
+    for name in names:
         imwrite(root / f"images/val/{name}.jpg", rgb)
         savemat(root / f"groundTruth/val/{name}.mat", {"groundTruth": cells})
         savemat(root / f"ucm2/val/{name}.mat", {"ucm2": borders})
@@ -112,6 +114,59 @@ def test_bsds500_has_the_papers_rows(tmp_path, rgb, monkeypatch):
     rows = {(row["method"], row["at"]) for row in json.loads(out.read_text())["rows"]}
     assert {(f"k-means, α = {window}", k) for window in (1, 3, 5, 7) for k in (2, 3)} <= rows
     assert {("M = 1, clusters", 0), ("M = 2, clusters", 0)} <= rows
+
+
+def test_settings_of_the_hierarchy_are_searched(tmp_path, rgb, capsys, monkeypatch):
+    write_bsds500(tmp_path, rgb, "abcde")
+    write_micrographs(tmp_path)
+    monkeypatch.setattr(tune, "DRAWN", 4)
+    monkeypatch.setattr(tune, "BEST", 2)
+    before = tune.today()
+    out = tmp_path / "out.json"
+    tune.main(
+        root=tmp_path,
+        keep=tmp_path / "kept",
+        generations=1,
+        micrographs=tmp_path,
+        set_=QUICK,
+        json_=out,
+    )
+    report = json.loads(out.read_text())
+    assert report["settings"]["today"] == [*before] == [*tune.today()]
+    assert list(report["settings"]["best"][0]) == list(tune.SEARCHED)
+    assert len(report["folds"]) == 5
+    for scores in report["photographs"].values():
+        assert set(tune.AIMS) <= set(scores)
+    for groups in report["objects"].values():
+        assert set(groups) == {"fluorescence", "tissue", "particles"}
+    assert "folds" in capsys.readouterr().out
+
+
+def test_a_setting_is_tried_as_a_hierarchy_is_built(tmp_path, rgb):
+    write_bsds500(tmp_path, rgb, "a")
+    path, memory = tmp_path / "images/val/a.jpg", joblib.Memory(tmp_path / "kept", verbose=0)
+    values = Settings(**SMALL).to_dict()
+    photograph = tune.describe(memory, path, values, "")
+    setting, level = tune.today()
+    built = tune.build(memory, path, values, setting, level).cut()
+    [tried] = tune.cut(photograph, setting, [level])
+    assert sorted(tried.areas) == sorted(np.bincount(built.ravel())[1:])
+    other = setting | {"EDGE": 0.0, "COLOUR_HISTOGRAM": 0.0}
+    [tried] = tune.cut(photograph, other, [level])
+    assert sorted(tried.areas) != sorted(np.bincount(built.ravel())[1:])
+
+
+def test_a_fold_is_judged_by_what_is_best_for_the_others():
+    def trial(*of_folds):
+        scores = [{name: aim * share for name, aim in tune.AIMS.items()} for share in of_folds]
+        return tune.Trial({}, np.ones(1), [scores])
+
+    # the second is best for any four folds with the first, and worst on all the others
+    trials = [trial(0.5, 0.5, 0.5, 0.5, 0.5), trial(0.9, 0.4, 0.4, 0.4, 0.4)]
+    folds = tune.cross_validate(trials)
+    shares = [fold["best"]["F_op"] / tune.AIMS["F_op"] for fold in folds]
+    np.testing.assert_allclose(shares, [0.5, 0.4, 0.4, 0.4, 0.4])
+    assert [fold["today"]["F_op"] for fold in folds] == [0.5 * tune.AIMS["F_op"]] * 5
 
 
 def write_micrographs(root) -> None:
