@@ -14,7 +14,7 @@ from napari_unsupseg.image.tiling import CROP
 from napari_unsupseg.io.label_store import CHUNK, LabelStore
 from napari_unsupseg.io.readers import open_image
 from napari_unsupseg.regions.labels import label_regions
-from napari_unsupseg.regions.measure import measure_regions
+from napari_unsupseg.regions.measure import measure_objects, measure_regions
 
 from ..io.test_ome_zarr import RGB, write_ome
 from ..learning.test_lazy_inference import wide
@@ -322,3 +322,19 @@ def test_the_smallest_and_largest_object_are_those_of_the_whole(
     again = tmp_path / "area.ome.zarr"
     assert call(*objects, "-o", again, *area).exit_code == 0
     np.testing.assert_array_equal(labels_of(again), labels_of(some))
+
+
+def test_objects_are_measured_whole(tmp_path, slide, small_limits):
+    out, table = tmp_path / "objects.ome.zarr", tmp_path / "objects.csv"
+    result = call("segment", slide, "-o", out, *TWO, "--objects", "--table", table)
+    assert result.exit_code == 0, result.stderr
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    image = wide()[0].astype(np.float32)
+    expected = measure_objects(
+        labels_of(out), image[np.newaxis], spacing={"y": 0.5, "x": 0.5}, unit="um"
+    )
+    for name, column in expected.items():
+        found = [float(row[name]) for row in rows]
+        np.testing.assert_allclose(found, column, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert {row["cluster"] for row in rows} <= {"1", "2"}

@@ -11,11 +11,13 @@ from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.regions.block_objects import (
     find_part_objects,
     halo_of_objects,
+    measure_by_windows,
     stitch_objects,
 )
 from napari_unsupseg.regions.foreground import ForegroundModel
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.labels import label_regions
+from napari_unsupseg.regions.measure import SHAPES, measure_objects
 from napari_unsupseg.regions.objects import link_objects, make_objects, select_objects
 from napari_unsupseg.regions.splitting import find_basins
 from tests.regions.helpers import PLANE, ball
@@ -167,3 +169,60 @@ def test_the_foreground_is_decided_by_the_image_its_parts_are_of():
         5,
         round(6 * model.radius + 2 * model.extent + 0.5),
     ]
+
+
+def measured(objects, channels, clusters, chunks):
+    """Return the table of a whole, and that of the same in chunks."""
+    axes = "tyx"[-objects.ndim :]
+    options = {"axes": axes, "spacing": {"y": 0.5, "x": 0.5}, "unit": "um", "origin": {"y": 7.0}}
+
+    def measure(part, some):
+        return measure_objects(
+            some,
+            channels[:, *part],
+            clusters=clusters[part],
+            corner=[along.start for along in part],
+            whole_shape=objects.shape,
+            **options,
+        )
+
+    whole = measure_objects(objects, channels, clusters=clusters, **options)
+    stored = zarr.array(objects, chunks=chunks)
+    return whole, measure_by_windows(stored, 2, measure, untracked)
+
+
+@pytest.fixture(scope="module")
+def counted():
+    """Return a movie of objects, the channels of its image, and clusters."""
+    random = np.random.default_rng(0)
+    objects = np.stack([label_regions(scattered(s)[1].astype(np.uint8)) for s in range(3)])
+    objects[1, 40:60, 5:165] = objects.max() + 3  # in all chunks of a row, and of a later number
+    channels = random.random((2, *objects.shape))
+    return objects.astype(np.uint32), channels, random.integers(1, 4, objects.shape, np.uint8)
+
+
+@pytest.mark.parametrize("chunk", [(150, 170), (40, 40), (64, 170), (11, 90)], ids=str)
+@pytest.mark.parametrize("frame", [slice(None), 0], ids=["movie", "image"])
+def test_objects_are_measured_as_in_one_piece(counted, frame, chunk):
+    objects, channels, clusters = counted
+    movie = objects[frame], channels[:, frame], clusters[frame]
+    whole, table = measured(*movie, (*[1] * (movie[0].ndim - 2), *chunk))
+    assert list(table) == list(whole)
+    for name, column in whole.items():
+        np.testing.assert_allclose(table[name], column, rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+def test_of_an_object_too_large_to_be_loaded_shapes_are_left_out(counted, monkeypatch):
+    objects, channels, clusters = counted
+    monkeypatch.setattr("napari_unsupseg.regions.block_objects.MEASURED_PIXELS", 20 * 160 - 1)
+    whole, table = measured(objects[1], channels[:, 1], clusters[1], (32, 32))
+    for name, column in whole.items():
+        row = slice(-1) if name.startswith(SHAPES) else slice(None)
+        np.testing.assert_allclose(table[name][row], column[row], rtol=1e-6, err_msg=name)
+        assert np.isnan(table[name][-1]) == name.startswith(SHAPES)
+
+
+def test_of_no_objects_there_are_the_names_of_columns(counted):
+    objects, channels, clusters = counted
+    whole, table = measured(0 * objects[0], channels[:, 0], clusters[0], (64, 64))
+    assert {name: len(column) for name, column in table.items()} == dict.fromkeys(whole, 0)

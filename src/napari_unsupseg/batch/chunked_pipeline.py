@@ -32,13 +32,14 @@ from napari_unsupseg.learning.lazy_inference import LazyLabels
 from napari_unsupseg.regions.block_objects import (
     find_part_objects,
     halo_of_objects,
+    measure_by_windows,
     stitch_objects,
 )
 from napari_unsupseg.regions.foreground import ForegroundModel
 from napari_unsupseg.regions.graph_builder import relative_spacing
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 from napari_unsupseg.regions.labels import label_dtype
-from napari_unsupseg.regions.measure import combine_measurements, measure_regions
+from napari_unsupseg.regions.measure import combine_measurements, measure_objects, measure_regions
 from napari_unsupseg.regions.stitching import label_regions_by_chunks, stitch_segments
 from napari_unsupseg.segmenter import Segmenter
 
@@ -90,7 +91,7 @@ def run_job_in_chunks(
     record = store.record | _write_labels(channels, image, store, segmenter, options, track)
     store.write_pyramid()
     if table_files := [path for path in (job.table, job.table_rows) if path]:
-        table = _measure_by_chunks(channels, store.level(0), image, track)
+        table = _measure(channels, store, image, options, track)
         for path in table_files:
             write_table(path, table)
     if job.preview:
@@ -299,23 +300,40 @@ def _learn_foreground(labels: LazyLabels, spacing: Sequence[float] | None) -> Fo
     return build_hierarchy(crops, [labels.label_crops()]).foreground_model()
 
 
-def _measure_by_chunks(
-    channels: ImageChannels, labels: Any, image: JobImage, track: Track[Slices]
+def _measure(
+    channels: ImageChannels,
+    store: LabelStore,
+    image: JobImage,
+    options: JobOptions,
+    track: Track[Slices],
 ) -> dict[str, Any]:
     """Measure every label's region, which may reach over many chunks."""
     values: Any = channels.values
+    labels = store.level(0)
+
+    def where(part: Slices) -> dict[str, Any]:
+        corner = [along.start for along in part]
+        return {"axes": channels.axes, "corner": corner, **image.units}
 
     def measure(chunk: Slices) -> dict[str, Any]:
-        return measure_regions(
-            np.asarray(labels[chunk]),
-            values[:, *chunk].compute(scheduler="sync"),
-            axes=channels.axes,
-            corner=[along.start for along in chunk],
-            **image.units,
+        of_chunk = values[:, *chunk].compute(scheduler="sync")
+        return measure_regions(np.asarray(labels[chunk]), of_chunk, **where(chunk))
+
+    def measure_some(part: Slices, objects: Labels) -> dict[str, Any]:
+        return measure_objects(
+            objects,
+            values[:, *part].compute(scheduler="sync"),
+            spatial_ndim=options.spatial_ndim,
+            clusters=np.asarray(clusters[part]),
+            whole_shape=labels.shape,
+            **where(part),
         )
 
-    chunks = block_slices(labels.shape, labels.chunks)
-    return combine_measurements(map(measure, track(chunks, "measuring")))
+    if options.objects is None:
+        chunks = block_slices(labels.shape, labels.chunks)
+        return combine_measurements(map(measure, track(chunks, "measuring")))
+    clusters = store.temporary_array(labels.dtype.type)  # as they were written
+    return measure_by_windows(labels, options.spatial_ndim, measure_some, track)
 
 
 def _digest(file: Path) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_unsupseg._typing import Integers, Track
 from napari_unsupseg.image.normalize import NormalizedImage
@@ -24,6 +25,7 @@ from napari_unsupseg.regions.foreground import (
     refine_outlines,
 )
 from napari_unsupseg.regions.labels import number_connected
+from napari_unsupseg.regions.measure import SHAPES, Table, combine_measurements
 from napari_unsupseg.regions.objects import best_matches, count_overlaps, select_objects
 from napari_unsupseg.regions.splitting import split_touching
 from napari_unsupseg.regions.stitching import match_segments, renumber
@@ -31,11 +33,13 @@ from napari_unsupseg.regions.stitching import match_segments, renumber
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["find_part_objects", "halo_of_objects", "stitch_objects"]
+__all__ = ["find_part_objects", "halo_of_objects", "measure_by_windows", "stitch_objects"]
 
 REACH = 6  # radii of a typical object from which its outline depends on what is around it
 EXTENTS = 2  # of what objects that touch cover together: mostly more than they measure across
 MAX_HALO = 0.5  # of a chunk
+# pixels of the bounding box of an object that is loaded whole to be measured
+MEASURED_PIXELS = 2**22
 
 
 def halo_of_objects(model: ForegroundModel, chunk: Sequence[int]) -> list[int]:
@@ -222,3 +226,112 @@ def _links(objects: "zarr.Array[Any]", numbers: Integers, ndim: int) -> Iterator
         pairs, counts = (np.concatenate(parts, axis=-1) for parts in zip(*overlaps, strict=True))
         pairs, which = np.unique(pairs, axis=1, return_inverse=True)
         yield best_matches(pairs, np.bincount(which, counts).astype(np.int64))
+
+
+def measure_by_windows(
+    objects: "zarr.Array[Any]",
+    ndim: int,
+    measure: Callable[[Slices, NDArray[np.unsignedinteger]], Table],
+    track: Track[Slices],
+) -> Table:
+    """Measure each object in a window that it lies in whole.
+
+    Parameters
+    ----------
+    objects : zarr.Array of uint32, shape (..., [Z,] Y, X)
+        Objects from 1; a chunk lies in one frame.
+    ndim : int
+        Axes of a frame, 2 or 3, the last ones.
+    measure : callable
+        Takes a part of the image and the objects to measure in it, and returns what
+        `measure_objects` does.
+    track : callable
+        Goes through the chunks, and then through the windows.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (rows,)
+        As `measure_objects`. Of objects whose bounding box has more than 2²² pixels, which are
+        measured chunk by chunk, lengths and shapes are NaN.
+    """
+    blocks = block_slices(objects.shape, objects.chunks)
+    boxes = [_list_boxes(objects, block, ndim) for block in track(blocks, "bounding boxes")]
+    windows: list[tuple[int, Slices, Integers]] = []  # frame, part, objects that begin in it
+    tables, frames = [], []
+    n_leading = objects.ndim - ndim
+    by_frame = itertools.groupby(
+        zip(blocks, boxes, strict=True), lambda found: found[0][:n_leading]
+    )
+    for frame, (leading, found) in enumerate(by_frame):
+        of_frame, of_blocks = zip(*found, strict=True)
+        whole = _join_boxes(np.concatenate(of_blocks), ndim)
+        lows, highs = whole[:, 1 : 1 + ndim], whole[:, 1 + ndim :]
+        is_large = np.prod(highs - lows, axis=1) > MEASURED_PIXELS
+        _, owners = np.unique(lows // objects.chunks[n_leading:], axis=0, return_inverse=True)
+        for owner in np.unique(owners[~is_large]):
+            of_owner = ~is_large & (owners == owner)
+            ends = zip(lows[of_owner].min(axis=0), highs[of_owner].max(axis=0), strict=True)
+            spatial = [slice(int(low), int(high)) for low, high in ends]
+            windows.append((frame, (*leading, *spatial), whole[of_owner, 0]))
+        if is_large.any():
+            parts = [
+                measure(block, _only(objects, block, whole[is_large, 0]))
+                for block, boxes_in_block in zip(of_frame, of_blocks, strict=True)
+                if np.isin(whole[is_large, 0], boxes_in_block[:, 0]).any()
+            ]
+            tables.append(_without_shapes(combine_measurements(parts)))
+            frames.append(frame)
+    for window, (frame, _, wanted) in zip(
+        track([part for _, part, _ in windows], "measuring"), windows, strict=True
+    ):
+        tables.append(measure(window, _only(objects, window, wanted)))
+        frames.append(frame)
+    if not tables:  # the names of the columns
+        return measure(blocks[0], np.asarray(objects[blocks[0]]))
+    of_rows = np.repeat(frames, [len(table["label"]) for table in tables])
+    columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    order = np.lexsort([columns["label"], of_rows])
+    return {name: column[order] for name, column in columns.items()}
+
+
+def _list_boxes(objects: "zarr.Array[Any]", block: Slices, ndim: int) -> Integers:
+    """Return each object in a block with its first pixels and ends, shape (n, 1 + 2 axes)."""
+    part = np.asarray(objects[block])
+    part = part.reshape(part.shape[-ndim:])
+    numbers = np.unique(part[part > 0])
+    local = np.where(part > 0, np.searchsorted(numbers, part) + 1, 0)
+    starts = [along.start for along in block[-ndim:]]
+    rows = [
+        [along.start + n for along, n in zip(box, starts, strict=True)]
+        + [along.stop + n for along, n in zip(box, starts, strict=True)]
+        for box in ndimage.find_objects(local)
+    ]
+    corners = np.array(rows, dtype=np.int64).reshape(-1, 2 * ndim)
+    return np.column_stack([numbers.astype(np.int64), corners])
+
+
+def _join_boxes(boxes: Integers, ndim: int) -> Integers:
+    """Return the bounding box of each object once, from those in blocks."""
+    boxes = boxes[np.argsort(boxes[:, 0], kind="stable")]
+    numbers, firsts = np.unique(boxes[:, 0], return_index=True)
+    if not len(numbers):
+        return boxes
+    lows = np.minimum.reduceat(boxes[:, 1 : 1 + ndim], firsts)
+    highs = np.maximum.reduceat(boxes[:, 1 + ndim :], firsts)
+    return np.column_stack([numbers, lows, highs])
+
+
+def _only(
+    objects: "zarr.Array[Any]", part: Slices, wanted: Integers
+) -> NDArray[np.unsignedinteger]:
+    """Return some of the objects of a part."""
+    labels = np.asarray(objects[part])
+    return np.where(np.isin(labels, wanted), labels, 0)
+
+
+def _without_shapes(table: Table) -> Table:
+    """Return a table of parts of objects, with NaN for what no parts say of the whole."""
+    return {
+        name: np.full(len(column), np.nan) if name.startswith(SHAPES) else column
+        for name, column in table.items()
+    }

@@ -25,6 +25,7 @@ MINIMA = ("min_intensity", "bbox_min_")  # what columns of a region begin with w
 MAXIMA = ("max_intensity", "bbox_max_", "touches_border")  # the least, or greatest, of theirs
 LENGTHS = ("equivalent_diameter_area", "axis_major_length", "axis_minor_length")
 PLANE_SHAPES = ("eccentricity", "solidity", "orientation")
+SHAPES = (*LENGTHS, "perimeter", *PLANE_SHAPES)  # what the parts of an object do not say of it
 INTENSITIES = ("intensity_min", "intensity_max", "intensity_std")
 
 
@@ -115,6 +116,8 @@ def measure_objects(
     origin: Mapping[str, float] | None = None,
     channel_names: Sequence[str] = (),
     clusters: NDArray[np.unsignedinteger] | None = None,
+    corner: Sequence[int] | None = None,
+    whole_shape: Sequence[int] | None = None,
 ) -> Table:
     """Measure sizes, shapes and intensities of objects, with a row for each in every frame.
 
@@ -130,6 +133,11 @@ def measure_objects(
         Axes of a frame, 2 or 3, the last ones.
     clusters : ndarray of unsigned integers, shape (..., [Z,] Y, X), optional
         Cluster of each pixel; 0 for none.
+    corner : sequence of int, optional
+        Index of the labels' first pixel in a larger image, where frames, centroids and bounding
+        boxes then are.
+    whole_shape : sequence of int, optional
+        Shape of that image, (..., [Z,] Y, X), whose borders count.
 
     Returns
     -------
@@ -158,6 +166,8 @@ def measure_objects(
     intensities, spacing = np.asarray(channels, dtype=np.float64), spacing or {}
     endings = _channel_endings(len(intensities), channel_names)
     frame_axes, leading = axes[-spatial_ndim:], axes[:-spatial_ndim]
+    corner = [0] * labels.ndim if corner is None else corner
+    firsts, ends = corner[-spatial_ndim:], (whole_shape or labels.shape)[-spatial_ndim:]
     tables: list[Table] = []
     for index in np.ndindex(*labels.shape[:-spatial_ndim]):
         frame, frame_channels = labels[index], intensities[:, *index]
@@ -168,12 +178,14 @@ def measure_objects(
             spacing=spacing,
             unit=unit,
             origin=origin,
+            corner=firsts,
             channel_names=channel_names,
         )
-        n_rows = len(table["label"])
-        at = {axis: np.full(n_rows, place) for axis, place in zip(leading, index, strict=True)}
+        n_rows, places = len(table["label"]), np.add(corner[:-spatial_ndim], index).astype(int)
+        at = {axis: np.full(n_rows, place) for axis, place in zip(leading, places, strict=True)}
         parents = {} if clusters is None else {"cluster": _main_clusters(frame, clusters[index])}
         shapes = _measure_shapes(frame, frame_channels, frame_axes, spacing, unit, endings)
+        _place_boxes(shapes, frame_axes, firsts, ends)
         tables.append(at | {"label": table.pop("label")} | parents | table | shapes)
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
@@ -227,11 +239,7 @@ def _measure_shapes(
         named |= {
             f"bbox_{side}_{axis}": columns[f"bbox-{first + k}"] for k, axis in enumerate(axes)
         }
-    firsts = [named[f"bbox_min_{axis}"] == 0 for axis in axes]
-    lasts = [
-        named[f"bbox_max_{axis}"] == side for axis, side in zip(axes, frame.shape, strict=True)
-    ]
-    named["touches_border"] = np.any([*firsts, *lasts], axis=0).astype(np.uint8)
+    named["touches_border"] = np.zeros(len(columns["bbox-0"]), dtype=np.uint8)
     for name in INTENSITIES:
         statistic = name.removeprefix("intensity_")
         of_channels = [column for column in columns if column.startswith(name)]
@@ -240,6 +248,15 @@ def _measure_shapes(
             for ending, column in zip(endings, of_channels, strict=True)
         }
     return named
+
+
+def _place_boxes(columns: Table, axes: str, firsts: Sequence[int], ends: Sequence[int]) -> None:
+    """Move bounding boxes to where they are in the whole image, and say which touch its border."""
+    for axis, first, end in zip(axes, firsts, ends, strict=True):
+        low, high = f"bbox_min_{axis}", f"bbox_max_{axis}"
+        columns[low], columns[high] = columns[low] + first, columns[high] + first
+        touches = (columns[low] == 0) | (columns[high] == end)
+        columns["touches_border"] = np.maximum(columns["touches_border"], touches)
 
 
 def count_regions(
