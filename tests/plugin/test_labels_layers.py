@@ -15,7 +15,7 @@ from napari_unsupseg.plugin.labels_layers import (
     labels_keywords,
     pyramid_if_large,
     replace_labels,
-    show_cluster_names,
+    show_names,
 )
 from napari_unsupseg.plugin.layers import check_large_layer
 from napari_unsupseg.plugin.layout import Layout
@@ -106,8 +106,8 @@ def test_what_a_large_image_cannot_have_is_refused_in_the_words_of_the_panel(lar
 def test_names_of_clusters_are_a_column_until_they_are_gone():
     layer = Labels(np.array([[1, 2]]), features={"index": [1, 2], "area": [5, 6]})
     layer.metadata["napari-unsupseg"] = {"names": {2: "stroma"}}
-    show_cluster_names(layer)
+    show_names(layer)
     assert layer.features["name"].tolist() == ["", "stroma"]
     layer.metadata["napari-unsupseg"] = {"names": {}}
-    show_cluster_names(layer)
+    show_names(layer)
     assert list(layer.features) == ["index", "area"]

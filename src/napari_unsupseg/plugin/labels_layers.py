@@ -23,9 +23,11 @@ __all__ = [
     "labels_keywords",
     "pyramid_if_large",
     "replace_labels",
-    "show_cluster_names",
+    "show_names",
 ]
 
+# columns of what users have called regions, and where the metadata of a layer have it by label
+GIVEN = {"name": "names", "class": "classes"}
 # events of an Image layer after which it lies elsewhere, or is measured in another unit
 PLACE_EVENTS = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
@@ -130,18 +132,19 @@ def replace_labels(layer: "Labels", data: LabelsArray | list[Any]) -> None:
         layer.mode = mode
 
 
-def show_cluster_names(layer: "Labels") -> None:
-    """Show the names that a layer's clusters were given in its table of features.
+def show_names(layer: "Labels") -> None:
+    """Show the names and classes that a layer's regions were given in its table of features.
 
     Parameters
     ----------
     layer : napari.layers.Labels
         The layer of a run.
     """
-    names = layer.metadata.get("napari-unsupseg", {}).get("names")
-    features = layer.features.drop(columns="name", errors="ignore")
-    if names and "index" in features:
-        features["name"] = [names.get(label, "") for label in features["index"]]
+    features = layer.features.drop(columns=list(GIVEN), errors="ignore")
+    for column, key in GIVEN.items():
+        given = layer.metadata.get("napari-unsupseg", {}).get(key)
+        if given and "index" in features:
+            features[column] = [given.get(label, "") for label in features["index"]]
     layer.features = features
 
 
@@ -157,10 +160,13 @@ def give_class(layer: "Labels", labels: list[int], name: str) -> None:
     name : str
         Their class, for the column `class`; empty for none.
     """
+    record = layer.metadata.get("napari-unsupseg")
+    if record is not None:  # a layer of ours, which is measured anew after each edit
+        record["classes"] = record.get("classes", {}) | dict.fromkeys(labels, name)
     features = layer.features.copy()
-    column = "index" if "index" in features else "label"
     if "class" not in features:
         features["class"] = ""
+    column = "index" if "index" in features else "label"
     features.loc[features[column].isin(labels), "class"] = name
     layer.features = features
 

@@ -14,7 +14,7 @@ from superqt.utils import QSignalDebouncer
 from napari_unsupseg._typing import Labels as LabelsArray
 from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.plugin.background import translate_worker_errors
-from napari_unsupseg.plugin.labels_layers import show_cluster_names
+from napari_unsupseg.plugin.labels_layers import show_names
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.regions.measure import average_frames, measure_objects, measure_regions
 
@@ -246,7 +246,7 @@ class _RegionTable:
         def set_features(features: dict[str, NDArray[np.number]]) -> None:
             if labels is self._measured:
                 self._layer.features = features
-                show_cluster_names(self._layer)
+                show_names(self._layer)
 
         layout, result = self._run.layout, self._run.result
         create_worker(

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.plugin.labels_layers import replace_labels, show_cluster_names
+from napari_unsupseg.plugin.labels_layers import replace_labels, show_names
 from napari_unsupseg.plugin.widgets.controls import row
 
 __all__ = ["ClusterTable"]
@@ -271,7 +271,7 @@ class ClusterTable(Container[Widget]):
         assert self._layer is not None
         names = {label: name for label, name in self._names.items() if name}
         self._layer.metadata["napari-unsupseg"]["names"] = names
-        show_cluster_names(self._layer)
+        show_names(self._layer)
 
 
 def _colour(colormap: Any, label: int) -> tuple[float, ...]:
