@@ -7,11 +7,12 @@ import time
 # the window's fixture resets napari's settings, and must not reset the user's
 os.environ["NAPARI_CONFIG"] = ""
 
+import numpy as np
 import pytest
 import torch
 from napari.layers import Labels
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 
 import napari_unsupseg.learning.inference
 from napari_unsupseg.plugin.panel import SegmentationPanel
@@ -55,6 +56,15 @@ def labels_of(viewer) -> Labels:
     """Return the only Labels layer of a viewer."""
     [labels] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
     return labels
+
+
+def on_canvas(viewer, layer, place) -> QPoint:
+    """Return where a pixel of a layer, y and x, is on the canvas."""
+    camera = getattr(viewer, "scene", viewer).camera  # napari before 0.9 has no scene
+    world = np.array(layer.data_to_world(place))
+    offset = (world - camera.center[-2:]) * camera.zoom
+    y, x = offset + np.array(viewer.window._qt_viewer.canvas.size) / 2
+    return QPoint(round(x), round(y))
 
 
 def wait_until_ready(qtbot, panel):

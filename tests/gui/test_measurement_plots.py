@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
-from .conftest import WAIT, click
+from .conftest import WAIT, click, on_canvas
 
 SIDE, GAP = 16, 4  # pixels of a square, and beside it
 AREAS = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0]
@@ -67,11 +67,9 @@ def visible(layer):
 def pixel(viewer, layer, label, n=3):
     """Return red, green and blue of a square in a picture of the canvas."""
     picture = viewer.screenshot(flash=False)[..., :3].astype(int)
-    camera = getattr(viewer, "scene", viewer).camera
+    place = on_canvas(viewer, layer, middle(label, n))
     ratio = picture.shape[0] / viewer.window._qt_viewer.canvas.size[0]
-    world = np.array(layer.data_to_world(middle(label, n)))
-    place = (world - camera.center[-2:]) * camera.zoom * ratio + np.array(picture.shape[:2]) / 2
-    return picture[tuple(place.round().astype(int))]
+    return picture[round(place.y() * ratio), round(place.x() * ratio)]
 
 
 def send(plot, kind, position, button, buttons):
@@ -259,12 +257,11 @@ def test_a_click_beside_all_points_chooses_all(layer, widget, qtbot):
 
 
 def test_an_object_below_the_mouse_is_marked(viewer, layer, widget, qtbot):
-    canvas = viewer.window._qt_viewer.canvas
-    camera = getattr(viewer, "scene", viewer).camera
-    offset = (np.array(middle(4)) - camera.center[-2:]) * camera.zoom
-    y, x = offset + np.array(canvas.size) / 2
-    qtbot.mouseMove(canvas.native, QPoint(round(x), round(y)))
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.mouseMove(canvas, on_canvas(viewer, layer, middle(4)))
     qtbot.waitUntil(lambda: marked(widget) == [[AREAS[3], SCORES[3]]], timeout=WAIT)
+    widget.colour.value = True
+    assert marked(widget) == [[AREAS[3], SCORES[3]]]
     layer.selected_label = 2
     assert marked(widget) == [[AREAS[1], SCORES[1]]]
 

@@ -30,9 +30,10 @@ class LabelPainter:
     def __init__(self, layer: "Labels", on_replaced: Callable[[], None]) -> None:
         self._layer = layer
         self._on_replaced = on_replaced
-        self._own: Any = layer.colormap
-        self._own_colours = _without_selection(self._own)
+        self._take(layer.colormap)
         self._painted: Any = None  # the colormap that is ours; None while the layer has its own
+        # ours and the layer's own, before somebody else replaced them
+        self._replaced: tuple[Any, Any] = (None, None)
         layer.events.colormap.connect(self._on_colormap)
 
     def close(self) -> None:
@@ -95,19 +96,29 @@ class LabelPainter:
 
     def _on_colormap(self) -> None:
         """Take colours that somebody else gives the layer for its own."""
-        if self._layer.colormap is self._painted:
+        colormap = self._layer.colormap
+        if colormap is self._painted:
             return
-        was_painted = self._painted is not None
-        if was_painted and len(self._layer.colormap.colors) > MAX_CYCLE / 2:
+        if self._painted is None and colormap is not self._replaced[0]:
+            self._take(colormap)
+            return
+        if colormap is self._replaced[0]:  # given back, as by what dims objects for a while
+            self._painted = colormap
+            self._take(self._replaced[1])
+            self.restore()
+        elif len(colormap.colors) > MAX_CYCLE / 2:
             # napari's button has shuffled our colours, and is meant for the user's
             self.restore()
             self._layer.new_colormap()
         else:
+            self._replaced = self._painted, self._own
             self._painted = None
-            self._own = self._layer.colormap
-            self._own_colours = _without_selection(self._own)
-        if was_painted:
-            self._on_replaced()
+            self._take(colormap)
+        self._on_replaced()
+
+    def _take(self, own: Any) -> None:
+        self._own = own
+        self._own_colours = _without_selection(own)
 
 
 def _without_selection(colormap: Any) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Labels
 
-__all__ = ["EditMode", "ObjectEditor"]
+__all__ = ["EditMode", "ObjectEditor", "write_labels"]
 
 CLICK = 5  # pixels of the screen by which the mouse may move in a click
 DIMMED = 0.15  # of their opacity, of objects that are not alike
@@ -148,7 +148,7 @@ class ObjectEditor:
         removed = np.setdiff1d(np.unique(data), self._alike) if others else self._alike
         self._picked, self._alike = None, []
         self._undim(self._layer)
-        _write(self._layer, remove_objects(data, removed))
+        write_labels(self._layer, remove_objects(data, removed))
 
     def _on_other_layer(self) -> None:
         if self._viewer.layers.selection.active != self._layer:
@@ -181,7 +181,7 @@ class ObjectEditor:
         assert self._layer is not None
         data = self._layer.data
         if self.mode is EditMode.REMOVE:
-            _write(self._layer, remove_objects(data, [label]))
+            write_labels(self._layer, remove_objects(data, [label]))
         elif self.mode is EditMode.ALIKE:
             self._picked = label
             self._show_alike()
@@ -190,7 +190,7 @@ class ObjectEditor:
             self._show_hint(f"object {label}: now click the one that it belongs to")
         else:
             first, self._picked = self._picked, None
-            _write(self._layer, join_objects(data, first, label))
+            write_labels(self._layer, join_objects(data, first, label))
             self._show_hint(HINTS[EditMode.JOIN])
 
     def _draw_line(self, layer: "Labels", event: Any) -> Iterator[None]:
@@ -218,7 +218,7 @@ class ObjectEditor:
             yield
             while event.type == "mouse_move":
                 points.append(np.asarray(layer.world_to_data(event.position)))
-                _write(layer, np.where(drawn(), 0, before), place)
+                write_labels(layer, np.where(drawn(), 0, before), place)
                 yield
             path = drawn()
             crossed = np.bincount(before[path], minlength=2)
@@ -226,7 +226,7 @@ class ObjectEditor:
             after = before
             if crossed.any():
                 after = split_object(before, int(crossed.argmax()), path, new_label)
-            _write(layer, after, place)
+            write_labels(layer, after, place)
         if after is before:
             layer.undo()  # what only showed the line
             self._show_hint("that split nothing: draw a line from one side of an object to another")
@@ -265,8 +265,20 @@ class ObjectEditor:
             layer.colormap, self._colormap = self._colormap, None
 
 
-def _write(layer: "Labels", labels: LabelsArray, place: tuple[Any, ...] | None = None) -> None:
-    """Write labels into a layer, or the part of it at a place, as napari's undo knows them."""
+def write_labels(
+    layer: "Labels", labels: LabelsArray, place: tuple[Any, ...] | None = None
+) -> None:
+    """Write labels into a layer, as one edit that napari's undo takes back.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        A layer that is loaded and can be edited.
+    labels : ndarray of unsigned integers
+        Its labels, or those of a part of it.
+    place : tuple of slice and int or None
+        Index of the part, one for each axis of the layer; None for all of it.
+    """
     place = (slice(None),) * layer.ndim if place is None else place
     changed = np.nonzero(layer.data[place] != labels)
     of_slices = iter(changed)

@@ -1,16 +1,14 @@
-"""Where an object is in a layer: looked at, and taken out of it."""
+"""Where an object is in a layer, to look at it."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unsupseg._typing import Integers
-
 if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Labels
 
-__all__ = ["is_loaded", "look_at_object", "remove_objects"]
+__all__ = ["is_loaded", "look_at_object"]
 
 
 def is_loaded(layer: "Labels") -> bool:
@@ -46,16 +44,3 @@ def look_at_object(viewer: "napari.viewer.Viewer", layer: "Labels", label: int) 
     centre = np.array(camera.center, dtype=float)
     centre[-len(displayed) :] = middle[displayed]
     camera.center = tuple(centre)
-
-
-def remove_objects(layer: "Labels", labels: Integers) -> None:
-    """Make objects background, as one edit that napari's undo takes back.
-
-    Parameters
-    ----------
-    layer : napari.layers.Labels
-        A layer that is loaded and can be edited.
-    labels : ndarray of int64, shape (n,)
-        Labels of the objects.
-    """
-    layer.data_setitem(np.nonzero(np.isin(layer.data, labels)), 0)

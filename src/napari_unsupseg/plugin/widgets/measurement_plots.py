@@ -23,7 +23,8 @@ from napari_unsupseg.errors import MeasurementsError
 from napari_unsupseg.plugin.label_painter import LabelPainter
 from napari_unsupseg.plugin.labels_layers import give_class
 from napari_unsupseg.plugin.measurement_table import MeasurementTable, read_table
-from napari_unsupseg.plugin.object_places import is_loaded, look_at_object, remove_objects
+from napari_unsupseg.plugin.object_editor import write_labels
+from napari_unsupseg.plugin.object_places import is_loaded, look_at_object
 from napari_unsupseg.plugin.widgets.controls import (
     Sentence,
     make_accessible,
@@ -32,6 +33,7 @@ from napari_unsupseg.plugin.widgets.controls import (
 )
 from napari_unsupseg.plugin.widgets.histogram import Histogram
 from napari_unsupseg.plugin.widgets.scatter import Scatter
+from napari_unsupseg.regions.object_edits import remove_objects
 from napari_unsupseg.regions.object_selection import (
     in_polygon,
     in_range,
@@ -78,6 +80,7 @@ class MeasurementPlots(Container[Widget]):
         self._ranges: dict[str, tuple[float, float]] = {}  # by measurement
         self._lasso: Floats | None = None
         self._marked: int | None = None  # a label
+        self._selected = 0  # the label that is selected in the layer
         self._make_controls()
         self._lay_out()
         self._painting = QSignalThrottler(parent=self.native)
@@ -193,6 +196,7 @@ class MeasurementPlots(Container[Widget]):
         for widget in self._of_table:
             widget.visible = False  # until there is something to show
         if layer is not None:
+            self._selected = layer.selected_label
             self._painter = LabelPainter(layer, self._on_colours_replaced)
             for name in TABLE_EVENTS:
                 getattr(layer.events, name).connect(self._on_touched)
@@ -333,8 +337,9 @@ class MeasurementPlots(Container[Widget]):
     # the histogram
 
     def _on_measurement_chosen(self) -> None:
-        self._draw_histogram()
-        self._show_chosen()
+        if self._table is not None:
+            self._draw_histogram()
+            self._show_chosen()
 
     def _draw_histogram(self) -> None:
         """Draw the chosen measurement, with the range that it has."""
@@ -372,6 +377,8 @@ class MeasurementPlots(Container[Widget]):
         self._set_range(*self.histogram.range)
 
     def _set_range(self, low: float, high: float) -> None:
+        if self._table is None:  # it went while the range was dragged
+            return
         values = self._values
         if low <= np.nanmin(values) and high >= np.nanmax(values):
             self._ranges.pop(self.measurement.value, None)  # with those that have no value
@@ -390,8 +397,9 @@ class MeasurementPlots(Container[Widget]):
 
     def _on_axis_chosen(self) -> None:
         """Draw other measurements, without the line around some of those before."""
-        self._draw_scatter()
-        self.choose_in(None)
+        if self._table is not None:
+            self._draw_scatter()
+            self.choose_in(None)
 
     def choose_in(self, polygon: Floats | None) -> None:
         """Choose the objects whose points in the scatter plot lie within an outline.
@@ -406,8 +414,8 @@ class MeasurementPlots(Container[Widget]):
         self._show_chosen()
 
     def _on_point(self, index: int) -> None:
-        assert self._table is not None
-        self._look_at(int(self._table.labels[index]))
+        if self._table is not None:
+            self._look_at(int(self._table.labels[index]))
 
     # one object
 
@@ -431,7 +439,9 @@ class MeasurementPlots(Container[Widget]):
 
     def _on_label_selected(self) -> None:
         assert self._layer is not None
-        self._mark(self._layer.selected_label)
+        if self._layer.selected_label != self._selected:  # napari tells of new colours so, too
+            self._selected = self._layer.selected_label
+            self._mark(self._selected)
 
     def _on_mouse_move(self, _viewer: Any, event: Any) -> None:
         """Mark the object below the mouse."""
@@ -487,7 +497,7 @@ class MeasurementPlots(Container[Widget]):
         _, chosen = self._chosen()
         labels = self._table.labels[~chosen if keep else chosen]
         self._choose_all()  # and so the layer is shown with all that stay
-        remove_objects(self._layer, labels)
+        write_labels(self._layer, remove_objects(self._layer.data, labels.tolist()))
 
     def _name_class(self) -> None:
         assert self._table is not None
@@ -499,7 +509,9 @@ class MeasurementPlots(Container[Widget]):
 
     def _on_colours_replaced(self) -> None:
         """Show the layer in the colours that a user has just given it."""
-        self.colour.value = False
+        with self.colour.changed.blocked():
+            self.colour.value = False
+        self._on_colour_changed()
 
     def _apply_theme(self) -> None:
         theme = get_theme(self._viewer.theme)
