@@ -2,13 +2,15 @@ import threading
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from skimage.data import coins
 
 from napari_unsupseg import Hierarchy, Segmenter, Settings, segment
+from napari_unsupseg.plugin.object_editor import EditMode
 from napari_unsupseg.plugin.session import View
 
 from ..conftest import SMALL
-from .conftest import WAIT, click, wait_until_ready
+from .conftest import WAIT, click, on_canvas, wait_until_ready
 
 COINS = coins()[::2, ::2]
 
@@ -171,3 +173,58 @@ def test_the_script_finds_the_same_objects(viewer, panel, qtbot, results):
         names,
     )
     np.testing.assert_array_equal(names["objects"], layer.data)
+
+
+def test_what_is_measured_is_shown_with_the_score_of_each_object(viewer, panel, qtbot, results):
+    layer = find(qtbot, viewer, results)
+    viewer.layers.selection.active = viewer.layers["coins"]
+    click(qtbot, results.measurements_button)
+    widget = viewer.window.dock_widgets["Measurements (napari-unsupseg)"]
+    n_objects = int(layer.data.max())
+    qtbot.waitUntil(
+        lambda: widget.sentence.value == f"coins objects: {n_objects} objects", timeout=WAIT
+    )
+    hierarchy = Segmenter(Settings(**SMALL)).fit(COINS).hierarchy_
+    scores = hierarchy.score_objects(layer.data)["score"]
+    np.testing.assert_allclose(layer.features["score"], scores)
+    click(qtbot, widget.doubtful_button)
+    assert layer.selected_label == scores.argmin() + 1
+
+
+def test_a_class_stays_when_other_objects_are_edited(viewer, panel, qtbot, results):
+    layer = find(qtbot, viewer, results)
+    click(qtbot, results.measurements_button)
+    widget = viewer.window.dock_widgets["Measurements (napari-unsupseg)"]
+    qtbot.waitUntil(lambda: widget.low.enabled, timeout=WAIT)
+    middle = float(layer.features["area"].median())
+    is_large = layer.features.set_index("index")["area"] >= middle
+    widget.low.value = middle
+    qtbot.waitUntil(lambda: f"{is_large.sum()} of" in widget.sentence.value, timeout=WAIT)
+    widget.class_name.value = "large"
+    click(qtbot, widget.class_button)
+    [removed] = np.flatnonzero(is_large)[:1] + 1
+    layer.data_setitem(np.nonzero(layer.data == removed), 0)
+    qtbot.waitUntil(
+        lambda: removed not in list(layer.features.get("index", [removed])), timeout=WAIT
+    )
+    expected = ["large" if is_large[label] else "" for label in layer.features["index"]]
+    assert layer.features["class"].tolist() == expected
+    assert "large" in expected
+
+
+def test_colours_survive_a_search_for_alike_objects(viewer, panel, qtbot, results):
+    layer = find(qtbot, viewer, results)
+    own = layer.colormap
+    click(qtbot, results.measurements_button)
+    widget = viewer.window.dock_widgets["Measurements (napari-unsupseg)"]
+    qtbot.waitUntil(lambda: widget.colour.enabled, timeout=WAIT)
+    widget.colour.value = True
+    editing = results.objects_section.editing
+    click(qtbot, editing.buttons[EditMode.ALIKE])
+    canvas = viewer.window._qt_viewer.canvas.native
+    place = on_canvas(viewer, layer, np.argwhere(layer.data == 1)[9])
+    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=place)
+    assert "like object 1" in editing.hint.value
+    assert not widget.colour.value
+    click(qtbot, editing.buttons[EditMode.ALIKE])
+    assert layer.colormap is own

@@ -32,6 +32,7 @@ __all__ = [
     "get_labels_reader",
     "get_network_reader",
     "get_reader",
+    "open_measurements",
     "open_panel",
     "segment_active_layer",
     "write_geojson",
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 PLUGIN = "napari-unsupseg"
+MEASUREMENTS = "Measurements"  # the second of its widgets
 IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -170,6 +172,19 @@ def open_panel(viewer: "napari.viewer.Viewer") -> "SegmentationPanel":
     dock.show()
     opened: SegmentationPanel = panel
     return opened
+
+
+def open_measurements(viewer: "napari.viewer.Viewer") -> None:
+    """Show the widget *Measurements* in front of the panel, docked if it was not.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer.
+    """
+    dock, _ = viewer.window.add_plugin_dock_widget(PLUGIN, MEASUREMENTS, tabify=True)
+    dock.show()
+    dock.raise_()
 
 
 def _read_and_segment(path: Paths) -> list[LayerData]:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg._words import count
+from napari_unsupseg.plugin.contributions import open_measurements
 from napari_unsupseg.plugin.object_finder import ObjectFinder
 from napari_unsupseg.plugin.object_units import object_unit
 from napari_unsupseg.plugin.output_layers import OutputLayers
@@ -109,7 +110,11 @@ class Results(Container[Widget]):
         self.clusters = ClusterTable()
         self.objects_section = ObjectsSection(viewer, self._on_objects_changed)
         self.save_button = SaveButton(self._objects_layer, show_status)
-        self.objects_section.buttons.append(self.save_button)
+        self.measurements_button = PushButton(
+            text="Measurements",
+            tooltip="Colour, filter and choose objects by what is measured of them.",
+        )
+        self.objects_section.buttons.extend([self.measurements_button, self.save_button])
         self._controls = {
             View.CLUSTERS: _form([self.history]),
             View.SEGMENTS: _form([self.granularity, self.smallest]),
@@ -119,6 +124,7 @@ class Results(Container[Widget]):
         self.granularity.changed.connect(self._show_segments)
         self.smallest.changed.connect(self._show_segments)
         self.history.changed.connect(self._show_clusters)
+        self.measurements_button.changed.connect(self._show_measurements)
         self.copy_button.changed.connect(self._copy)
         self.clusters.table.itemSelectionChanged.connect(self._on_clusters_selected)
 
@@ -326,6 +332,13 @@ class Results(Container[Widget]):
         """Return the layer that the view of objects shows, if there is one."""
         snapshot = self.layers.snapshot(View.OBJECTS)
         return None if snapshot is None else snapshot.layer
+
+    def _show_measurements(self) -> None:
+        """Show what is measured of the objects beside the panel."""
+        layer = self._objects_layer()
+        if layer is not None:
+            self._viewer.layers.selection.active = layer
+        open_measurements(self._viewer)
 
     def _copy(self) -> None:
         """Put the last run on the clipboard as Python."""
