@@ -370,6 +370,16 @@ def test_a_table_that_changes_is_followed_with_the_range(layer, widget, qtbot):
     assert "roundness" in widget.x.choices
 
 
+def test_size_and_brightness_come_first(viewer):
+    ones = [1.0] * 9
+    features = table(cluster=ones, mean_intensity_red=SCORES, z=ones)
+    columns = ["index", "cluster", "area_um2", "mean_intensity_red", "z"]
+    viewer.add_labels(squares(), features=features[columns])
+    widget = open_widget(viewer)
+    assert (widget.measurement.value, widget.x.value) == ("area_um2", "area_um2")
+    assert widget.y.value == "mean_intensity_red"
+
+
 def test_a_table_by_frames_counts_by_its_means(viewer, qtbot):
     lines = pd.DataFrame({"label": [1, 1, 2], "frame": [0, 1, 0], "area": [10.0, 20.0, 30.0]})
     viewer.add_labels(np.stack([squares(), squares()]), features=lines)

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MeasurementPlots"]
 
+# what is shown first, by the beginnings of the names that this package and scikit-image give
+SIZES, INTENSITIES = ("area", "volume"), ("mean_intensity", "intensity_mean")
 SCORE = "score"  # column of how certain objects are, from 0 (doubtful) to 1
 COLORMAP = "viridis"
 NOT_MEASURED = (0.5, 0.5, 0.5, 1.0)  # colour of an object without a value
@@ -247,12 +249,13 @@ class MeasurementPlots(Container[Widget]):
     def _offer_columns(self, names: list[str]) -> None:
         """Offer these measurements, with those chosen before where they are still there."""
         self._columns = names
-        firsts = {self.measurement: 0, self.x: 0, self.y: min(1, len(names) - 1)}
-        for choice, first in firsts.items():
+        size = _first(names, SIZES, default=names[0])
+        brightness = _first(names, INTENSITIES, default=names[-1])
+        for choice, first in ((self.measurement, size), (self.x, size), (self.y, brightness)):
             before = choice.value
             with choice.changed.blocked():
                 choice.reset_choices()
-                choice.value = before if before in names else names[first]
+                choice.value = before if before in names else first
         self._ranges = {name: ends for name, ends in self._ranges.items() if name in names}
         self.doubtful_button.visible = SCORE in names
 
@@ -532,6 +535,11 @@ class MeasurementPlots(Container[Widget]):
             viewer.layers.events.removed.disconnect(self._follow_active)
             viewer.events.theme.disconnect(self._apply_theme)
             self._leave_layer()
+
+
+def _first(names: list[str], beginnings: tuple[str, ...], default: str) -> str:
+    """Return the first name with one of these beginnings."""
+    return next((name for name in names if name.startswith(beginnings)), default)
 
 
 def _is_labels(layer: Any) -> bool:
