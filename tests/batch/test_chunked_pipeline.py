@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import roifile
 import tifffile
 import yaozarrs
 import zarr
@@ -16,7 +17,9 @@ from napari_unsupseg.io.readers import open_image
 from napari_unsupseg.regions.labels import label_regions
 from napari_unsupseg.regions.measure import measure_objects, measure_regions
 
+from ..io.test_object_files import fill_roi, polygons_of, read_features
 from ..io.test_ome_zarr import RGB, write_ome
+from ..io.test_outlines import fill
 from ..learning.test_lazy_inference import wide
 from ..regions.test_stitching import same_partition
 from ..test_cli import QUICK, call
@@ -197,6 +200,24 @@ def test_a_table_is_measured_chunk_by_chunk(tmp_path, slide, small_limits):
         np.testing.assert_allclose(found, column, rtol=1e-5, err_msg=name)
 
 
+def test_outlines_go_across_chunks(tmp_path, slide, small_limits, monkeypatch):
+    monkeypatch.setattr("napari_unsupseg.io.outlines.BLOCK", 100)
+    out, geojson, rois = (tmp_path / name for name in ("o.ome.zarr", "o.geojson", "o.zip"))
+    files = ["-o", out, "--geojson", geojson, "--rois", rois]
+    result = call("segment", slide, *files, "--connected", *TWO)
+    assert result.exit_code == 0, result.stderr
+    labels = labels_of(out)
+    in_features, in_regions = np.zeros_like(labels), np.zeros_like(labels)
+    for feature in read_features(geojson):
+        pixels = fill(polygons_of(feature["geometry"]), labels.shape)
+        in_features[pixels] = int(feature["properties"]["name"])
+        assert feature["properties"]["measurements"]["area_um2"] == pixels.sum() / 4
+    for roi in roifile.roiread(rois):
+        in_regions[fill_roi(roi, labels.shape)] = int(roi.name)
+    np.testing.assert_array_equal(in_features, labels)
+    np.testing.assert_array_equal(in_regions, labels)
+
+
 def test_a_folder_may_hold_both_kinds(tmp_path, small_limits):
     folder, out = tmp_path / "images", tmp_path / "out"
     folder.mkdir()
@@ -252,9 +273,6 @@ def test_colours_of_a_store_are_those_of_a_picture(tmp_path, rgb):
             "o.zarr", ["--min-area", 0.01, "--granularity", 0.3], "--min-area would need", id="area"
         ),
         pytest.param("o.zarr", ["--strokes", "drawn.tif"], "--strokes would need", id="strokes"),
-        pytest.param(
-            "o.zarr", ["--segments", "--rois", "o.zip"], "which --rois needs", id="outlines"
-        ),
     ],
 )
 def test_what_needs_the_whole_is_refused_before_it_is_trained(

@@ -19,6 +19,7 @@ from napari_unsupseg.batch.jobs import (
     TrainedSegmenter,
     resolve_spacing,
 )
+from napari_unsupseg.batch.measured_files import wants_measurements, write_measurements
 from napari_unsupseg.errors import FileError, ImageError
 from napari_unsupseg.image.channels import ImageChannels, split_channels
 from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
@@ -27,7 +28,7 @@ from napari_unsupseg.io.label_store import CHUNK, RECORD, UNFINISHED, LabelStore
 from napari_unsupseg.io.ome_zarr import translate_zarr_errors
 from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import hidden_path, is_zarr
-from napari_unsupseg.io.writers import write_png, write_table
+from napari_unsupseg.io.writers import write_png
 from napari_unsupseg.learning.lazy_inference import LazyLabels
 from napari_unsupseg.regions.block_objects import (
     find_part_objects,
@@ -90,10 +91,9 @@ def run_job_in_chunks(
     store, segmenter = resumable
     record = store.record | _write_labels(channels, image, store, segmenter, options, track)
     store.write_pyramid()
-    if table_files := [path for path in (job.table, job.table_rows) if path]:
+    if wants_measurements(job):
         table = _measure(channels, store, image, options, track)
-        for path in table_files:
-            write_table(path, table)
+        write_measurements(job, store.level(0), channels.axes, table)
     if job.preview:
         write_png(job.preview, _draw_preview(channels, store, segmenter))
     store.mark_complete(record)
@@ -132,14 +132,8 @@ def _check_large_job(job: Job, options: JobOptions) -> None:
             f"{job.image}: is too large to be loaded, and its labels go chunk by chunk to "
             "OME-Zarr: name an --output that ends in .ome.zarr"
         )
-    for flag, path in {
-        "--geojson": job.geojson,
-        "--rois": job.rois,
-        "--counts": job.counts_rows,
-    }.items():
-        if path is None:
-            continue
-        raise ImageError(f"{job.image}: is too large to be loaded, which {flag} needs; crop it")
+    if job.counts_rows is not None:
+        raise ImageError(f"{job.image}: is too large to be loaded, which --counts needs; crop it")
     flags = {
         "strokes": "--strokes",
         "joint": "--separate",

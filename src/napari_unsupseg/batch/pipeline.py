@@ -27,6 +27,7 @@ from napari_unsupseg.batch.jobs import (
     TrainedSegmenter,
     resolve_spacing,
 )
+from napari_unsupseg.batch.measured_files import wants_measurements, write_measurements
 from napari_unsupseg.errors import FileError, ImageError, UnsupsegError, first_line
 from napari_unsupseg.image.axes import describe_axes, resolve_axes
 from napari_unsupseg.image.channels import ImageChannels, split_channels
@@ -37,7 +38,6 @@ from napari_unsupseg.io.label_store import (
     read_zarr_record,
     write_zarr_labels,
 )
-from napari_unsupseg.io.object_files import write_geojson, write_imagej_rois
 from napari_unsupseg.io.overlay import draw_label_overlay
 from napari_unsupseg.io.paths import check_writable, file_kind, is_zarr
 from napari_unsupseg.io.pixel_size import NO_UNIT, PixelSize
@@ -397,15 +397,9 @@ def _write_results(
     if options.wants_regions:
         kind = "segments" if options.objects is None else "objects"
         record |= {kind: int(labels.max())}
-    table_files = [path for path in (job.table, job.table_rows) if path]
-    if table_files or job.geojson or job.rois:
+    if wants_measurements(job):
         table = _measure(labelled, channels, image, options)
-        for path in table_files:
-            write_table(path, table)
-        if job.geojson:
-            write_geojson(job.geojson, labels, channels.axes, table)
-        if job.rois:
-            write_imagej_rois(job.rois, labels, channels.axes, table)
+        write_measurements(job, labels, channels.axes, table)
     if job.counts_rows:
         write_table(job.counts_rows, _count(labelled, channels, image, options))
     if job.preview:

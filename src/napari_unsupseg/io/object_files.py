@@ -50,17 +50,15 @@ class _PlaneObject(NamedTuple):
         return None if number is None else int(number)
 
 
-def write_geojson(
-    path: Path, labels: NDArray[np.unsignedinteger], axes: str, table: Columns | None = None
-) -> None:
+def write_geojson(path: Path, labels: Any, axes: str, table: Columns | None = None) -> None:
     """Write objects as GeoJSON, as QuPath imports them.
 
     Parameters
     ----------
     path : Path
         The file to write or replace.
-    labels : ndarray of unsigned integers, shape (..., Y, X)
-        Objects; 0 is left out.
+    labels : array of unsigned integers, shape (..., Y, X)
+        Objects, of which a part is loaded at a time; 0 is left out.
     axes : str
         A letter for each of their axes.
     table : mapping of str to ndarray, shape (rows,), optional
@@ -85,14 +83,15 @@ def write_geojson(
        https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
     .. [2] H. Butler et al.: The GeoJSON Format. RFC 7946, 2016. doi:10.17487/RFC7946
     """
-    features = [_feature(found) for found in _find_objects(labels, axes, table or {})]
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8") as file:
-        json.dump({"type": "FeatureCollection", "features": features}, file, separators=(",", ":"))
+        file.write('{"type":"FeatureCollection","features":[')
+        for number, found in enumerate(_find_objects(labels, axes, table or {})):
+            file.write(",\n" if number else "\n")
+            json.dump(_feature(found), file, separators=(",", ":"))
+        file.write("\n]}\n")
 
 
-def write_imagej_rois(
-    path: Path, labels: NDArray[np.unsignedinteger], axes: str, table: Columns | None = None
-) -> None:
+def write_imagej_rois(path: Path, labels: Any, axes: str, table: Columns | None = None) -> None:
     """Write objects as a ZIP of regions of interest, as the ROI Manager of ImageJ opens them.
 
     Parameters
@@ -112,14 +111,12 @@ def write_imagej_rois(
     A region has the name of its label, behind the numbers of its plane, from 1: ``t003-0012``. Its
     properties are the measurements, and its group is the cluster.
     """
-    rois = [_roi(found) for found in _find_objects(labels, axes, table or {})]
+    rois = (_roi(found) for found in _find_objects(labels, axes, table or {}))
     with atomic_write(path) as partial:
         roifile.roiwrite(partial, rois, mode="w")
 
 
-def _find_objects(
-    labels: NDArray[np.unsignedinteger], axes: str, table: Columns
-) -> Iterator[_PlaneObject]:
+def _find_objects(labels: Any, axes: str, table: Columns) -> Iterator[_PlaneObject]:
     """Yield every object in every plane."""
     leading, letters = axes[:-2], ome_axes(axes).lower()
     keys = [axis for axis in leading if axis in table]
@@ -132,7 +129,7 @@ def _find_objects(
     }
     for index in np.ndindex(*labels.shape[:-2]):
         at = [index[leading.index(axis)] for axis in keys]
-        for label, polygons in trace_outlines(labels[index]).items():
+        for label, polygons in trace_outlines(labels, index).items():
             row = row_of.get((*at, label))
             measured = {name: float(c[row]) for name, c in columns.items() if row is not None}
             finite = {name: value for name, value in measured.items() if math.isfinite(value)}

@@ -117,11 +117,12 @@ def _number(pixels: Integers, shape: tuple[int, int]) -> Integers:
 def _follow(edges: _Edges, width: int) -> Iterator[tuple[int, list[int]]]:
     """Yield each closed way along edges: its label, and its corners as flat indices."""
     pixel, side = np.divmod(edges.number, 4)
-    end = (pixel + END[side] @ (width, 1)).tolist()
-    is_corner = (edges.following % 4 != side).tolist()
-    successor = np.searchsorted(edges.number, edges.following).tolist()
-    is_done = [False] * len(successor)
-    for first, label in enumerate(edges.label.tolist()):
+    # lists would take five times the memory
+    end = (pixel + END[side] @ (width, 1)).data
+    is_corner = (edges.following % 4 != side).data
+    successor = np.searchsorted(edges.number, edges.following).data
+    is_done = bytearray(len(successor))
+    for first, label in enumerate(edges.label.data):
         corners, edge = [], first
         while not is_done[edge]:
             is_done[edge] = True
