@@ -6,14 +6,15 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Self, Unpack
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 import napari_unsupseg
 from napari_unsupseg._generators import run_to_end
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.errors import SettingError, StrokesError
+from napari_unsupseg.errors import ImageError, SettingError, StrokesError
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_unsupseg.learning.devices import (
@@ -302,6 +303,42 @@ class Segmenter(Predictor):
         run = self._begun_run("there is no run to make segments of: fit an image first")
         with translate_out_of_memory(self.device):
             return (yield from run.hierarchy_generator())
+
+    def uncertainty(self) -> NDArray[np.float32]:
+        """Say how uncertain the cluster of each pixel is, by how it changed over the run.
+
+        Returns
+        -------
+        ndarray of float32, shape (..., Y, X)
+            From 0, certain, to 1: how large a part of what the run's labels say, at some iterations
+            and at the last, speaks for other clusters than the pixel's own. 0 at pixels that take
+            no part.
+
+        Raises
+        ------
+        SettingError
+            If there is no run yet.
+        ImageError
+            If the image is too large to be loaded, of which crops alone were trained on.
+
+        Notes
+        -----
+        `napari_unsupseg.regions.uncertainty` says how labels are compared whose numbers differ.
+
+        Examples
+        --------
+        >>> from skimage.data import coins
+        >>> segmenter = Segmenter(Settings(iterations=15, superpixels=500)).fit(coins()[::4, ::4])
+        >>> segmenter.uncertainty().shape
+        (76, 96)
+        """
+        run = self._begun_run("there is no run yet: fit an image first")
+        if run.is_cropped:
+            raise ImageError(
+                "uncertainty is known where a run has trained, which are crops of an image as "
+                "large as this: fit a part of it"
+            )
+        return run.uncertainty()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network of a run, to be used on other images.

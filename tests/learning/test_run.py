@@ -1,11 +1,14 @@
 """What a run keeps, and what it forgets."""
 
+import dask.array as da
 import numpy as np
 import pytest
 import skimage.data
 
 from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg.errors import ImageError, SettingError
 from napari_unsupseg.learning.run import HISTORY_ITERATIONS
+from napari_unsupseg.regions.uncertainty import cluster_uncertainty
 
 from ..conftest import SMALL
 
@@ -51,3 +54,22 @@ def test_a_network_learns_the_labels_that_are_kept_after_it_was_asked_before(gre
 def test_an_option_that_there_is_not_is_refused(grey, small, way):
     with pytest.raises(TypeError, match="unexpected keyword argument 'axis'"):
         list(getattr(Segmenter(small), way)(grey, axis="yx"))
+
+
+def test_pixels_that_change_are_uncertain(grey):
+    settings = Settings(**SMALL | {"iterations": HISTORY_ITERATIONS[1]})
+    segmenter = Segmenter(settings)
+    labels = {step.iteration: step.labels for step in segmenter.steps(grey)}
+    history = [labels[iteration] for iteration in (*HISTORY_ITERATIONS[:2], settings.iterations)]
+    final = segmenter.fit(grey).labels_
+    np.testing.assert_array_equal(segmenter.uncertainty(), cluster_uncertainty(final, history))
+    assert 0 < segmenter.uncertainty().mean() < 0.9
+
+
+def test_before_a_run_nothing_is_uncertain(grey, monkeypatch):
+    with pytest.raises(SettingError, match="fit an image first"):
+        Segmenter().uncertainty()
+    monkeypatch.setattr("napari_unsupseg.image.tiling.LOADED_VALUES", 100)
+    lazy = da.from_array(grey, chunks=32)
+    with pytest.raises(ImageError, match="crops of an image"):
+        Segmenter(Settings(**SMALL)).fit(lazy).uncertainty()

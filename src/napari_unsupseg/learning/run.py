@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from napari_unsupseg._generators import map_yields
@@ -34,6 +34,7 @@ from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy_generator, precompile
 from napari_unsupseg.regions.small_regions import merge_small_regions
 from napari_unsupseg.regions.strokes import apply_strokes, check_strokes
+from napari_unsupseg.regions.uncertainty import cluster_uncertainty
 from napari_unsupseg.settings import NETWORK_SIZE, Settings
 
 __all__ = ["HISTORY_ITERATIONS", "Run"]
@@ -256,6 +257,18 @@ class Run:
                 n_clusters=self._n_final_clusters,
             )
         return self._hierarchy
+
+    def uncertainty(self) -> NDArray[np.float32]:
+        """Return how far the labels so far disagree with those to keep, from 0 to 1.
+
+        Returns
+        -------
+        ndarray of float32, shape (..., Y, X)
+            See `cluster_uncertainty`.
+        """
+        assert self.result is not None, "a run has a result from its first step on"
+        labels = [*self.history.values(), self._last_step().labels]
+        return cluster_uncertainty(self.result.labels, labels)
 
     def checkpoint(self) -> Checkpoint:
         """Return the network after it has learned the labels to keep, which takes a few seconds.
