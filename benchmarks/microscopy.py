@@ -18,7 +18,7 @@ from rich.table import Table
 from skimage.segmentation import felzenszwalb
 
 from benchmarks.baselines import k_means, otsu
-from benchmarks.metrics import dice, foreground, match_objects
+from benchmarks.metrics import dice, foreground, match_objects, roc_auc
 from benchmarks.options import SetOption, settings_from
 from napari_unsupseg import Segmenter
 from napari_unsupseg.regions.labels import connected_components
@@ -42,11 +42,14 @@ def main(
     groups = {name: paths[: limit or None] for name, paths in find_images(root).items()}
     tasks = [(group, path) for group, paths in groups.items() for path in paths]
     found: dict[str, dict[str, list[tuple[float, ...]]]] = {}
+    aucs: dict[str, list[float]] = {group: [] for group in groups}
     for group, path in track(tasks, console=Console(stderr=True)):
         image = imread(path)
         instances = imread(path.with_name(f"{path.stem}_instances.png"))
         labels = {name: method(image) for name, method in CLASSICAL.items() if baselines}
         ours = Segmenter(settings).fit(image)
+        wrong = foreground(ours.labels_, instances > 0) != (instances > 0)
+        aucs[group].append(roc_auc(ours.uncertainty().ravel(), wrong.ravel()))
         labels |= {"ours, clusters": ours.labels_, "ours, segments": ours.hierarchy_.cut()}
         for name, one in labels.items():
             found.setdefault(name, {}).setdefault(group, []).append(judge(one, instances))
@@ -58,8 +61,14 @@ def main(
         for name, by_group in found.items()
     }
     show(rows, {group: len(paths) for group, paths in groups.items()})
+    uncertain = {
+        group: float(np.nanmean(of_images)) for group, of_images in aucs.items() if of_images
+    }
+    told = ", ".join(f"{group} {auc:.3f}" for group, auc in uncertain.items())
+    Console().print(f"AUC of the uncertainty of pixels on the wrong side of the foreground: {told}")
     if json_:
-        json_.write_text(json.dumps({"settings": settings.to_dict(), "rows": rows}, indent=1))
+        report = {"settings": settings.to_dict(), "rows": rows, "uncertainty AUC": uncertain}
+        json_.write_text(json.dumps(report, indent=1))
 
 
 def find_images(root: Path) -> dict[str, list[Path]]:

@@ -26,6 +26,7 @@ REPORT = {
     "table": None,
     "geojson": None,
     "rois": None,
+    "uncertainty": None,
     "network": "n.unsupseg",
 }
 

@@ -46,6 +46,7 @@ from napari_unsupseg.cli_options import (
     StrokesOption,
     SummaryOption,
     TableOption,
+    UncertaintyOption,
     VersionOption,
     WorkersOption,
     ZSpacingOption,
@@ -113,6 +114,7 @@ def segment(
     counts: CountsOption = None,
     geojson: GeojsonOption = None,
     rois: RoisOption = None,
+    uncertainty: UncertaintyOption = None,
     save: SaveOption = None,
     strokes: StrokesOption = None,
     start_from: StartFromOption = None,
@@ -162,7 +164,19 @@ def segment(
     _refuse_if(one is not None and not joint, f"{one}: is one network, and --separate has many")
     many = len(images) > 1 or _is_folder(images[0]) or not joint
     _refuse_if(strokes and many, f"{strokes}: is drawn on one image, and there are many")
-    outputs = (output, preview, table, geojson, rois, save)
+    _refuse_if(
+        uncertainty is not None and not joint,
+        f"{uncertainty}: is of one run, and --separate has many",
+    )
+    outputs = {
+        "labels": output,
+        "preview": preview,
+        "table": table,
+        "geojson": geojson,
+        "rois": rois,
+        "uncertainty": uncertainty,
+        "saved_network": save,
+    }
     _run(images, options, outputs, counts, summary, workers, scheduler)
 
 
@@ -217,7 +231,13 @@ def apply(
         min_area=min_area,
         overwrite=overwrite,
     )
-    outputs = (output, preview, table, geojson, rois, None)
+    outputs = {
+        "labels": output,
+        "preview": preview,
+        "table": table,
+        "geojson": geojson,
+        "rois": rois,
+    }
     _run(images, options, outputs, counts, summary, workers, scheduler)
 
 
@@ -256,7 +276,7 @@ def demo(
 def _run(
     images: list[Path],
     options: "JobOptions",
-    outputs: tuple[str, str | None, str | None, str | None, str | None, str | None],
+    outputs: Mapping[str, str | None],
     counts: Path | None,
     summary: Path | None,
     workers: int,
@@ -269,10 +289,10 @@ def _run(
     are_many = len(images) > 1 or _is_folder(images[0])
     with exit_on_error():
         images = _expand_folders(images)
-    joint = _plan_joint_tables(outputs[2], counts, are_many=are_many)
-    output, preview, table, *others = outputs
-    jobs = _plan_jobs(images, output, preview, None if "table_rows" in joint else table, *others)
-    jobs = with_rows(jobs, joint)
+    joint = _plan_joint_tables(outputs["table"], counts, are_many=are_many)
+    if "table_rows" in joint:
+        outputs = {**outputs, "table": None}
+    jobs = with_rows(_plan_jobs(images, outputs), joint)
     to_stdout = str(summary) == "-"
     images = _list_all([job.image for job in jobs])
     read = [path for path in (*images, options.strokes, options.network) if path]
@@ -428,39 +448,41 @@ def _is_of_stopped_call(path: Path, options: "JobOptions", n_jobs: int) -> bool:
         return False
 
 
-def _plan_jobs(
-    images: list[Path],
-    output: str,
-    preview: str | None,
-    table: str | None,
-    geojson: str | None,
-    rois: str | None,
-    network: str | None,
-) -> "list[Job]":
+def _plan_jobs(images: list[Path], outputs: Mapping[str, str | None]) -> "list[Job]":
     """Name every file to be written, of all images but those that are results of others."""
-    from napari_unsupseg.batch.jobs import PREVIEW_ENDING, Job, find_results, labels_file_name
+    from napari_unsupseg.batch.jobs import (
+        PREVIEW_ENDING,
+        UNCERTAINTY_ENDING,
+        Job,
+        find_results,
+        labels_file_name,
+    )
     from napari_unsupseg.io.paths import result_file_name
     from napari_unsupseg.io.writers import TABLE_SUFFIXES
 
     left_out = find_results(images)
     images = [image for image in images if image not in left_out]
-    # how each kind of result is asked for, what it is called in a folder, and how it may end
-    kinds = [
-        ("--output", output, labels_file_name, (".tif", ".tiff", ".zarr")),
-        ("--preview", preview, lambda image: result_file_name(image, PREVIEW_ENDING), (".png",)),
-        ("--table", table, lambda image: result_file_name(image, "_table.csv"), TABLE_SUFFIXES),
-        ("--geojson", geojson, lambda image: result_file_name(image, ".geojson"), (".geojson",)),
-        ("--rois", rois, lambda image: result_file_name(image, "_rois.zip"), (".zip",)),
-        ("--save", network, lambda image: result_file_name(image, ".unsupseg"), (".unsupseg",)),
-    ]
-    results: list[Sequence[Path | None]] = []
-    for flag, text, file_name, suffixes in kinds:
+    # how each kind of result is asked for, what its name ends in in a folder, and how it may end
+    kinds = {
+        "labels": ("--output", None, (".tif", ".tiff", ".zarr")),
+        "preview": ("--preview", PREVIEW_ENDING, (".png",)),
+        "table": ("--table", "_table.csv", TABLE_SUFFIXES),
+        "geojson": ("--geojson", ".geojson", (".geojson",)),
+        "rois": ("--rois", "_rois.zip", (".zip",)),
+        "uncertainty": ("--uncertainty", UNCERTAINTY_ENDING, (".tif", ".tiff")),
+        "saved_network": ("--save", ".unsupseg", (".unsupseg",)),
+    }
+    results: dict[str, list[Path]] = {}
+    for kind, text in outputs.items():
         if text is None:
-            results.append([None] * len(images))
             continue
+        flag, ending, suffixes = kinds[kind]
         path = Path(text)
         if _names_folder(text):
-            results.append([path / file_name(image) for image in images])
+            results[kind] = [
+                path / (result_file_name(image, ending) if ending else labels_file_name(image))
+                for image in images
+            ]
             continue
         *others, last = suffixes
         allowed = f"{', '.join(others)} or {last}" if others else last
@@ -472,8 +494,11 @@ def _plan_jobs(
             len(images) > 1,
             f"{flag} {path}: is one file, and there are {len(images)} images: name a folder",
         )
-        results.append([path])
-    jobs = [Job(*paths) for paths in zip(images, *results, strict=True)]
+        results[kind] = [path]
+    jobs = [
+        Job(image, **{kind: paths[index] for kind, paths in results.items()})
+        for index, image in enumerate(images)
+    ]
     _tell_left_out([path for path in left_out if not any(path in job.results for job in jobs)])
     return jobs
 

@@ -44,6 +44,7 @@ __all__ = [
     "StrokesOption",
     "SummaryOption",
     "TableOption",
+    "UncertaintyOption",
     "VersionOption",
     "WorkersOption",
     "ZSpacingOption",
@@ -288,6 +289,14 @@ RoisOption = Annotated[
         metavar="PATH",
         help="ZIP (.zip) of the same as regions of interest, for the ROI Manager of ImageJ; or a "
         "folder.",
+    ),
+]
+UncertaintyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="TIFF (.tif) of how uncertain the cluster of each pixel is, from 0 to 1, by how it "
+        "changed over the run; or a folder.",
     ),
 ]
 SaveOption = Annotated[

@@ -89,7 +89,7 @@ def print_report(report: "Report", console: Console) -> None:
         + (", stopped by you" if report["interrupted"] else ""),
         markup=False,
     )
-    for kind in ("labels", "preview", "table", "geojson", "rois", "network"):
+    for kind in ("labels", "preview", "table", "geojson", "rois", "uncertainty", "network"):
         if report[kind]:
             console.print(f"  {kind:<8} {_in_one_line(report[kind])}", markup=False)
 

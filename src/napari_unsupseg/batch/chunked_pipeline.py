@@ -132,8 +132,9 @@ def _check_large_job(job: Job, options: JobOptions) -> None:
             f"{job.image}: is too large to be loaded, and its labels go chunk by chunk to "
             "OME-Zarr: name an --output that ends in .ome.zarr"
         )
-    if job.counts_rows is not None:
-        raise ImageError(f"{job.image}: is too large to be loaded, which --counts needs; crop it")
+    needing_all = {"--uncertainty": job.uncertainty, "--counts": job.counts_rows}
+    if flag := next((flag for flag, path in needing_all.items() if path), None):
+        raise ImageError(f"{job.image}: is too large to be loaded, which {flag} needs; crop it")
     flags = {
         "strokes": "--strokes",
         "joint": "--separate",

@@ -20,6 +20,7 @@ from napari_unsupseg.settings import Settings
 
 __all__ = [
     "PREVIEW_ENDING",
+    "UNCERTAINTY_ENDING",
     "Job",
     "JobImage",
     "JobOptions",
@@ -34,6 +35,7 @@ __all__ = [
 TIFF_ENDING = "_labels.tif"
 ZARR_ENDING = "_labels.ome.zarr"
 PREVIEW_ENDING = "_preview.png"
+UNCERTAINTY_ENDING = "_uncertainty.tif"
 
 Record = dict[str, Any]  # how labels were made, fit for JSON; it is stored beside them
 
@@ -56,6 +58,8 @@ class Job:
         GeoJSON for their outlines and what they measure.
     rois : Path or None
         ZIP of ImageJ's regions of interest, for the same.
+    uncertainty : Path or None
+        TIFF file for how uncertain the cluster of each pixel is.
     saved_network : Path or None
         File for the trained network.
     table_rows : Path or None
@@ -70,6 +74,7 @@ class Job:
     table: Path | None = None
     geojson: Path | None = None
     rois: Path | None = None
+    uncertainty: Path | None = None
     saved_network: Path | None = None
     table_rows: Path | None = None
     counts_rows: Path | None = None
@@ -88,6 +93,7 @@ class Job:
             "table": self.table,
             "geojson": self.geojson,
             "rois": self.rois,
+            "uncertainty": self.uncertainty,
             "network": self.saved_network,
         }
 
@@ -322,7 +328,7 @@ def find_results(images: Sequence[Path]) -> list[Path]:
     Returns
     -------
     list of Path
-        Labels and previews.
+        Labels, previews and images of uncertainty.
 
     Examples
     --------
@@ -333,6 +339,6 @@ def find_results(images: Sequence[Path]) -> list[Path]:
     names = {
         image.with_name(result_file_name(image, ending))
         for image in images
-        for ending in (TIFF_ENDING, ZARR_ENDING, PREVIEW_ENDING)
+        for ending in (TIFF_ENDING, ZARR_ENDING, PREVIEW_ENDING, UNCERTAINTY_ENDING)
     }
     return [image for image in images if image in names]

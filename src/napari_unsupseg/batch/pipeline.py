@@ -315,6 +315,10 @@ def _run_in_memory(job: Job, image: JobImage, options: JobOptions, watch: Watch)
             labelled = _select_labels(segmenter, step, options)
         if job.saved_network:
             segmenter.save(job.saved_network)
+        if job.uncertainty:
+            axes = split_channels(image.values, image.axes).axes
+            uncertainty = segmenter.uncertainty()
+            write_tiff_labels(job.uncertainty, uncertainty, axes, record, image.pixel_size)
         _write_results(job, image, options, labelled, record)
     return record
 

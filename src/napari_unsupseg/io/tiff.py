@@ -219,19 +219,19 @@ def read_tiff_record(path: Path) -> dict[str, Any] | None:
 
 def write_tiff_labels(
     path: Path,
-    labels: NDArray[np.unsignedinteger],
+    labels: NDArray[np.unsignedinteger] | NDArray[np.float32],
     axes: str,
     record: dict[str, Any],
     pixel_size: PixelSize | None = None,
 ) -> None:
-    """Write labels as a compressed OME-TIFF that says how they were made.
+    """Write labels, or how uncertain they are, as a compressed OME-TIFF that says how it was made.
 
     Parameters
     ----------
     path : Path
         The TIFF file to write or replace.
-    labels : ndarray of unsigned integers, shape (..., Y, X)
-        The labels.
+    labels : ndarray of unsigned integers or float32, shape (..., Y, X)
+        The labels, or the uncertainty of each.
     axes : str
         A letter for each of their axes, see `check_tiff_axes`.
     record : dict
