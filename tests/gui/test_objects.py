@@ -59,7 +59,7 @@ def test_objects_can_be_made_of_the_selected_clusters(viewer, panel, qtbot, resu
     layer = find(qtbot, viewer, results)
     before = layer.data.copy()
     results.clusters.table.clearSelection()
-    section.foreground.value = "selected clusters"
+    section.foreground.value = "clusters"
     assert "select in the table" in panel.status.value
     np.testing.assert_array_equal(layer.data, before)
     results.clusters.table.selectRow(0)
@@ -106,7 +106,7 @@ def test_a_closed_panel_adds_no_layer(viewer, panel, qtbot, results, slow):
 def test_other_selected_clusters_have_other_objects(viewer, panel, qtbot, results):
     layer = find(qtbot, viewer, results)
     results.clusters.table.selectRow(0)
-    results.objects_section.foreground.value = "selected clusters"
+    results.objects_section.foreground.value = "clusters"
     results.clusters.table.selectRow(1)
     hierarchy = Segmenter(Settings(**SMALL)).fit(COINS).hierarchy_
     expected = hierarchy.objects(results.clusters.selected)
@@ -119,13 +119,52 @@ def test_clusters_changed_by_hand_are_taken_as_they_look(viewer, panel, qtbot, r
     qtbot.waitUntil(lambda: results.clusters.table.rowCount() == 2, timeout=WAIT)
     layer = find(qtbot, viewer, results)
     results.clusters.table.selectRow(0)
-    section.foreground.value = "selected clusters"
+    section.foreground.value = "clusters"
     hierarchy = Segmenter(Settings(**SMALL)).fit(COINS).hierarchy_
     expected = hierarchy.objects(clusters.data == 1)
     qtbot.waitUntil(lambda: np.array_equal(layer.data, expected), timeout=WAIT)
     assert layer.metadata["napari-unsupseg"]["foreground"] == "mask"
     click(qtbot, results.copy_button)
     assert "changed by hand" in panel.status.value
+
+
+def test_strokes_can_say_what_objects_are(viewer, panel, qtbot, results):
+    layer = find(qtbot, viewer, results)
+    found = layer.data.copy()
+    results.objects_section.foreground.value = "strokes"
+    assert panel.status.value.startswith("press Draw strokes and paint label 1")
+    click(qtbot, panel.strokes_button)
+    strokes, place = viewer.layers["coins strokes"], np.argwhere(found == 1).mean(axis=0)
+    strokes.paint(tuple(place), 1)
+    missing = "draw on the ground with label 2"
+    qtbot.waitUntil(lambda: panel.status.value.endswith(missing), timeout=WAIT)
+    strokes.paint(tuple(np.argwhere(found == 0)[40]), 2)
+    hierarchy = Segmenter(Settings(**SMALL)).fit(COINS).hierarchy_
+    expected = hierarchy.objects(strokes=strokes.data)
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, expected), timeout=WAIT)
+    assert layer.data[tuple(place.astype(int))]
+    assert viewer.layers.selection.active == strokes  # the brush stays in the user's hand
+    assert layer.metadata["napari-unsupseg"]["foreground"] == "strokes"
+    click(qtbot, results.copy_button)
+    assert "made of strokes" in panel.status.value
+
+
+def test_sizes_are_in_the_units_of_the_layer(viewer, panel, qtbot, results):
+    layer, section = find(qtbot, viewer, results), results.objects_section
+    assert section.min_size.label == "smallest (pixels)"
+    section.max_size.value = 400
+    expected = segment(COINS, objects=True, max_size=400, **SMALL)
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, expected), timeout=WAIT)
+    image = viewer.layers["coins"]
+    image.units, image.scale = ("um", "um"), (0.5, 0.2)
+    assert section.max_size.label == "largest (µm²)"
+    assert section.max_size.value == 40  # the same objects
+    section.max_size.value = 30
+    expected = segment(COINS, objects=True, max_size=300, **SMALL)
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, expected), timeout=WAIT)
+    qtbot.waitUntil(lambda: "area_um2" in layer.features, timeout=WAIT)
+    areas = layer.features["area_um2"]
+    assert areas.max() <= 30
 
 
 def test_what_a_user_has_painted_on_is_kept(viewer, panel, qtbot, results):
@@ -146,14 +185,14 @@ def test_an_image_without_objects_says_what_to_do(viewer, panel, qtbot):
     assert panel.status.value.startswith("no objects: nothing stands out")
 
 
-def test_sizes_that_exclude_each_other_are_refused(viewer, panel, qtbot, results, monkeypatch):
-    told = []
-    monkeypatch.setattr("napari_unsupseg.plugin.object_finder.show_error", told.append)
+def test_sizes_that_exclude_each_other_are_refused(viewer, panel, qtbot, results):
     find(qtbot, viewer, results)
     results.objects_section.min_size.value = 50
     results.objects_section.max_size.value = 40
-    qtbot.waitUntil(lambda: told != [], timeout=WAIT)
-    assert told == ["min_size is 50 and max_size 40: no object fits"]
+    refusal = "min_size is 50 and max_size 40: no object fits"
+    qtbot.waitUntil(lambda: panel.status.value == refusal, timeout=WAIT)
+    results.objects_section.max_size.value = 0
+    qtbot.waitUntil(lambda: panel.status.value.endswith("objects"), timeout=WAIT)
 
 
 def test_the_script_finds_the_same_objects(viewer, panel, qtbot, results):

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from napari.layers import Image, Labels
 from qtpy.QtTest import QTest
 
+from napari_unsupseg.plugin.object_editor import EditMode
 from napari_unsupseg.plugin.session import View, available_actions
 
 from ..conftest import SMALL
@@ -119,6 +120,23 @@ class PanelMachine(RuleBasedStateMachine):
                 number % len(section.foreground.choices)
             ]
             section.split.value = split
+
+    @rule(mode=st.sampled_from(EditMode), label=st.integers(1, 3))
+    def edit_objects(self, mode, label):
+        """Press the button of an edit, and do to an object what a click on it does."""
+        section = self.panel.results.objects_section
+        if section.enabled and section.visible:
+            section.editing.buttons[mode].native.click()
+            objects = self.panel.results.layers.snapshot(View.OBJECTS)
+            is_clicked = section.editing._editor.mode not in (None, EditMode.SPLIT)
+            if is_clicked and objects is not None and (objects.layer.data == label).any():
+                section.editing._editor._click(label)
+
+    @rule(button=st.sampled_from(["keep_button", "remove_button"]))
+    def sort_out(self, button):
+        section = self.panel.results.objects_section
+        if section.enabled and section.visible:
+            getattr(section.editing, button).native.click()
 
     @rule(value=st.integers(0, 5))
     def move_history(self, value):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_unsupseg.errors import ImageError, SettingError
+from napari_unsupseg.errors import ImageError, SettingError, StrokesError
 from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
@@ -101,6 +101,55 @@ def test_the_foreground_can_be_said(hierarchy):
 def test_what_cannot_be_is_refused(hierarchy, arguments, options, error, sentence):
     with pytest.raises(error, match=sentence):
         hierarchy.objects(*arguments, **options)
+
+
+def strokes_on(image_shape, objects, ground):
+    """Return dabs of label 1 at some places, and of label 2 at others."""
+    strokes = np.zeros(image_shape, np.uint8)
+    for label, places in ((1, objects), (2, ground)):
+        for place in places:
+            strokes[ball(image_shape, place, (2, 2))] = label
+    return strokes
+
+
+def test_strokes_decide_what_is_an_object():
+    each = [ball((112, 112), centre, (11, 11)) for centre in CENTRES]
+    bright, dark = np.any(each[:3], axis=0), np.any(each[3:], axis=0)
+    image = noisy(0.5 + 0.4 * bright - 0.4 * dark)
+    hierarchy = hierarchy_of(image, history=[clusters_of(image)])
+    for chosen, other, centres in ((bright, dark, CENTRES), (dark, bright, CENTRES[::-1])):
+        strokes = strokes_on(image.shape, centres[:1], [(5, 5), centres[-1]])
+        found = hierarchy.objects(strokes=strokes) > 0
+        assert (found & chosen).sum() > 0.9 * chosen.sum()
+        assert not (found & other).any()
+
+
+def test_a_stroke_is_right_whatever_is_like_it(hierarchy):
+    shape = hierarchy.objects().shape
+    strokes = strokes_on(shape, CENTRES[:2], [(5, 5), CENTRES[3]])
+    objects = hierarchy.objects(strokes=strokes, min_size=1)
+    assert objects[strokes == 1].all()
+    assert not objects[strokes == 2].any()
+
+
+@pytest.mark.parametrize(
+    ("objects", "ground", "sentence"),
+    [
+        pytest.param([], [(5, 5)], "draw on objects with label 1", id="on the ground alone"),
+        pytest.param([(5, 5)], [], "draw on the ground with label 2", id="on objects alone"),
+        pytest.param([], [], "draw on objects with label 1", id="none"),
+    ],
+)
+def test_strokes_must_be_on_objects_and_ground(hierarchy, objects, ground, sentence):
+    with pytest.raises(StrokesError, match=sentence):
+        hierarchy.objects(strokes=strokes_on(hierarchy.objects().shape, objects, ground))
+
+
+def test_strokes_must_fit_and_be_alone(hierarchy):
+    with pytest.raises(StrokesError, match="expected the labels'"):
+        hierarchy.objects(strokes=np.ones((3, 3), np.uint8))
+    with pytest.raises(SettingError, match="give one of them"):
+        hierarchy.objects([1], strokes=discs())
 
 
 def test_the_surest_objects_have_the_highest_scores():

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from napari_unsupseg.regions.strokes import apply_strokes, propagate_strokes, split_by_stroke
+from napari_unsupseg.regions.strokes import (
+    apply_strokes,
+    find_stroked_objects,
+    propagate_strokes,
+    split_by_stroke,
+)
 
 
 def row(*runs: tuple[int, int]) -> np.ndarray:
@@ -119,3 +124,25 @@ def test_pixels_under_strokes_get_their_labels():
     labels = np.array([[1, 2, 3]], dtype=np.uint8)
     assert apply_strokes(labels, None) is labels
     assert apply_strokes(labels, np.array([[0, 9, 0]], np.uint8)).tolist() == [[1, 9, 3]]
+
+
+DABS = row((1, 5), (0, 25), (2, 5), (0, 5))
+
+
+@pytest.mark.parametrize(
+    ("strokes", "guess", "expected"),
+    [
+        pytest.param(DABS, [0, 0, 0, 0], [1, 1, 0, 0], id="by features alone"),
+        pytest.param(DABS, [1, 1, 1, 0], [1, 1, 1, 0], id="a guess that fits helps"),
+        pytest.param(DABS, [0, 0, 0, 1], [1, 1, 1, 0], id="the opposite of one that does not"),
+        pytest.param(DABS, [1, 0, 1, 1], [1, 1, 0, 0], id="one that tells neither"),
+        pytest.param(
+            row((1, 5), (2, 5), (0, 20), (2, 10)), [0] * 4, [0, 0, 0, 0], id="a tie is ground"
+        ),
+    ],
+)
+def test_segments_like_stroked_ones_are_objects(strokes, guess, expected):
+    is_guessed = np.repeat(np.array(guess, bool), 10)[np.newaxis]
+    features = np.array([[0.0], [0.1], [0.52], [1.0]])
+    found = find_stroked_objects(SEGMENTS, features, strokes.astype(np.uint8), is_guessed)
+    assert found.tolist() == [bool(one) for one in expected]

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from napari.qt.threading import create_worker
-from napari.utils.notifications import show_error
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.plugin.background import translate_worker_errors
@@ -21,6 +20,8 @@ class ObjectFinder:
     ----------
     on_found : callable
         Called with the run, the options and the objects.
+    on_failed : callable
+        Called with a sentence where there can be none.
 
     Attributes
     ----------
@@ -28,8 +29,13 @@ class ObjectFinder:
         Whether objects are being found.
     """
 
-    def __init__(self, on_found: Callable[[LayerRun, dict[str, Any], Labels], None]) -> None:
+    def __init__(
+        self,
+        on_found: Callable[[LayerRun, dict[str, Any], Labels], None],
+        on_failed: Callable[[str], None],
+    ) -> None:
         self._on_found = on_found
+        self._on_failed = on_failed
         self.is_searching = False
         self._search: object | None = None  # the one whose objects are wanted
         self._next: tuple[LayerRun, dict[str, Any]] | None = None
@@ -56,13 +62,17 @@ class ObjectFinder:
             if search is self._search:
                 self._on_found(run, options, objects)
 
+        def on_failed(error: Exception) -> None:
+            if search is self._search:
+                self._on_failed(str(error))
+
         create_worker(
             _find,
             run.result.hierarchy,
             options,
             _connect={
                 "returned": on_found,
-                "errored": lambda error: show_error(str(error)),
+                "errored": on_failed,
                 "finished": self._on_end,
             },
         )

@@ -85,7 +85,9 @@ class SegmentationPanel(Container[Widget]):
             viewer, self.strokes_button, self._show_status_between_runs, self.native
         )
         self._applier = NetworkApplier(viewer, self.network, self._outputs, self._show_status)
-        self.results = Results(viewer, self._outputs, self._show_status_between_runs)
+        self.results = Results(
+            viewer, self._outputs, self.strokes_button, self._show_status_between_runs
+        )
         self._requests = RequestBuilder(
             viewer, self._image_form, self._settings_form, self.strokes_button
         )
@@ -365,11 +367,13 @@ class SegmentationPanel(Container[Widget]):
 
     @tell_refusals
     def _on_strokes_changed(self) -> None:
-        """Have the run that is going on follow the strokes."""
+        """Have the run that is going on follow the strokes, or the objects of the last one."""
         current = self._session.run
         if current is not None:
             strokes = self.strokes_button.strokes(current.image, current.layout)
             current.control.set_strokes(strokes)
+        else:
+            self.results.follow_strokes()
 
     def _on_network_job(self, job: NetworkJob) -> None:
         self._session = self._session.with_job(job)

@@ -4,14 +4,14 @@ import functools
 import math
 import numbers
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg._typing import Floats, Labels
-from napari_unsupseg.errors import ImageError, SettingError
+from napari_unsupseg.errors import ImageError, SettingError, StrokesError
 from napari_unsupseg.image.channels import as_array
 from napari_unsupseg.options import ObjectOptions, check_flag, documented
 from napari_unsupseg.regions.boundary_refinement import refine_boundaries
@@ -31,13 +31,22 @@ from napari_unsupseg.regions.objects import make_objects, number_in_frames, typi
 from napari_unsupseg.regions.region_shapes import Levels, object_shapes, quantize
 from napari_unsupseg.regions.splitting import Basins, find_basins
 from napari_unsupseg.regions.stability import outline_stability
-from napari_unsupseg.regions.strokes import apply_strokes, propagate_strokes
+from napari_unsupseg.regions.strokes import (
+    OBJECT_LABEL,
+    apply_strokes,
+    check_object_strokes,
+    find_stroked_objects,
+    propagate_strokes,
+)
 
 __all__ = ["Hierarchy", "check_cut", "check_objects"]
 
 CLUSTERING_GRANULARITY = 0.46  # of the cut whose segments are clustered
 VOTING_CLUSTERS = 12  # of which some are the foreground, where a run ends with none of its own
 MAX_CLUSTERED_SEGMENTS = 2000  # of them; Ward's criterion needs memory for all their distances
+
+
+ForegroundOf = Callable[[NDArray[Any]], NDArray[np.bool_]]
 
 
 class Hierarchy:
@@ -100,7 +109,8 @@ class Hierarchy:
         self._graph = graph
         self._colours = colours
         self._merges = merges
-        self._given: tuple[NDArray[Any], Basins] | None = None  # the last foreground to be given
+        # the last foreground, or strokes, to be given, by which function it was found, and what of
+        self._given: tuple[NDArray[Any], ForegroundOf, Basins] | None = None
 
     def cut(
         self, *, n_segments: int | None = None, granularity: float | None = None, min_size: int = 0
@@ -164,14 +174,7 @@ class Hierarchy:
         Pixels under strokes have the labels of these.
         """
         _check_count("n_clusters", n_clusters)
-        groups = self._group_fragments(
-            min(self._count_segments(None, CLUSTERING_GRANULARITY), MAX_CLUSTERED_SEGMENTS)
-        )
-        graph = self._graph.contract(groups)
-        segments = np.append(groups, -1)[self._fragments]
-        segments = refine_boundaries(
-            segments, self._colours, graph.mean_colours, self._spatial_ndim
-        )
+        groups, graph, segments = self._clustered_segments()
         if self._strokes is not None:
             clusters = self._clusters_by_strokes(self._strokes, n_clusters, graph, groups)
             return apply_strokes(map_labels(clusters, segments), self._strokes)
@@ -180,6 +183,19 @@ class Hierarchy:
         occurs = np.zeros(int(clusters.max()) + 1, dtype=np.intp)
         occurs[clusters[segments[segments >= 0]]] = 1
         return map_labels(np.cumsum(occurs)[clusters] - 1, segments)
+
+    def _clustered_segments(self) -> tuple[NDArray[np.intp], RegionGraph, NDArray[np.integer]]:
+        """Return the segment of each fragment in a rather fine cut, their graph, and their pixels.
+
+        Boundaries of the pixels lie where the colours change, not where fragments end.
+        """
+        groups = self._group_fragments(
+            min(self._count_segments(None, CLUSTERING_GRANULARITY), MAX_CLUSTERED_SEGMENTS)
+        )
+        graph = self._graph.contract(groups)
+        segments = np.append(groups, -1)[self._fragments]
+        refined = refine_boundaries(segments, self._colours, graph.mean_colours, self._spatial_ndim)
+        return groups, graph, refined
 
     def _clusters_by_strokes(
         self, strokes: Labels, n_clusters: int, graph: RegionGraph, groups: NDArray[np.intp]
@@ -202,6 +218,7 @@ class Hierarchy:
         self,
         foreground: ArrayLike | None = None,
         *,
+        strokes: ArrayLike | None = None,
         min_size: int | None = None,
         **options: Unpack[ObjectOptions],
     ) -> Labels:
@@ -210,9 +227,12 @@ class Hierarchy:
         Parameters
         ----------
         foreground : array_like, optional
-            What objects are made of: a mask, or strokes, of shape (..., Y, X), anything but 0 where
-            objects are; or the numbers of clusters. By default the clusters that stand out as round
-            things do.
+            What objects are made of: a mask of shape (..., Y, X), anything but 0 where objects
+            are; or the numbers of clusters. By default the clusters that stand out as round things
+            do.
+        strokes : array_like of int, shape (..., Y, X), optional
+            A few strokes in place of a foreground: 1 on some objects, any other number on some of
+            the ground, 0 where nothing is drawn. What looks like the first is made objects of.
         min_size : int, optional
             Pixels of the smallest object; by default what is below a tenth of a typical one is left
             out.
@@ -227,7 +247,10 @@ class Hierarchy:
         Raises
         ------
         SettingError
-            If an option is out of its range, or a cluster is unknown.
+            If an option is out of its range, a cluster is unknown, or both foreground and strokes
+            are given.
+        StrokesError
+            If strokes have another shape, or are on objects or on the ground alone.
         ImageError
             If the mask has another shape.
 
@@ -237,7 +260,15 @@ class Hierarchy:
         `regions.splitting` how objects that touch are told from long ones.
         """
         check_objects(min_size, **options)
-        basins = self._basins if foreground is None else self._basins_of(foreground)
+        if foreground is not None and strokes is not None:
+            raise SettingError("foreground and strokes both say what objects are: give one of them")
+        if strokes is not None:
+            given = as_array("strokes", strokes, StrokesError)
+            basins = self._basins_of(given, self._stroked_foreground)
+        elif foreground is not None:
+            basins = self._basins_of(as_array("foreground", foreground), self._given_foreground)
+        else:
+            basins = self._basins
         return make_objects(basins, self._spatial_ndim, min_size=min_size, **options)
 
     def foreground_model(self) -> ForegroundModel:
@@ -352,17 +383,28 @@ class Hierarchy:
         """What the objects of the foreground are made of, however readily they are split."""
         return find_basins(self._foreground, self._spacing)
 
-    def _basins_of(self, foreground: ArrayLike) -> Basins:
+    def _basins_of(self, given: NDArray[Any], foreground_of: ForegroundOf) -> Basins:
         """Find those of a foreground that is given, unless it is the one given last."""
-        given, last = as_array("foreground", foreground), self._given
-        if last is None or not np.array_equal(given, last[0]):
-            last = given.copy(), find_basins(self._as_foreground(foreground), self._spacing)
-            self._given = last
-        return last[1]
+        last = self._given
+        if last is None or last[1] != foreground_of or not np.array_equal(given, last[0]):
+            basins = find_basins(foreground_of(given), self._spacing)
+            last = self._given = given.copy(), foreground_of, basins
+        return last[2]
 
-    def _as_foreground(self, foreground: ArrayLike) -> NDArray[np.bool_]:
+    def _stroked_foreground(self, strokes: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return the pixels of what looks like what strokes on objects are on."""
+        checked = check_object_strokes(strokes, self._fragments >= 0)
+        _, graph, segments = self._clustered_segments()
+        is_object = np.append(
+            find_stroked_objects(segments, graph.features(), checked, self._foreground), False
+        )
+        # what is drawn is right, whatever is like it
+        is_drawn, is_ground = checked == OBJECT_LABEL, checked > OBJECT_LABEL
+        found: NDArray[np.bool_] = self._refine(is_object[segments] | is_drawn) | is_drawn
+        return found & ~is_ground
+
+    def _given_foreground(self, given: NDArray[Any]) -> NDArray[np.bool_]:
         """Return the pixels of a mask, or of clusters of some numbers."""
-        given = as_array("foreground", foreground)
         shape = self._fragments.shape
         if given.dtype == bool or given.ndim == len(shape):
             if given.shape != shape:
@@ -376,7 +418,7 @@ class Hierarchy:
         if given.ndim != 1 or not len(given) or not np.isin(given, known).all():
             raise SettingError(
                 f"foreground must be a mask or a list of numbers of clusters, which are "
-                f"{', '.join(map(str, known))}; got {foreground!r}"
+                f"{', '.join(map(str, known))}; got {given.tolist()!r}"
             )
         return self._refine(np.isin(self.run_clusters, given))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
-from skimage.draw import line
+from skimage import draw
 
 from napari_unsupseg._typing import Floats, Labels
 
@@ -85,7 +85,7 @@ def draw_path(points: ArrayLike, shape: Sequence[int]) -> NDArray[np.bool_]:
     path = np.zeros(shape, dtype=bool)
     corners = np.round(np.asarray(points, dtype=float)).astype(int)
     for (row, column), (next_row, next_column) in itertools.pairwise(corners):
-        rows, columns = line(row, column, next_row, next_column)
+        rows, columns = draw.line(row, column, next_row, next_column)
         is_inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
         path[rows[is_inside], columns[is_inside]] = True
     return path
@@ -108,8 +108,8 @@ def split_object(labels: Labels, label: int, path: NDArray[np.bool_], new_label:
     Returns
     -------
     ndarray of unsigned integers
-        Pixels under the line belong to the nearer part. The same labels if the line does not lead
-        from side to side.
+        Pixels under the line belong to the nearer part, or the larger. The same labels if the line
+        does not lead from side to side.
 
     Examples
     --------
@@ -117,17 +117,22 @@ def split_object(labels: Labels, label: int, path: NDArray[np.bool_], new_label:
     >>> split_object(labels, 1, np.array([[False, False, False, True, False]]), 2)
     array([[1, 1, 1, 1, 2]], dtype=uint8)
     """
-    inside = labels == label
+    boxes = ndimage.find_objects((labels == label).astype(np.uint8))
+    if not boxes:
+        return labels
+    box = boxes[0]
+    inside, line = labels[box] == label, path[box]
     whole = ndimage.label(inside)[0]  # of an object in pieces only those that the line crosses
-    crossed = inside & np.isin(whole, np.unique(whole[path & inside]))
-    parts, n_parts = ndimage.label(crossed & ~path)
+    crossed = inside & np.isin(whole, np.unique(whole[line & inside]))
+    parts, n_parts = ndimage.label(crossed & ~line)
     if n_parts < 2:
         return labels
     larger, smaller = np.argsort(-np.bincount(parts.ravel())[1:], kind="stable")[:2] + 1
-    is_other = (parts != larger) & (parts != smaller)
-    nearest = ndimage.distance_transform_edt(is_other, return_distances=False, return_indices=True)
+    to_larger, to_smaller = (
+        ndimage.distance_transform_edt(parts != part) for part in (larger, smaller)
+    )
     split = labels.copy()
-    split[crossed & (parts[tuple(nearest)] == smaller)] = new_label
+    split[box][crossed & (to_smaller < to_larger)] = new_label
     return split
 
 

@@ -10,13 +10,23 @@ from napari_unsupseg.errors import StrokesError
 from napari_unsupseg.image.channels import as_array
 from napari_unsupseg.regions.labels import label_dtype
 
-__all__ = ["apply_strokes", "check_strokes", "propagate_strokes", "split_by_stroke"]
+__all__ = [
+    "apply_strokes",
+    "check_object_strokes",
+    "check_strokes",
+    "find_stroked_objects",
+    "propagate_strokes",
+    "split_by_stroke",
+]
 
 
 # a stroke labels a segment if it has this share there of its pixels in the segment of its most;
 # with fewer it only ends there, since nobody draws to the pixel
 MIN_OVERLAP = 1 / 3
 NETWORK_WEIGHT = 0.3  # of the network's labels, where colours weigh 1 from black to white
+GUESS_WEIGHT = 0.3  # of what was found without strokes; between .3 and 1 little changes
+OBJECT_LABEL = 1  # of strokes on objects; all others are on the ground
+MOST_LABELS = 2**16 - 1
 
 
 def check_strokes(
@@ -148,6 +158,82 @@ def propagate_strokes(
         found[shares.sum(axis=1) < 0.5] = 0
     found[seeds] = stroke_labels[columns]
     return found
+
+
+def check_object_strokes(strokes: ArrayLike, valid: NDArray[np.bool_]) -> Labels:
+    """Check strokes that say what is an object and what is not.
+
+    Parameters
+    ----------
+    strokes : array_like of int, shape (..., Y, X)
+        1 on objects, any other number on the ground, 0 where nothing is drawn.
+    valid : ndarray of bool, shape (..., Y, X)
+        Pixels of the image that take part; strokes on others count for nothing.
+
+    Returns
+    -------
+    ndarray of unsigned integers, shape (..., Y, X)
+        A copy.
+
+    Raises
+    ------
+    StrokesError
+        If shape, data type or a value is another, or one of the two kinds is missing.
+    """
+    checked = check_strokes(strokes, valid, MOST_LABELS)
+    has_objects = checked is not None and bool((checked == OBJECT_LABEL).any())
+    has_ground = checked is not None and bool((checked > OBJECT_LABEL).any())
+    if checked is None or not has_objects or not has_ground:
+        missing = "the ground with label 2" if has_objects else "objects with label 1"
+        raise StrokesError(
+            f"strokes tell objects from ground only where both have some: draw on {missing}"
+        )
+    return checked
+
+
+def find_stroked_objects(
+    segments: NDArray[np.integer],
+    features: NDArray[np.floating],
+    strokes: Labels,
+    guess: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Find the segments that look like those under strokes on objects.
+
+    Parameters
+    ----------
+    segments : ndarray of int, shape (..., Y, X)
+        Segments from 0, -1 at pixels that take no part.
+    features : ndarray of float, shape (segments, F)
+        What makes segments look alike.
+    strokes : ndarray of unsigned integers, shape (..., Y, X)
+        Strokes that `check_object_strokes` has passed.
+    guess : ndarray of bool, shape (..., Y, X)
+        Pixels of objects that were found without strokes.
+
+    Returns
+    -------
+    ndarray of bool, shape (segments,)
+        Whether the nearest segment under a stroke, by features and by the share of its pixels that
+        were guessed, has most of its stroke on objects. Where the guess and the strokes agree it
+        helps; where they contradict each other it is no longer worth anything, or worth the
+        opposite.
+    """
+    inside = segments >= 0
+    areas = np.bincount(segments[inside], minlength=len(features))
+    shares = np.bincount(segments[inside], guess[inside], len(features)) / areas
+    points = np.column_stack([features, GUESS_WEIGHT * shares])
+    drawn = _drop_stroke_ends(strokes, segments)
+    on_objects, on_ground = (
+        np.bincount(segments[is_drawn], minlength=len(features))
+        for is_drawn in (drawn == OBJECT_LABEL, drawn > OBJECT_LABEL)
+    )
+    seeds, grounds = on_objects > on_ground, (on_ground >= on_objects) & (on_ground > 0)
+    if not seeds.any() or not grounds.any():  # all strokes lie in segments of one kind
+        seeds, grounds = on_objects > 0, on_ground > 0
+    is_nearer: NDArray[np.bool_] = cdist(points, points[seeds]).min(axis=1) < cdist(
+        points, points[grounds]
+    ).min(axis=1)
+    return is_nearer
 
 
 def _drop_stroke_ends(strokes: Labels, segments: NDArray[np.integer]) -> Labels:

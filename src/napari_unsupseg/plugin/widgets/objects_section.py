@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ObjectsSection"]
 
-AUTOMATIC, SELECTED = "automatic", "selected clusters"
+AUTOMATIC, SELECTED, STROKES = "automatic", "clusters", "strokes"
 MOST = 1_000_000_000  # of any unit
 MOST_DECIMALS = 6
 ROUNDING = 1e-6  # pixels
@@ -45,12 +45,13 @@ class ObjectsSection(Container[Widget]):
         self._pixel_size = 1.0
         self.foreground = ComboBox(
             label="made of",
-            choices=[AUTOMATIC, SELECTED],
-            tooltip="What objects are made of: what stands out as round things do, or the clusters "
-            "selected in the table.",
+            choices=[AUTOMATIC, SELECTED, STROKES],
+            tooltip="What objects are made of: what stands out as round things do; the clusters "
+            "selected in the table; or what looks like strokes of label 1, and not like those of "
+            "other labels.",
         )
         self.split = FloatSlider(
-            label="split",
+            label="split touching",
             value=0.5,
             min=0,
             max=1,
@@ -105,9 +106,14 @@ class ObjectsSection(Container[Widget]):
         fit_labels(self.native)
 
     @property
-    def is_automatic(self) -> bool:
-        """Whether what objects are made of is found, and not said."""
-        return bool(self.foreground.value == AUTOMATIC)
+    def is_of_clusters(self) -> bool:
+        """Whether objects are made of the clusters that are selected."""
+        return bool(self.foreground.value == SELECTED)
+
+    @property
+    def is_of_strokes(self) -> bool:
+        """Whether strokes say what objects are made of."""
+        return bool(self.foreground.value == STROKES)
 
     @property
     def keywords(self) -> dict[str, Any]:

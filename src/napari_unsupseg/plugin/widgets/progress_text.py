@@ -1,12 +1,19 @@
 """What the panel says of a run: how far it is, how fast, and how long it may take."""
 
+from collections.abc import Mapping
+
+import numpy as np
+
+from napari_unsupseg._typing import Labels
 from napari_unsupseg._words import count
 from napari_unsupseg.learning.cost import expected_seconds
 from napari_unsupseg.plugin.run_data import Phase, RunResult, RunUpdate
 from napari_unsupseg.settings import Settings
 
-__all__ = ["duration", "progress_text", "result_text", "slow_notice"]
+__all__ = ["duration", "objects_text", "progress_text", "result_text", "slow_notice"]
 
+MOST = 0.5  # of an image that objects rarely have
+WHOLE = 0.1  # of an image that a single object rarely has
 SLOW = 60  # seconds; a run that may take longer is announced
 
 
@@ -120,3 +127,50 @@ def slow_notice(frame_shape: tuple[int, ...], n_frames: int, settings: Settings)
         f"On this CPU the run may take about {duration(seconds)}: {remedy}take a smaller image or "
         "a crop of it."
     )
+
+
+def objects_text(objects: Labels, options: Mapping[str, object]) -> str:
+    """Say how many objects there are, and what to do where they are hardly what was meant.
+
+    Parameters
+    ----------
+    objects : ndarray of unsigned integers, shape (..., Y, X)
+        Objects from 1, without gaps.
+    options : mapping of str to object
+        The keywords of `Hierarchy.objects` that they were found by.
+
+    Returns
+    -------
+    str
+        A sentence.
+
+    Examples
+    --------
+    >>> objects_text(np.array([[0, 0, 1, 2, 0]], dtype=np.uint8), {})
+    '2 objects'
+    >>> objects_text(np.array([[1, 1, 0]], dtype=np.uint8), {})  # doctest: +ELLIPSIS
+    '1 object, 67% of the image: if this is the ground, ...'
+    """
+    n_objects = int(objects.max(initial=0))
+    if not n_objects:
+        if options.keys() & {"min_size", "max_size", "exclude_border"}:
+            return "no objects: none has such a size and place; change smallest, largest or border"
+        if options.keys() & {"foreground", "strokes"}:
+            return "no objects: nothing is left of what they are made of; choose or draw other ones"
+        return (
+            "no objects: nothing stands out as round things do; choose under made of the clusters "
+            "that objects are made of, or strokes"
+        )
+    share = np.count_nonzero(objects) / objects.size
+    sentence = count(n_objects, "object")
+    if share > MOST:
+        sentence += (
+            f", {share:.0%} of the image: if this is the ground, choose under made of the clusters "
+            "that objects are made of, or strokes"
+        )
+    elif n_objects == 1 and share > WHOLE:
+        sentence += (
+            f", {share:.0%} of the image: if these are several, move split touching to the right, "
+            "or choose under made of the clusters that objects are made of, or strokes"
+        )
+    return sentence

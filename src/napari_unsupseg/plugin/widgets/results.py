@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg._words import count
+from napari_unsupseg.errors import SettingError, StrokesError, UnsupsegError
 from napari_unsupseg.plugin.contributions import open_measurements
 from napari_unsupseg.plugin.object_finder import ObjectFinder
 from napari_unsupseg.plugin.object_units import object_unit
@@ -23,8 +24,9 @@ from napari_unsupseg.plugin.view_layers import LayerSnapshot, ViewLayers
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
 from napari_unsupseg.plugin.widgets.controls import narrow_readout
 from napari_unsupseg.plugin.widgets.objects_section import ObjectsSection
-from napari_unsupseg.plugin.widgets.progress_text import result_text
+from napari_unsupseg.plugin.widgets.progress_text import objects_text, result_text
 from napari_unsupseg.plugin.widgets.save_button import SaveButton
+from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
 from napari_unsupseg.plugin.widgets.view_buttons import ViewButtons
 
 if TYPE_CHECKING:
@@ -35,9 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["Results"]
 
 UNIT_EVENTS = ("scale", "units")  # of a layer, after which its pixels have another size
-NO_OBJECTS = (
-    "no objects: nothing stands out as round things do; choose what objects are made of: selected "
-    "clusters"
+NO_STROKES = (
+    "press Draw strokes and paint label 1 on some objects; then press M and paint label 2 on some "
+    "of the ground"
 )
 
 
@@ -50,6 +52,8 @@ class Results(Container[Widget]):
         Where its layers are.
     outputs : OutputLayers
         Adds them.
+    strokes : StrokesButton
+        Has the strokes that say what objects are.
     show_status : callable
         Shows in a sentence what the layers show.
 
@@ -65,16 +69,18 @@ class Results(Container[Widget]):
         self,
         viewer: "napari.viewer.Viewer",
         outputs: OutputLayers,
+        strokes: StrokesButton,
         show_status: Callable[[str], None],
     ) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._viewer = viewer
+        self._strokes = strokes
         self._show_status = show_status
         self._tables = RegionTables(self._on_edited, self.native)
         self.layers = ViewLayers(viewer, outputs, self._tables)
         self.run: LayerRun | None = None
-        self._finder = ObjectFinder(self._show_objects)
+        self._finder = ObjectFinder(self._show_objects, show_status)
         self._object_options: dict[str, Any] = {}  # of those that are shown
         self.granularity = FloatSlider(
             label="granularity",
@@ -247,6 +253,11 @@ class Results(Container[Widget]):
         self.granularity.enabled = self.smallest.enabled = actions.cut_segments
         self.history.enabled = actions.show_history
 
+    def follow_strokes(self) -> None:
+        """Find objects again if strokes say what they are made of."""
+        if self.layers.view is View.OBJECTS and self.objects_section.is_of_strokes:
+            self._find_objects()
+
     def _show_controls(self) -> None:
         """Show the controls of the chosen view alone."""
         has_views = self.run is not None and self.run.has_segments
@@ -255,7 +266,7 @@ class Results(Container[Widget]):
         self.view_buttons.show_view(view)
         for of_view, controls in self._controls.items():
             controls.visible = has_views and of_view is view
-        is_of_clusters = view is View.OBJECTS and not self.objects_section.is_automatic
+        is_of_clusters = view is View.OBJECTS and self.objects_section.is_of_clusters
         self.clusters.visible = has_views and (view is View.CLUSTERS or is_of_clusters)
 
     @property
@@ -278,12 +289,11 @@ class Results(Container[Widget]):
         """Find the objects of the last run as the controls say."""
         if self.run is None or not self.run.has_segments:
             return
-        options = self.objects_section.keywords
-        if not self.objects_section.is_automatic:
-            if not self.clusters.selected:
-                self._show_status("select in the table the clusters that objects are made of")
-                return
-            options |= {"foreground": self._selected_foreground(self.run)}
+        try:
+            options = self.objects_section.keywords | self._said_foreground(self.run)
+        except UnsupsegError as error:
+            self._show_status(str(error))
+            return
         if not self._finder.is_searching:
             self._show_status("finding objects…")
         self._finder.find(self.run, options)
@@ -294,6 +304,19 @@ class Results(Container[Widget]):
         if run is not None and run.has_segments:
             unit = object_unit(run.labels, run.layout, run.request.options.get("spatial_ndim", 2))
             self.objects_section.show_unit(*unit)
+
+    def _said_foreground(self, run: LayerRun) -> dict[str, Any]:
+        """Return what the user says that objects are made of, as a keyword, or nothing."""
+        if self.objects_section.is_of_clusters:
+            if not self.clusters.selected:
+                raise SettingError("select in the table the clusters that objects are made of")
+            return {"foreground": self._selected_foreground(run)}
+        if self.objects_section.is_of_strokes:
+            strokes = self._strokes.strokes(run.image, run.layout)
+            if strokes is None:
+                raise StrokesError(NO_STROKES)
+            return {"strokes": strokes}
+        return {}
 
     def _selected_foreground(self, run: LayerRun) -> list[int] | NDArray[np.bool_]:
         """Return the clusters selected in the table, or their pixels if they are not the run's."""
@@ -311,7 +334,7 @@ class Results(Container[Widget]):
 
     def _on_clusters_selected(self) -> None:
         """Find objects of other clusters, where they are made of those selected."""
-        is_shown = self.layers.view is View.OBJECTS and not self.objects_section.is_automatic
+        is_shown = self.layers.view is View.OBJECTS and self.objects_section.is_of_clusters
         if is_shown and self.clusters.selected:
             self._find_objects()
 
@@ -319,8 +342,7 @@ class Results(Container[Widget]):
         """Show objects that were found, unless another run has ended meanwhile."""
         if run is not self.run:
             return
-        n_objects = int(objects.max())
-        sentence = count(n_objects, "object") if n_objects else NO_OBJECTS
+        sentence = objects_text(objects, options)
         layer = self._show_labels(
             run, View.OBJECTS, _two_bytes(objects), _recorded(options), sentence
         )
@@ -355,10 +377,10 @@ class Results(Container[Widget]):
         # only what was made
         cut = self._cut if self.layers.is_made(View.SEGMENTS, run) else None
         options = self._object_options if self.layers.is_made(View.OBJECTS, run) else None
-        if options and isinstance(options.get("foreground"), np.ndarray):
+        if options and _drawn(options):
             self._show_status(
-                "these objects are made of clusters that were changed by hand, which no script "
-                "can do: save the layer of clusters, and give a mask of it to hierarchy_.objects"
+                "these objects are made of strokes, or of clusters changed by hand, which no "
+                "script can draw: save that layer, and give it to hierarchy_.objects"
             )
             return
         clipboard = QApplication.clipboard()
@@ -418,9 +440,17 @@ def _two_bytes(labels: Labels) -> Labels:
 
 
 def _recorded(options: dict[str, Any]) -> dict[str, Any]:
-    """Return how objects were made, fit for JSON: of a mask only that there was one."""
-    is_mask = isinstance(options.get("foreground"), np.ndarray)
-    return options | {"foreground": "mask"} if is_mask else options
+    """Return how objects were made, fit for JSON: of what was drawn only that it was."""
+    drawn = _drawn(options)
+    if drawn is None:
+        return options
+    kept = {name: value for name, value in options.items() if name != drawn}
+    return kept | {"foreground": {"foreground": "mask", "strokes": "strokes"}[drawn]}
+
+
+def _drawn(options: dict[str, Any]) -> str | None:
+    """Return the keyword that has a mask or strokes, if one has."""
+    return next((name for name, one in options.items() if isinstance(one, np.ndarray)), None)
 
 
 def _result_of(run: LayerRun) -> "RunResult":
