@@ -194,6 +194,7 @@ class PanelMachine(RuleBasedStateMachine):
         if self.panel.stop_button.enabled:
             self.panel.stop_button.native.click()
         self.wait_until(lambda: self.panel._session.run is None)
+        self.wait_until(lambda: not self.panel.results._finder.is_searching)
         for layer in self.panel.results._tables._tables:
             labels = [label for label in np.unique(layer.data).tolist() if label]
             self.wait_until(lambda layer=layer, labels=labels: index_of(layer) == labels)
