@@ -46,6 +46,8 @@ from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 VOLUME = (64, 512, 512)
 CHUNK = 1024  # pixels, side of the slide's chunks
 
+REGIONS: dict[str, dict[str, Any]] = {"segments": {"segments": True}, "objects": {"objects": {}}}
+
 SIDES = (256, 512, 1024, 2048, 4096)  # pixels, of images whose hierarchy is made
 DEPTH = 25  # planes of a volume whose hierarchy is made
 
@@ -230,7 +232,19 @@ def measure_slide(tile: NDArray[np.uint8], side: int, settings: Settings) -> dic
             slide[top : top + CHUNK] = period[
                 rows[:, np.newaxis], np.arange(side) % period.shape[1]
             ]
-        report, seconds = _timed(Path(slide_path), Path(folder) / "labels.ome.zarr", settings)
+        options = JobOptions(settings=settings, device="cpu")
+        network = Path(folder) / "slide.unsupseg"
+        job = Job(Path(slide_path), Path(folder) / "labels.ome.zarr", saved_network=network)
+        report, seconds = _timed(job, options)
+        by_network = dataclasses.replace(options, network=network, apply_only=True)
+        speeds = {}
+        for kind, asked in REGIONS.items():
+            job = Job(Path(slide_path), Path(folder) / f"{kind}.ome.zarr")
+            regions, times = _timed(job, dataclasses.replace(by_network, **asked))
+            speeds[kind] = regions[kind]
+            speeds[f"{kind}, megapixels a second, clusters included"] = (
+                side**2 / 1e6 / times["written"]
+            )
     return {
         "pixels": f"{side} × {side}",
         "trained, s": seconds["trained"],
@@ -238,26 +252,27 @@ def measure_slide(tile: NDArray[np.uint8], side: int, settings: Settings) -> dic
         "the network has learned the clusters, s": seconds["distilled"],
         "predicted and written, s": seconds["written"],
         "megapixels a second": side**2 / 1e6 / seconds["written"],
+        **speeds,
     }
 
 
-def _timed(slide: Path, labels: Path, settings: Settings) -> tuple[Report, dict[str, float]]:
+def _timed(job: Job, options: JobOptions) -> tuple[Report, dict[str, float]]:
     """Do a job as the command line does it, and say how long its parts took."""
-    times = [time.perf_counter()]
+    begun = time.perf_counter()
+    ends: dict[str, float] = {}
 
     def watch(steps: Iterator[Step], _name: str) -> tuple[Step, bool]:
         step = deque(steps, maxlen=1).pop()
-        times.append(time.perf_counter())
+        ends["trained"] = time.perf_counter()
         return step, False
 
     def track(chunks: Sequence[Slices], _name: str) -> Sequence[Slices]:
-        times.append(time.perf_counter())
+        ends.setdefault("distilled", time.perf_counter())
         return chunks
 
-    report = run_job(Job(slide, labels), JobOptions(settings=settings, device="cpu"), watch, track)
-    times.append(time.perf_counter())
-    parts = zip(("trained", "distilled", "written"), np.diff(times).tolist(), strict=True)
-    return report, dict(parts)
+    report = run_job(job, options, watch, track)
+    ends["written"] = time.perf_counter()
+    return report, dict(zip(ends, np.diff([begun, *ends.values()]).tolist(), strict=True))
 
 
 def measure_folder(pixels: NDArray[np.generic], count: int, settings: Settings) -> dict[str, Any]:

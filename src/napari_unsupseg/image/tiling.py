@@ -38,6 +38,7 @@ CROP = {2: (512, 512), 3: (32, 256, 256)}  # pixels of one, by the axes of a fra
 REMEDIES = {  # what to do without an option that needs all of an image
     "mask": "set the pixels that take no part to NaN, or crop the image",
     "strokes": "draw on a part of it, and apply the network to all",
+    "objects": "the command napari-unsupseg finds them in a file of it, chunk by chunk",
 }
 
 
