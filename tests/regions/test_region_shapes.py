@@ -31,10 +31,9 @@ def contrasts(intensities, inside, ring, valid):
 
     if not (ring & valid).any():
         return 0.0, 0.0
-    median = quantile(inside, 0.5)
     return (
-        (median - quantile(ring & valid, 0.75)) / deviation,
-        (quantile(ring & valid, 0.25) - median) / deviation,
+        (quantile(inside, 0.45) - quantile(ring & valid, 0.75)) / deviation,
+        (quantile(ring & valid, 0.25) - quantile(inside, 0.55)) / deviation,
     )
 
 
@@ -101,6 +100,17 @@ def test_objects_are_compared_with_ground_alone():
     deviation = image.std() / np.ptp(image) * region_shapes.BINS
     assert shapes.brighter[0] == pytest.approx(region_shapes.BINS / 2 / deviation)
     assert shapes.areas.tolist() == [100, 100]
+
+
+@pytest.mark.parametrize(("share_of_gaps", "stands_out"), [(0.4, True), (0.5, False)])
+def test_a_heap_that_is_half_of_gaps_does_not_stand_out(share_of_gaps, stands_out):
+    heap = np.zeros((30, 30), int)
+    heap[5:25, 5:25] = 1
+    image = np.zeros(heap.shape)
+    image[5:25, 5:25] = np.arange(20) >= share_of_gaps * 20
+    shapes = object_shapes(quantize(image, heap >= 0), heap, PLANE)
+    assert (shapes.brighter[0] > 0) == stands_out
+    assert shapes.darker[0] <= 0
 
 
 def test_what_fills_all_has_no_contrast():

@@ -305,8 +305,8 @@ class Hierarchy:
         Returns
         -------
         dict of str to ndarray of float64, shape (objects,) or (rows,)
-            ``contrast``: how far the median inside lies above, or below, most of what is around,
-            in standard deviations of the image. ``roundness``: the area over that of the ellipse of
+            ``contrast``: how far most of the inside is above, or below, most of what is around, in
+            standard deviations of the image. ``roundness``: the area over that of the ellipse of
             the same moments, at most 1. ``stability``, 0 to 1: how like a segment of the hierarchy
             it is over a fifth of all granularities, see `outline_stability`. ``score``, 0 to 1: the
             product of tanh(2 contrast), the square of the roundness, and the stability. Of an
