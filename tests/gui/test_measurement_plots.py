@@ -287,11 +287,12 @@ def test_without_scores_none_is_doubtful(viewer, layer, widget, qtbot):
     ("features", "says"),
     [
         (None, "cells has no measurements"),
-        (pd.DataFrame({"area": AREAS}), "no column index or label"),
-        (pd.DataFrame({"label": range(1, 10), "name": list("abcdefghi")}), "has no numbers"),
+        (pd.DataFrame({"area": AREAS}), "has no numbers in a column index or label"),
+        (pd.DataFrame({"label": list("abcdefghi"), "area": AREAS}), "has no numbers in a column"),
+        (pd.DataFrame({"label": range(1, 10), "name": list("abcdefghi")}), "only names"),
         (pd.DataFrame({"label": [70, 71], "area": [1, 2]}), "none of the objects in the table"),
     ],
-    ids=["no table", "no labels", "no numbers", "other labels"],
+    ids=["no table", "no labels", "labels of letters", "no numbers", "other labels"],
 )
 def test_what_cannot_be_shown_is_said(viewer, features, says):
     viewer.add_labels(squares(), name="cells", features=features)
@@ -378,6 +379,29 @@ def test_size_and_brightness_come_first(viewer):
     widget = open_widget(viewer)
     assert (widget.measurement.value, widget.x.value) == ("area_um2", "area_um2")
     assert widget.y.value == "mean_intensity_red"
+
+
+def test_the_background_is_no_object(viewer):
+    layer = viewer.add_labels(squares(), features={"label": [0, 1, 2], "area": [999, 5, 6]})
+    widget = open_widget(viewer)
+    assert widget.sentence.value.endswith(": 2 objects")
+    assert widget.histogram.range == (5, 6)
+    widget.colour.value = True
+    assert pixel(viewer, layer, 1).max() > 0
+    place = on_canvas(viewer, layer, (SIDE + GAP // 2, SIDE // 2))
+    assert viewer.screenshot(flash=False)[place.y(), place.x(), :3].max() == 0
+
+
+def test_a_layer_of_several_resolutions_is_coloured_and_not_edited(viewer, qtbot):
+    levels = [squares(), squares()[::2, ::2]]
+    layer = viewer.add_labels(levels, multiscale=True, features=table())
+    widget = open_widget(viewer)
+    widget.low.value = 45
+    qtbot.waitUntil(lambda: visible(layer) == [5, 6, 7, 8, 9], timeout=WAIT)
+    buttons = widget.keep_button, widget.remove_button, widget.doubtful_button
+    assert not any(button.enabled for button in buttons)
+    click_plot(qtbot, widget.scatter.plot, AREAS[5], SCORES[5])
+    assert layer.selected_label == 6
 
 
 def test_a_table_by_frames_counts_by_its_means(viewer, qtbot):

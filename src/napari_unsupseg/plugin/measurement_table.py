@@ -58,17 +58,20 @@ def read_table(layer: "Labels") -> MeasurementTable:
             f"{layer.name} has no measurements: take a layer of objects or segments of ours, or "
             "measure it by another plugin"
         )
-    label_column = next((name for name in LABEL_COLUMNS if name in features), None)
+    numbers = features.select_dtypes("number")
+    label_column = next((name for name in LABEL_COLUMNS if name in numbers), None)
     if label_column is None:
         raise MeasurementsError(
-            f"the table of {layer.name} has no column index or label, which would say of which "
-            f"object a line is"
+            f"the table of {layer.name} has no numbers in a column index or label, which would say "
+            "of which object a line is"
         )
-    lines = features[features[label_column].notna()]
-    numbers = lines.select_dtypes("number").drop(columns=[*LABEL_COLUMNS], errors="ignore")
+    numbers = numbers[numbers[label_column] > 0]  # neither the background nor what has no label
+    labels = numbers[label_column].to_numpy().astype(np.int64)
+    numbers = numbers.drop(columns=[*LABEL_COLUMNS], errors="ignore")
     if numbers.columns.empty:
-        raise MeasurementsError(f"the table of {layer.name} has no numbers: measure its objects")
-    labels = lines[label_column].to_numpy().astype(np.int64)
+        raise MeasurementsError(
+            f"the table of {layer.name} has no measurements, only names: measure its objects"
+        )
     means = numbers.astype(float).replace([np.inf, -np.inf], np.nan).groupby(labels).mean()
     if isinstance(layer.data, np.ndarray):  # what is not loaded is not searched
         means = means[np.isin(means.index, layer.data)]
