@@ -57,14 +57,14 @@ def make_measurements(out: Path) -> None:
     with Window(coins(), "coins", size=HIGHER) as window:
         viewer = window.viewer
         window.run()
-        window.panel.results.objects_section.find_button.native.click()
+        window.choose(View.OBJECTS)
         window.wait_until(lambda: "coins objects" in viewer.layers)
         layer = viewer.layers["coins objects"]
-        window.wait_until(lambda: "area" in layer.features)
+        window.wait_until(lambda: "score" in layer.features)
         _, plots = viewer.window.add_plugin_dock_widget("napari-unsupseg", "Measurements")
         window.hide_other_docks(plots.native)
-        plots.measurement.value, plots.colour.value = "area", True
-        plots.x.value, plots.y.value = "area", "mean_intensity"
+        window.wait_until(lambda: plots.colour.enabled)
+        plots.colour.value = True
         points = layer.features[["area", "mean_intensity"]].to_numpy()
         angles = np.linspace(0, 2 * np.pi, 60)
         round_line = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
