@@ -1,5 +1,6 @@
 import contextlib
 import csv
+import itertools
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from napari_unsupseg import Segmenter
 from napari_unsupseg.image.tiling import CROP
 from napari_unsupseg.io.label_store import CHUNK, LabelStore
 from napari_unsupseg.io.readers import open_image
+from napari_unsupseg.regions.block_objects import find_part_objects
 from napari_unsupseg.regions.labels import label_regions
 from napari_unsupseg.regions.measure import measure_objects, measure_regions
 
@@ -356,3 +358,60 @@ def test_objects_are_measured_whole(tmp_path, slide, small_limits):
         found = [float(row[name]) for row in rows]
         np.testing.assert_allclose(found, column, rtol=1e-5, atol=1e-6, err_msg=name)
     assert {row["cluster"] for row in rows} <= {"1", "2"}
+
+
+def test_a_call_that_was_stopped_while_it_found_objects_goes_on(
+    tmp_path, slide, small_limits, monkeypatch
+):
+    whole, out = tmp_path / "whole.ome.zarr", tmp_path / "out.ome.zarr"
+    objects = ["segment", slide, *TWO, "--objects"]
+    assert call(*objects, "-o", whole).exit_code == 0
+    parts = itertools.count()
+
+    def find_some(*arguments):
+        if next(parts) == 5:
+            raise KeyboardInterrupt
+        return find_part_objects(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_unsupseg.batch.chunked_pipeline.find_part_objects", find_some)
+        stopped = call(*objects, "-o", out)
+    assert "the same command goes on from here" in stopped.stderr
+    assert labels_of(out).any()
+    monkeypatch.setattr(Segmenter, "steps", None)  # nothing is trained again
+    assert call(*objects, "-o", out).exit_code == 0
+    np.testing.assert_array_equal(labels_of(out), labels_of(whole))
+
+
+def test_an_object_of_a_movie_has_one_number_in_all_chunks(tmp_path, small_limits):
+    cell = wide(1)[0]
+    movie = np.stack([np.roll(cell, shift, 1) for shift in (0, 2, 4)]).astype(np.float32)
+    path, out = write_ome(tmp_path / "movie.ome.zarr", movie, "tyx"), tmp_path / "out.ome.zarr"
+    table = tmp_path / "table.csv"
+    result = call("segment", path, "-o", out, *TWO, "--objects", "--table", table)
+    assert result.exit_code == 0, result.stderr
+    first, _, last = labels_of(out)
+    sizes = np.bincount(first.ravel())[1:]
+    large = np.flatnonzero(sizes > np.median(sizes)) + 1
+    assert len(large)
+    moved = np.roll(first, 4, 1)[:, 4:]
+    followed = [np.mean(last[:, 4:][moved == number] == number) for number in large]
+    assert np.median(followed) > 0.8
+    with table.open(newline="") as file:
+        assert {row["t"] for row in csv.DictReader(file)} == {"0", "1", "2"}
+
+
+def test_objects_of_a_large_volume_are_volumes(tmp_path, small_limits, monkeypatch):
+    monkeypatch.setitem(CROP, 3, (8, 60, 70))
+    monkeypatch.setitem(CHUNK, 3, (8, 32, 32))
+    image = wide(1)[0]
+    volume = np.stack([image] * 12 + [np.full_like(image, np.median(image))] * 4)
+    volume = (volume + np.random.default_rng(0).normal(0, 0.01, volume.shape)).astype(np.float32)
+    path, out = write_ome(tmp_path / "volume.ome.zarr", volume, "zyx"), tmp_path / "o.ome.zarr"
+    options = ["--objects", "--spatial-ndim", 3, "--z-spacing", 2]
+    result = call("segment", path, "-o", out, *TWO, *options)
+    assert result.exit_code == 0, result.stderr
+    objects = labels_of(out)
+    assert objects.max() > 1
+    through = [len(np.unique(np.nonzero(objects == n)[0])) for n in range(1, objects.max() + 1)]
+    assert np.median(through) >= 10  # of chunks of eight planes
