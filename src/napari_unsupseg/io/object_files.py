@@ -20,6 +20,7 @@ __all__ = ["CLUSTER_COLUMN", "Columns", "write_geojson", "write_imagej_rois"]
 Columns = Mapping[str, NDArray[Any]]  # of a table, by name
 
 CLUSTER_COLUMN = "cluster"  # of a table that says which cluster an object is of
+N_GROUPS = 256  # of ImageJ; 0 is that of what has none
 MOVE, LINE, CLOSE = 0, 1, 4  # what a path of ImageJ consists of
 
 
@@ -180,7 +181,7 @@ def _roi(found: _PlaneObject) -> roifile.ImagejRoi:
     else:
         for axis, at in found.plane.items():
             setattr(roi, f"{axis}_position", at + 1)
-    roi.group = found.cluster or 0
+    roi.group = found.cluster if found.cluster and found.cluster < N_GROUPS else 0
     roi.properties = found.measurements
     return roi
 
