@@ -106,6 +106,28 @@ def test_a_region_has_what_imagej_shows(tmp_path):
     assert not pixel.subpixelresolution
 
 
+def test_an_object_of_no_known_cluster_has_no_class(tmp_path):
+    table = {"label": np.array([1, 3]), "cluster": np.array([np.nan, 7])}
+    write_geojson(tmp_path / "a.geojson", RING, "yx", table)
+    ring, pixel = read_features(tmp_path / "a.geojson")
+    assert "classification" not in ring["properties"]
+    assert pixel["properties"]["classification"]["name"] == "Cluster 7"
+
+
+def test_classes_go_before_clusters(tmp_path):
+    table = {
+        "label": np.array([1, 3]),
+        "cluster": np.array([7, 7]),
+        "class": np.array([np.nan, "mitosis"], dtype=object),
+    }
+    for ending, write in WRITERS.items():
+        write(tmp_path / f"a.{ending}", RING, "yx", table)
+    ring, pixel = read_features(tmp_path / "a.geojson")
+    assert "classification" not in ring["properties"]
+    assert pixel["properties"]["classification"]["name"] == "mitosis"
+    assert [roi.group for roi in roifile.roiread(tmp_path / "a.zip")] == [0, 1]
+
+
 def test_each_frame_has_its_own_measurements(tmp_path):
     labels = np.stack([RING, RING[::-1]])
     labels[1, 2, 2] = 1  # the hole is closed

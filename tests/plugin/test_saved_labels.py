@@ -68,7 +68,12 @@ def opened(path: Path) -> Layer:
 @pytest.mark.parametrize("ending", [".tif", ".tiff", ".zarr", ".ome.zarr"])
 @pytest.mark.parametrize(("labels", "place"), LAYERS)
 def test_nothing_of_a_layer_is_lost(tmp_path, labels, place, ending):
-    how = {"objects": {"split": 0.3}, "names": {1: "ring"}, "foreground": np.int64(3)}
+    how = {
+        "objects": {"split": 0.3},
+        "names": {1: "ring"},
+        "classes": {3: "x"},
+        "foreground": np.int64(3),
+    }
     layer = Labels(labels, features=FEATURES, metadata={PLUGIN: how}, **place)
     path = str(tmp_path / f"my objects{ending}")
     assert write(path, [layer], plugin_name=PLUGIN) == [path]
@@ -86,6 +91,7 @@ def test_nothing_of_a_layer_is_lost(tmp_path, labels, place, ending):
     pd.testing.assert_frame_equal(again.features, layer.features)
     assert again.metadata[PLUGIN]["objects"] == {"split": 0.3}
     assert again.metadata[PLUGIN]["names"] == {1: "ring"}
+    assert again.metadata[PLUGIN]["classes"] == {3: "x"}
 
 
 @pytest.mark.parametrize("ending", [".tif", ".ome.zarr"])

@@ -15,13 +15,21 @@ from napari_unsupseg.io.overlay import label_colours
 from napari_unsupseg.io.paths import atomic_write
 from napari_unsupseg.io.tiff import ome_axes
 
-__all__ = ["CLUSTER_COLUMN", "Columns", "write_geojson", "write_imagej_rois"]
+__all__ = ["Columns", "write_geojson", "write_imagej_rois"]
 
 Columns = Mapping[str, NDArray[Any]]  # of a table, by name
 
-CLUSTER_COLUMN = "cluster"  # of a table that says which cluster an object is of
+# of a table that says which cluster an object is of, and which class a user has given it
+CLUSTER_COLUMN, CLASS_COLUMN = "cluster", "class"
 N_GROUPS = 256  # of ImageJ; 0 is that of what has none
 MOVE, LINE, CLOSE = 0, 1, 4  # what a path of ImageJ consists of
+
+
+class _Kind(NamedTuple):
+    """What an object is classified as: a name, and a number from 1, for its colour."""
+
+    name: str
+    number: int
 
 
 class _PlaneObject(NamedTuple):
@@ -37,18 +45,15 @@ class _PlaneObject(NamedTuple):
         Its parts.
     measurements : dict of str to float
         What the table says of it, but for what is no number.
+    kind : _Kind or None
+        Its class or cluster, if the table says it.
     """
 
     label: int
     plane: dict[str, int]
     polygons: list[Polygon]
     measurements: dict[str, float]
-
-    @property
-    def cluster(self) -> int | None:
-        """The cluster that it is of, if the table says it."""
-        number = self.measurements.get(CLUSTER_COLUMN)
-        return None if number is None else int(number)
+    kind: _Kind | None
 
 
 def write_geojson(path: Path, labels: Any, axes: str, table: Columns | None = None) -> None:
@@ -64,8 +69,8 @@ def write_geojson(path: Path, labels: Any, axes: str, table: Columns | None = No
         A letter for each of their axes.
     table : mapping of str to ndarray, shape (rows,), optional
         Measurements by name, as `measure_objects` returns them: ``label``, letters of axes that
-        a row is of one plane of, and columns of numbers. One named ``cluster`` is the
-        classification.
+        a row is of one plane of, and columns of numbers. One named ``class``, of words, is the
+        classification; if it has none, one named ``cluster``.
 
     Raises
     ------
@@ -110,7 +115,7 @@ def write_imagej_rois(path: Path, labels: Any, axes: str, table: Columns | None 
     Notes
     -----
     A region has the name of its label, behind the numbers of its plane, from 1: ``t003-0012``. Its
-    properties are the measurements, and its group is the cluster.
+    properties are the measurements, and its group is the number of its class or cluster.
     """
     rois = (_roi(found) for found in _find_objects(labels, axes, table or {}))
     with atomic_write(path) as partial:
@@ -128,13 +133,25 @@ def _find_objects(labels: Any, axes: str, table: Columns) -> Iterator[_PlaneObje
         for name, column in table.items()
         if name not in ("label", *keys) and np.asarray(column).dtype.kind in "buif"
     }
+    kinds = _kinds(table)
     for index in np.ndindex(*labels.shape[:-2]):
         at = [index[leading.index(axis)] for axis in keys]
         for label, polygons in trace_outlines(labels, index).items():
             row = row_of.get((*at, label))
             measured = {name: float(c[row]) for name, c in columns.items() if row is not None}
             finite = {name: value for name, value in measured.items() if math.isfinite(value)}
-            yield _PlaneObject(label, dict(zip(letters, index, strict=False)), polygons, finite)
+            kind = None if row is None else kinds[row]
+            plane = dict(zip(letters, index, strict=False))
+            yield _PlaneObject(label, plane, polygons, finite, kind)
+
+
+def _kinds(table: Columns) -> list[_Kind | None]:
+    """Return what each row of a table is classified as: classes go before clusters."""
+    classes = [name if isinstance(name, str) else "" for name in table.get(CLASS_COLUMN, ())]
+    if numbers := {name: at + 1 for at, name in enumerate(sorted({*classes} - {""}))}:
+        return [_Kind(name, numbers[name]) if name else None for name in classes]
+    clusters = table.get(CLUSTER_COLUMN, np.full(len(table.get("label", ())), np.nan))
+    return [_Kind(f"Cluster {n:.0f}", int(n)) if math.isfinite(n) else None for n in clusters]
 
 
 def _feature(found: _PlaneObject) -> dict[str, Any]:
@@ -153,13 +170,10 @@ def _feature(found: _PlaneObject) -> dict[str, Any]:
             axis: found.plane.get(axis, -1 if axis == "c" else 0) for axis in "czt"
         }
     properties: dict[str, Any] = {"objectType": "detection", "name": str(found.label)}
-    if found.cluster is not None:
+    if found.kind is not None:
         # QuPath asks for a colour beside a name
-        red, green, blue = (label_colours(found.cluster)[-1] * 255).round().astype(int).tolist()
-        properties["classification"] = {
-            "name": f"Cluster {found.cluster}",
-            "color": [red, green, blue],
-        }
+        colour = (label_colours(found.kind.number)[-1] * 255).round().astype(int).tolist()
+        properties["classification"] = {"name": found.kind.name, "color": colour}
     if found.measurements:
         properties["measurements"] = found.measurements
     return {"type": "Feature", "geometry": geometry, "properties": properties}
@@ -181,7 +195,7 @@ def _roi(found: _PlaneObject) -> roifile.ImagejRoi:
     else:
         for axis, at in found.plane.items():
             setattr(roi, f"{axis}_position", at + 1)
-    roi.group = found.cluster if found.cluster and found.cluster < N_GROUPS else 0
+    roi.group = found.kind.number if found.kind and found.kind.number < N_GROUPS else 0
     roi.properties = found.measurements
     return roi
 

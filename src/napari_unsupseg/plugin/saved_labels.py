@@ -165,8 +165,8 @@ def read_labels_layer(path: Path) -> tuple[Any, dict[str, Any], str] | None:
     place = pixel_transform(axes, pixel_size) if pixel_size else {}
     place |= {"axis_labels": tuple(axes)} | record.pop("layer", {})
     features = _features_of(properties or [], record.pop("columns", []))
-    if "names" in record:  # JSON has no numbers as keys
-        record["names"] = {int(label): name for label, name in record["names"].items()}
+    for key in {"names", "classes"} & set(record):  # JSON has no numbers as keys
+        record[key] = {int(label): name for label, name in record[key].items()}
     keywords = {"name": result_file_name(path, ""), "metadata": {KEY: record}, **place}
     return data, keywords | ({"features": features} if features else {}), "labels"
 
