@@ -50,6 +50,8 @@ LAYERS = [
         id="a movie",
     ),
     pytest.param(np.stack([[RING, RING[::-1]]] * 3), {}, id="four axes without names"),
+    pytest.param(RING[None, None], {"scale": (5, 4, 3, 2)}, id="axes of length one"),
+    pytest.param(np.stack([RING] * 2)[:, None, None], {}, id="five axes"),
     pytest.param(RING * np.uint32(70_000), {}, id="labels of four bytes"),
 ]
 
@@ -190,6 +192,20 @@ def test_labels_of_the_command_open_as_labels(tmp_path):
         assert layer.scale.tolist() == [0.5, 0.5]
         assert [str(unit) for unit in layer.units] == ["micrometer"] * 2
         assert layer.axis_labels == ("y", "x")
+
+
+def test_labels_that_are_too_large_to_be_loaded_open_as_a_pyramid(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_unsupseg.io.label_store.TOP_LEVEL", 10)
+    labels = np.kron(RING, np.ones((8, 8), np.uint16))
+    save_labels_layer(tmp_path / "a.zarr", Labels(labels, features=FEATURES, **UM))
+    monkeypatch.setattr("napari_unsupseg.image.tiling.LOADED_VALUES", 100)
+    layer = opened(tmp_path / "a.zarr")
+    assert layer.multiscale
+    assert [level.shape for level in layer.data] == [(40, 40), (20, 20), (10, 10)]
+    np.testing.assert_array_equal(layer.data[0], labels)
+    assert layer.scale.tolist() == [0.25, 0.5]
+    with pytest.raises(ImageError, match="too large to be saved from here"):
+        save_labels_layer(tmp_path / "b.tif", layer)
 
 
 @pytest.mark.parametrize(

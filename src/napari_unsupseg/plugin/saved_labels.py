@@ -111,6 +111,7 @@ def save_labels_layer(path: Path, layer: Labels) -> None:
         **layer.metadata.get(KEY, {}),
         "version": napari_unsupseg.__version__,
         "columns": list(layer.features),
+        "shape": labels.shape,
         "layer": _place_of(layer),
     }
     record = json.loads(json.dumps(record, default=str))
@@ -156,6 +157,7 @@ def read_labels_layer(path: Path) -> tuple[Any, dict[str, Any], str] | None:
     with open_image(path) as source:
         data, axes, pixel_size, _ = source
     assert axes is not None  # they are written with them
+    data = data.reshape(record.pop("shape", data.shape))  # TIFF is read without axes of length 1
     properties = record.pop("properties", None)
     if is_zarr(path):
         properties = read_zarr_properties(path)
