@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_unsupseg import segment
+from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.image.axes import axes_from_channel
 from napari_unsupseg.regions.hierarchy import Hierarchy
 
@@ -134,3 +134,21 @@ def test_more_segments_than_two_bytes_can_count_stay_apart(viewer, panel, qtbot,
     monkeypatch.setattr(Hierarchy, "cut", lambda *_, **__: segments)
     panel.results.granularity.value = 0
     np.testing.assert_array_equal(viewer.layers["tissue segments"].data, segments)
+
+
+def test_how_uncertain_clusters_are_is_an_image_beside_them(viewer, panel, qtbot, rgb):
+    image = viewer.add_image(rgb, name="tissue", scale=(0.5, 0.5), units="um")
+    assert not panel.results.uncertainty_button.enabled
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    active = viewer.layers.selection.active
+    click(qtbot, panel.results.uncertainty_button)
+    qtbot.waitUntil(lambda: "tissue uncertainty" in viewer.layers, timeout=WAIT)
+    layer = viewer.layers["tissue uncertainty"]
+    expected = Segmenter(Settings(**SMALL)).fit(rgb).uncertainty()
+    np.testing.assert_array_equal(layer.data, expected)
+    assert tuple(layer.scale) == (0.5, 0.5)
+    assert viewer.layers.selection.active is active
+    assert panel.image.value is image
+    image.scale = (2, 2)
+    assert tuple(layer.scale) == (2, 2)

@@ -195,3 +195,11 @@ def test_what_cannot_begin_ends_nothing(viewer, panel, qtbot, rgb, notes):
     click(qtbot, panel.stop_button)
     wait_until_ready(qtbot, panel)
     assert panel.continue_button.enabled
+
+
+def test_of_a_region_alone_no_uncertainty_is_known(viewer, panel, qtbot, tissue):
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    click(qtbot, panel.results.uncertainty_button)
+    assert "train on all of the image" in panel.status.value
+    assert "tissue uncertainty" not in viewer.layers

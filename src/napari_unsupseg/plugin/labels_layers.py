@@ -3,7 +3,9 @@
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.utils.transforms import CompositeAffine
+from numpy.typing import NDArray
 
 from napari_unsupseg._typing import Labels as LabelsArray
 from napari_unsupseg.image.tiling import is_large
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_labels_layer",
+    "add_uncertainty_layer",
     "give_class",
     "labels_keywords",
     "pyramid_if_large",
@@ -64,7 +67,44 @@ def add_labels_layer(
     return layer
 
 
-def _keep_in_register(layer: "Labels", image: "Image", layout: Layout) -> None:
+def add_uncertainty_layer(
+    viewer: "napari.viewer.Viewer",
+    image: "Image",
+    layout: Layout,
+    uncertainty: NDArray[np.float32],
+) -> "Image":
+    """Add a layer for how uncertain the labels of an image are, which goes where the image goes.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where the layers are; the active one stays it.
+    image : napari.layers.Image
+        The image.
+    layout : Layout
+        Its axes.
+    uncertainty : ndarray of float32, shape (..., Y, X)
+        From 0 to 1.
+
+    Returns
+    -------
+    napari.layers.Image
+        The layer.
+    """
+    active = viewer.layers.selection.active
+    layer = viewer.add_image(
+        layout.to_layer(uncertainty),
+        name=f"{image.name} uncertainty",
+        colormap="inferno",
+        contrast_limits=(0, 1),
+        **labels_keywords(image, layout),
+    )
+    viewer.layers.selection.active = active
+    _keep_in_register(layer, image, layout)
+    return layer
+
+
+def _keep_in_register(layer: "Labels | Image", image: "Image", layout: Layout) -> None:
     """Have a layer follow its image when a user calibrates or moves that."""
     # the image is not to keep the layer alive; what a plugin gets is a proxy, which nobody keeps
     known = weakref.ref(getattr(layer, "__wrapped__", layer))

@@ -1,9 +1,10 @@
 """How the axes of an image lie in napari's layers: its labels have no channels, a layer may."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES, labels_shape
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 __all__ = ["Layout"]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,17 +104,17 @@ class Layout:
         within = "zyx"[-spatial_ndim:] + CHANNELS + SAMPLES
         return [axis for axis, letter in enumerate(self.labels_axes) if letter in within]
 
-    def to_layer(self, labels: Labels) -> Labels:
+    def to_layer(self, labels: NDArray[Scalar]) -> NDArray[Scalar]:
         """Give labels of the image the axes that their layer has.
 
         Parameters
         ----------
-        labels : ndarray of unsigned integers, shape (..., Y, X)
-            Labels of the image.
+        labels : ndarray, shape (..., Y, X)
+            Labels of the image, or what is known of each.
 
         Returns
         -------
-        ndarray of unsigned integers
+        ndarray
             The labels, repeated along a channel axis that lies behind or between others.
         """
         axis = self.channel_axis

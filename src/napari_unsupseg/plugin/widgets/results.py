@@ -7,6 +7,8 @@ import napari.layers
 import numpy as np
 from magicgui.widgets import Container, FloatSlider, PushButton, Slider, SpinBox, Widget
 from magicgui.widgets.bases import ValueWidget
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication
 
@@ -14,6 +16,7 @@ from napari_unsupseg._typing import Labels
 from napari_unsupseg._words import count
 from napari_unsupseg.errors import SettingError, StrokesError, UnsupsegError
 from napari_unsupseg.plugin.contributions import open_measurements
+from napari_unsupseg.plugin.labels_layers import add_uncertainty_layer
 from napari_unsupseg.plugin.object_finder import ObjectFinder
 from napari_unsupseg.plugin.object_units import object_unit
 from napari_unsupseg.plugin.output_layers import OutputLayers
@@ -40,6 +43,9 @@ UNIT_EVENTS = ("scale", "units")  # of a layer, after which its pixels have anot
 NO_STROKES = (
     "press Draw strokes and paint label 1 on some objects; then press M and paint label 2 on some "
     "of the ground"
+)
+NO_UNCERTAINTY = (
+    "how uncertain clusters are is known where a run has trained: train on all of the image"
 )
 
 
@@ -108,6 +114,11 @@ class Results(Container[Widget]):
             enabled=False,
             tooltip="Labels that the last run showed on its way; the last ones at the right end.",
         )
+        self.uncertainty_button = PushButton(
+            text="Uncertainty",
+            tooltip="Add an image of how uncertain the cluster of each pixel is, from 0 to 1, by "
+            "how it changed over the run.",
+        )
         self.copy_button = PushButton(
             text="Copy as Python",
             tooltip="Put the script that makes the labels of the last run on the clipboard.",
@@ -122,7 +133,7 @@ class Results(Container[Widget]):
         )
         self.objects_section.buttons.extend([self.measurements_button, self.save_button])
         self._controls = {
-            View.CLUSTERS: _form([self.history]),
+            View.CLUSTERS: _form([self.history, self.uncertainty_button]),
             View.SEGMENTS: _form([self.granularity, self.smallest]),
             View.OBJECTS: self.objects_section,
         }
@@ -131,6 +142,7 @@ class Results(Container[Widget]):
         self.smallest.changed.connect(self._show_segments)
         self.history.changed.connect(self._show_clusters)
         self.measurements_button.changed.connect(self._show_measurements)
+        self.uncertainty_button.changed.connect(self._add_uncertainty)
         self.copy_button.changed.connect(self._copy)
         self.clusters.table.itemSelectionChanged.connect(self._on_clusters_selected)
 
@@ -252,6 +264,7 @@ class Results(Container[Widget]):
         self.copy_button.enabled = actions.copy_script
         self.granularity.enabled = self.smallest.enabled = actions.cut_segments
         self.history.enabled = actions.show_history
+        self.uncertainty_button.enabled = actions.cut_segments
 
     def follow_strokes(self) -> None:
         """Find objects again if strokes say what they are made of."""
@@ -361,6 +374,24 @@ class Results(Container[Widget]):
         if layer is not None:
             self._viewer.layers.selection.active = layer
         open_measurements(self._viewer)
+
+    def _add_uncertainty(self) -> None:
+        """Add a layer of how uncertain the clusters of the last run are."""
+        run = self.run
+        if run is None:
+            return
+        if run.request.region is not None:
+            self._show_status(NO_UNCERTAINTY)
+            return
+
+        def add(uncertainty: NDArray[np.float32]) -> None:
+            if run is self.run:
+                add_uncertainty_layer(self._viewer, run.image, run.layout, uncertainty)
+
+        create_worker(
+            _result_of(run).segmenter.uncertainty,
+            _connect={"returned": add, "errored": lambda error: show_error(str(error))},
+        )
 
     def _copy(self) -> None:
         """Put the last run on the clipboard as Python."""
