@@ -310,9 +310,8 @@ class Segmenter(Predictor):
         Returns
         -------
         ndarray of float32, shape (..., Y, X)
-            From 0, certain, to 1: how large a part of what the run's labels say, at some iterations
-            and at the last, speaks for other clusters than the pixel's own. 0 at pixels that take
-            no part.
+            From 0, certain, to 1: how far the run's labels, at some iterations and at the last,
+            disagree with the cluster that the pixel has in the end. 0 at pixels that take no part.
 
         Raises
         ------

@@ -27,10 +27,11 @@ def cluster_uncertainty(clusters: Labels, history: Sequence[Labels]) -> NDArray[
 
     Notes
     -----
-    Each of the labels of the history stands for the clusters that its pixels have: of a pixel whose
-    label mostly lies in its own cluster, that one is sure; of one whose label mostly lies in
-    another, it is not. This is one less the share of its own cluster, in the mean over the history:
-    the labels vote as an ensemble of clusterings whose numbers need not be matched [1]_.
+    Numbers of labels need not be matched, as in ensembles of clusterings [1]_. By each labelling of
+    the history a pixel is certain if its cluster is the most frequent one among the pixels of its
+    label, and its label the most frequent one among those of its cluster. Where one of the two is
+    less frequent than that, its part of the greatest frequency counts. The uncertainty is one less
+    the mean of both over the history.
 
     References
     ----------
@@ -40,8 +41,8 @@ def cluster_uncertainty(clusters: Labels, history: Sequence[Labels]) -> NDArray[
     Examples
     --------
     >>> clusters = np.array([[1, 1, 1, 2, 2]])
-    >>> cluster_uncertainty(clusters, [np.array([[3, 3, 3, 3, 5]])]).tolist()
-    [[0.25, 0.25, 0.25, 0.75, 0.0]]
+    >>> cluster_uncertainty(clusters, [np.array([[3, 3, 3, 3, 5]])]).round(2)
+    array([[0.  , 0.  , 0.  , 0.33, 0.  ]], dtype=float32)
     """
     valid = clusters > 0
     own = clusters[valid].astype(np.int64)
@@ -49,7 +50,11 @@ def cluster_uncertainty(clusters: Labels, history: Sequence[Labels]) -> NDArray[
     agreement = np.zeros(len(own))
     for labels in history:
         pairs = labels[valid].astype(np.int64) * n_clusters + own
-        agreement += np.bincount(pairs)[pairs] / np.bincount(labels[valid])[labels[valid]]
+        n_labels = int(labels.max(initial=0)) + 1
+        shared = np.bincount(pairs, minlength=n_labels * n_clusters).reshape(n_labels, n_clusters)
+        of_label, of_cluster = shared.max(axis=1, keepdims=True), shared.max(axis=0)
+        shares = shared / np.maximum(of_label, 1) / 2 + shared / np.maximum(of_cluster, 1) / 2
+        agreement += shares.ravel()[pairs]
     uncertainty = np.zeros(clusters.shape, dtype=np.float32)
     uncertainty[valid] = 1 - agreement / len(history)
     return uncertainty
