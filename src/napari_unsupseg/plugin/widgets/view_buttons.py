@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from magicgui.widgets import Container, PushButton, Widget
-from qtpy.QtWidgets import QButtonGroup
 
 from napari_unsupseg.plugin.session import View
 
@@ -32,19 +31,19 @@ class ViewButtons(Container[Widget]):
             view: PushButton(text=view.value, tooltip=tooltip) for view, tooltip in TOOLTIPS.items()
         }
         self.extend(list(self.buttons.values()))
-        self._group = QButtonGroup(self.native)  # exclusive
         for view, button in self.buttons.items():
             button.native.setCheckable(True)
-            self._group.addButton(button.native)
             button.native.clicked.connect(lambda _checked, view=view: on_choose(view))
         self.show_view(View.CLUSTERS)
 
     def show_view(self, view: View) -> None:
-        """Have the button of a view be down.
+        """Have the button of a view be down, and no other.
 
         Parameters
         ----------
         view : View
             The view.
         """
-        self.buttons[view].native.setChecked(True)
+        # not by a group of Qt's: Tab would lead to the one that is down alone
+        for of_view, button in self.buttons.items():
+            button.native.setChecked(of_view is view)
