@@ -174,7 +174,7 @@ class Hierarchy:
         Pixels under strokes have the labels of these.
         """
         _check_count("n_clusters", n_clusters)
-        groups, graph, segments = self._clustered_segments()
+        groups, graph, segments = self._clustered_segments
         if self._strokes is not None:
             clusters = self._clusters_by_strokes(self._strokes, n_clusters, graph, groups)
             return apply_strokes(map_labels(clusters, segments), self._strokes)
@@ -184,8 +184,9 @@ class Hierarchy:
         occurs[clusters[segments[segments >= 0]]] = 1
         return map_labels(np.cumsum(occurs)[clusters] - 1, segments)
 
+    @functools.cached_property
     def _clustered_segments(self) -> tuple[NDArray[np.intp], RegionGraph, NDArray[np.integer]]:
-        """Return the segment of each fragment in a rather fine cut, their graph, and their pixels.
+        """The segment of each fragment in a rather fine cut, their graph, and their pixels.
 
         Boundaries of the pixels lie where the colours change, not where fragments end.
         """
@@ -394,7 +395,7 @@ class Hierarchy:
     def _stroked_foreground(self, strokes: NDArray[Any]) -> NDArray[np.bool_]:
         """Return the pixels of what looks like what strokes on objects are on."""
         checked = check_object_strokes(strokes, self._fragments >= 0)
-        _, graph, segments = self._clustered_segments()
+        _, graph, segments = self._clustered_segments
         is_object = np.append(
             find_stroked_objects(segments, graph.features(), checked, self._foreground), False
         )
