@@ -356,6 +356,7 @@ def test_values_that_are_missing(viewer, qtbot):
     click(qtbot, widget.all_button)
     widget.measurement.value = "nothing"
     assert "none has a value of nothing" in widget.sentence.value
+    viewer.theme = "light"
     assert not widget.low.enabled
     widget.y.value = "nothing"
     assert len(visible(layer)) == 9
@@ -369,6 +370,23 @@ def test_a_table_that_changes_is_followed_with_the_range(layer, widget, qtbot):
     layer.features = table(area_um2=AREAS[::-1], roundness=SCORES)
     qtbot.waitUntil(lambda: visible(layer) == [1, 2, 3, 4, 5], timeout=WAIT)
     assert "roundness" in widget.x.choices
+
+
+def line_is_drawn(widget):
+    """Tell whether there is a line around points."""
+    return len(widget.scatter._lasso.getData()[0]) > 0
+
+
+def test_a_line_goes_with_what_it_was_drawn_around(viewer, layer, widget, qtbot):
+    lasso(qtbot, widget, 7, 8)
+    assert line_is_drawn(widget)
+    layer.features = table(roundness=SCORES).drop(columns="score")
+    qtbot.waitUntil(lambda: widget.sentence.value == "cells: 9 objects", timeout=WAIT)
+    assert not line_is_drawn(widget)
+    lasso(qtbot, widget, 7, 8)
+    viewer.add_labels(squares(), name="others", features=table(roundness=SCORES))
+    assert widget.sentence.value == "others: 9 objects"
+    assert not line_is_drawn(widget)
 
 
 def test_size_and_brightness_come_first(viewer):

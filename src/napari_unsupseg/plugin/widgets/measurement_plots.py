@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from superqt.utils import QSignalDebouncer, QSignalThrottler
 
 from napari_unsupseg._typing import Colours, Floats
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import MeasurementsError
 from napari_unsupseg.plugin.label_painter import LabelPainter
 from napari_unsupseg.plugin.labels_layers import give_class
@@ -233,7 +234,10 @@ class MeasurementPlots(Container[Widget]):
         self._table = table
         for widget in self._of_table:
             widget.visible = widget.enabled = True
+        axes = self.x.value, self.y.value
         self._offer_columns(list(table.columns))
+        if axes != (self.x.value, self.y.value):
+            self._lasso = None
         self._draw_histogram()
         self._draw_scatter()
         self._show_chosen()
@@ -283,7 +287,7 @@ class MeasurementPlots(Container[Widget]):
         colours = self._colours()
         colours[~chosen, 3] *= DIMMED
         colours[~is_in, 3] = 0
-        if self.colour.value or not chosen.all():
+        if self._are_coloured or not chosen.all():
             self._painter.paint(self._table.labels, colours)
         else:
             self._painter.restore()
@@ -295,15 +299,14 @@ class MeasurementPlots(Container[Widget]):
         assert self._table is not None
         assert self._layer is not None
         n_all = len(self._table.labels)
-        count = f"{n_all:,}" if n_chosen == n_all else f"{n_chosen:,} of {n_all:,}"
+        some = "" if n_chosen == n_all else f"{n_chosen:,} of "
         reasons = [f"{name} {low:.4g} to {high:.4g}" for name, (low, high) in self._ranges.items()]
         if self._lasso is not None:
             reasons.append("those in the line")
         why = f" ({', '.join(reasons)})" if reasons else ""
-        noun = "object" if n_all == 1 else "objects"
         if np.isnan(self._values).all():
             why = f"; none has a value of {self.measurement.value}: choose another measurement"
-        self.sentence.value = f"{self._layer.name}: {count} {noun}{why}"
+        self.sentence.value = f"{self._layer.name}: {some}{count(n_all, 'object')}{why}"
         can_edit = is_loaded(self._layer) and self._layer.editable
         self.keep_button.enabled = self.remove_button.enabled = can_edit and 0 < n_chosen < n_all
         self.class_button.enabled = n_chosen > 0
@@ -314,9 +317,14 @@ class MeasurementPlots(Container[Widget]):
         """Return the colours of all objects, as if all were chosen."""
         assert self._table is not None
         assert self._painter is not None
-        if not self.colour.value or np.isnan(self._values).all():
-            return self._painter.own_colours(self._table.labels)
-        return _colours_of(self._values, self._values)
+        if self._are_coloured:
+            return _colours_of(self._values, self._values)
+        return self._painter.own_colours(self._table.labels)
+
+    @property
+    def _are_coloured(self) -> bool:
+        """Whether objects have the colours of their measurement."""
+        return self.colour.value and self._table is not None and not np.isnan(self._values).all()
 
     def _on_colour_changed(self) -> None:
         self._colour_bars()
@@ -324,7 +332,7 @@ class MeasurementPlots(Container[Widget]):
 
     def _colour_bars(self) -> None:
         """Colour the histogram as the objects are coloured."""
-        if self.colour.value and self._table is not None:
+        if self._are_coloured:
             middles = (self.histogram.edges[1:] + self.histogram.edges[:-1]) / 2
             self.histogram.colour_bars(_colours_of(middles, self._values))
         else:
@@ -396,6 +404,7 @@ class MeasurementPlots(Container[Widget]):
         assert self._table is not None
         columns, names = self._table.columns, (self.x.value, self.y.value)
         self.scatter.show_values(columns[names[0]], columns[names[1]], names)
+        self.scatter.show_lasso(self._lasso)
         self._show_mark()
 
     def _on_axis_chosen(self) -> None:
