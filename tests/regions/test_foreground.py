@@ -1,8 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_unsupseg.regions import foreground as foreground_module
 from napari_unsupseg.regions.foreground import principal_intensities, refine_outlines
+from napari_unsupseg.regions.splitting import split_touching
 from tests.regions.helpers import PLANE, ball, hierarchy_of
 
 CENTRES = [(20, 20), (22, 75), (60, 45), (90, 22), (92, 90)]
@@ -42,6 +46,24 @@ def test_what_stands_out_is_found_bright_or_dark(image, truth):
     objects = hierarchy.objects()
     assert objects.max() == len(CENTRES)
     assert iou(objects > 0, truth) > 0.9
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_of_rivals_in_a_large_frame_some_pixels_tell_the_better(step, monkeypatch):
+    image = noisy(discs() * 0.8 + 0.4 * ~ndimage.binary_dilation(discs(), iterations=4))
+    whole = hierarchy_of(image, history=[clusters_of(image, 4)]).objects()
+    seen = []
+
+    def count(foreground, spacing):
+        seen.append((foreground.shape, tuple(spacing)))
+        return split_touching(foreground, spacing)
+
+    monkeypatch.setattr(foreground_module, "split_touching", count)
+    monkeypatch.setattr(foreground_module, "JUDGED_PIXELS", image.size / step**2)
+    sampled = hierarchy_of(image, history=[clusters_of(image, 4)]).objects()
+    side = math.ceil(112 / step)
+    assert set(seen) == {((side, side), (step, step))}
+    np.testing.assert_array_equal(sampled, whole)
 
 
 @pytest.mark.parametrize(
