@@ -147,6 +147,7 @@ def test_a_mode_ends_where_the_user_does_something_else(viewer, panel, qtbot, la
         lambda: setattr(layer, "visible", False),
         lambda: setattr(viewer.layers.selection, "active", viewer.layers["coins"]),
         lambda: choose(qtbot, panel, View.CLUSTERS),
+        panel.results.leave_objects,  # as when its dock is closed
     ]
     for leave in elsewhere:
         choose(qtbot, panel, View.OBJECTS)

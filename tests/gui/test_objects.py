@@ -96,7 +96,7 @@ def test_a_control_moved_during_the_first_search_counts(viewer, panel, qtbot, re
 
 def test_a_closed_panel_adds_no_layer(viewer, panel, qtbot, results, slow):
     click(qtbot, results.view_buttons.buttons[View.OBJECTS])
-    results.leave_search()
+    results.leave_objects()
     slow.set()
     qtbot.waitUntil(lambda: not results._finder.is_searching, timeout=WAIT)
     qtbot.wait(100)

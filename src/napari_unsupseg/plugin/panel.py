@@ -403,7 +403,7 @@ class SegmentationPanel(Container[Widget]):
     def _on_parent_changed(self) -> None:
         if self.native.parent() is None:  # napari takes the panel out of a dock that is closed
             self.stop()
-            self.results.leave_search()
+            self.results.leave_objects()
 
     def _abandon(self) -> None:
         """End a run whose panel is gone, and ask nothing more of the panel."""

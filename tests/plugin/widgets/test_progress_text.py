@@ -1,10 +1,11 @@
 import dataclasses
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from napari_unsupseg.plugin.run_data import Phase, RunResult, RunUpdate
-from napari_unsupseg.plugin.widgets.progress_text import progress_text, result_text
+from napari_unsupseg.plugin.widgets.progress_text import objects_text, progress_text, result_text
 
 UPDATE = RunUpdate(Phase.TRAINING, 7, 100, 12, 0.5, 1, "cpu, float32")
 
@@ -61,3 +62,31 @@ SENTENCE = "5 clusters after 30 iterations in float32"
 def test_what_a_run_has_left(changes, left_off):
     left = RunResult(RECORD, SimpleNamespace(), None, None, (), is_steered=False)
     assert result_text(dataclasses.replace(left, **changes)) == SENTENCE + left_off
+
+
+def square(side, *, of=100, n_objects=1):
+    """Return objects that share a square with this side, in an image that is a square too."""
+    labels = np.zeros((of, of), np.uint16)
+    labels[:side, :side] = np.arange(side) % n_objects + 1
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("objects", "options", "said"),
+    [
+        pytest.param(square(30, n_objects=2), {}, "2 objects", id="some"),
+        pytest.param(square(10), {}, "1 object", id="a small one"),
+        pytest.param(square(71, n_objects=3), {}, "3 objects, 50% of the image: if this is the g",
+                     id="more than half of the image"),
+        pytest.param(square(32), {}, "1 object, 10% of the image: if these are several, move split",
+                     id="a single large one"),
+        pytest.param(square(0), {}, "no objects: nothing stands out", id="none"),
+        pytest.param(square(0), {"exclude_border": True}, "no objects: none has such a size and p",
+                     id="none within limits"),
+        pytest.param(square(0), {"strokes": 0}, "no objects: nothing is left of", id="no such"),
+    ],
+)  # fmt: skip
+def test_what_objects_there_are_and_what_to_do(objects, options, said):
+    sentence = objects_text(objects, options)
+    assert sentence.startswith(said)
+    assert (sentence == said) == (objects.max() == 2 or np.count_nonzero(objects) == 100)

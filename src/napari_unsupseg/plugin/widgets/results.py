@@ -194,9 +194,10 @@ class Results(Container[Widget]):
         if is_shown and run.request.pyramid is None:  # those of a large image are nowhere whole
             self._tables.follow(run.labels, run)
 
-    def leave_search(self) -> None:
-        """Show no objects that are being found."""
+    def leave_objects(self) -> None:
+        """Show no objects that are being found, and edit none: nobody sees the panel."""
         self._finder.leave()
+        self.objects_section.editing.stop()
 
     def close(self) -> None:
         """Measure and find nothing more: the panel is gone."""
