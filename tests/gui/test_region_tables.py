@@ -6,7 +6,7 @@ import pytest
 from napari_unsupseg.plugin.session import View
 from napari_unsupseg.regions.measure import measure_regions
 
-from .conftest import click, labels_of, wait_until_ready
+from .conftest import choose, click, labels_of, wait_until_ready
 
 WAIT = 6_000
 
@@ -40,6 +40,7 @@ def clusters(viewer, panel, qtbot, grey):
 @pytest.fixture
 def segments(viewer, panel, clusters, qtbot, grey):
     """Return the layer of a run's segments, measured."""
+    choose(qtbot, panel, View.SEGMENTS)
     panel.results.granularity.value = 0.4
     layer = viewer.layers["coins segments"]
     wait_for_table(qtbot, layer, grey)
