@@ -268,3 +268,24 @@ def test_colours_survive_a_search_for_alike_objects(viewer, panel, qtbot, result
     assert not widget.colour.value
     click(qtbot, editing.buttons[EditMode.ALIKE])
     assert layer.colormap is own
+
+
+def test_objects_are_measured_in_other_images_that_are_chosen(viewer, panel, qtbot, results):
+    layer = find(qtbot, viewer, results)
+    viewer.add_image(COINS[:-1], name="smaller")
+    menu = results.layers_button.menu
+    menu.aboutToShow.emit()
+    assert [action.isEnabled() for action in menu.actions()] == [False]
+    viewer.add_image(COINS * 0.5, name="GFP")
+    menu.aboutToShow.emit()
+    assert [action.text() for action in menu.actions()] == ["GFP"]
+    menu.actions()[0].trigger()
+    qtbot.waitUntil(lambda: "mean_intensity_GFP" in layer.features, timeout=WAIT)
+    features = layer.features
+    np.testing.assert_allclose(features["mean_intensity_GFP"], features["mean_intensity_coins"] / 2)
+    assert {"min_intensity_GFP", "max_intensity_GFP", "std_intensity_GFP"} <= set(features)
+    assert "score" in features
+    menu.aboutToShow.emit()
+    assert menu.actions()[0].isChecked()
+    menu.actions()[0].trigger()
+    qtbot.waitUntil(lambda: "mean_intensity" in layer.features, timeout=WAIT)

@@ -1,10 +1,10 @@
 """Tables of regions: the features of Labels layers, kept true to what the layers show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_unsupseg.plugin.session import LayerRun
     from napari_unsupseg.regions.hierarchy import Hierarchy
 
-__all__ = ["Calibration", "RegionTables", "calibration_of", "region_features"]
+__all__ = ["Calibration", "RegionTables", "calibration_of", "can_measure_in", "region_features"]
 
 MEASURE_DELAY = 200  # milliseconds after the last touch of a brush or a slider
 EDIT_EVENTS = ("paint", "set_data")  # the second comes of an undo, and of much else
@@ -82,6 +82,8 @@ def region_features(
     objects_ndim: int | None = None,
     clusters: LabelsArray | None = None,
     hierarchy: "Hierarchy | None" = None,
+    name: str = "",
+    other_channels: Mapping[str, ArrayLike] | None = None,
 ) -> dict[str, NDArray[np.number]]:
     """Measure the regions of a Labels layer.
 
@@ -101,6 +103,10 @@ def region_features(
         Data of the layer with the clusters that objects are of.
     hierarchy : Hierarchy, optional
         What objects are scored by.
+    name : str
+        The image's name, which its columns have beside those of other channels.
+    other_channels : mapping of str to array_like, shape (..., Y, X), optional
+        What the intensities of objects are measured in too, by name.
 
     Returns
     -------
@@ -122,11 +128,17 @@ def region_features(
         if objects_ndim is None:
             table = measure_regions(labels, channels.values, axes=channels.axes, **calibration)
         else:
+            values, names = np.asarray(channels.values), []
+            if other_channels:
+                numbers = [f"{name}_{k}" for k in range(len(values))]
+                names = [*([name] if len(values) == 1 else numbers), *other_channels]
+                values = np.stack([*values, *map(np.asarray, other_channels.values())])
             table = measure_objects(
                 labels,
-                channels.values,
+                values,
                 axes=channels.axes,
                 spatial_ndim=objects_ndim,
+                channel_names=names,
                 clusters=None if clusters is None else layout.from_layer(clusters),
                 **calibration,
             )
@@ -137,6 +149,27 @@ def region_features(
             if labels.ndim > objects_ndim:
                 table = average_frames(table)
         return {"index": table.pop("label"), **table}  # the name that napari looks labels up by
+
+
+def can_measure_in(image: Image, run: "LayerRun") -> bool:
+    """Tell whether objects of a run can be measured in another image.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        Any image.
+    run : LayerRun
+        The run.
+
+    Returns
+    -------
+    bool
+        Whether it is another one, of one channel and of the shape of the labels.
+    """
+    layout = run.layout
+    has_channels_inside = bool(layout.channel_axis)
+    is_plain = not image.rgb and not image.multiscale and not has_channels_inside
+    return is_plain and image != run.image and np.shape(image.data) == layout.labels_shape
 
 
 class RegionTables:
@@ -154,6 +187,19 @@ class RegionTables:
         self._on_edit = on_edit
         self._parent = parent
         self._tables: dict[Labels, _RegionTable] = {}
+        self._other_images: Sequence[Image] = ()
+
+    def measure_in(self, images: Sequence[Image]) -> None:
+        """Measure the intensities of objects in other images too.
+
+        Parameters
+        ----------
+        images : sequence of napari.layers.Image
+            The layers; one that has another shape than objects, or is gone, is left out.
+        """
+        self._other_images = images
+        for table in self._tables.values():
+            table.measure_again()
 
     def follow(self, layer: Labels, run: "LayerRun", *, objects_ndim: int | None = None) -> None:
         """Measure a layer now and whenever its labels change.
@@ -170,7 +216,9 @@ class RegionTables:
         self.leave(layer)
         timer = QSignalDebouncer(parent=self._parent)
         timer.setTimeout(MEASURE_DELAY)
-        self._tables[layer] = _RegionTable(layer, run, self._on_edit, timer, objects_ndim)
+        self._tables[layer] = _RegionTable(
+            layer, run, self._on_edit, timer, objects_ndim, lambda: self._other_images
+        )
 
     def leave(self, layer: Labels) -> None:
         """Measure a layer no more, as it is gone or a run writes into it.
@@ -202,9 +250,10 @@ class _RegionTable:
         on_edit: Callable[[Labels], None],
         timer: QSignalDebouncer,
         objects_ndim: int | None,
+        other_images: Callable[[], Sequence[Image]],
     ) -> None:
         self._layer, self._run, self._on_edit, self.timer = layer, run, on_edit, timer
-        self._objects_ndim = objects_ndim
+        self._objects_ndim, self._other_images = objects_ndim, other_images
         self._is_stale = True
         self._measured: LabelsArray | None = layer.data.copy()
         timer.triggered.connect(self._measure_if_edited)
@@ -213,6 +262,11 @@ class _RegionTable:
         for name in STALE_EVENTS:
             getattr(layer.events, name).connect(self._on_stale)
         self._on_stale()
+
+    def measure_again(self) -> None:
+        """Measure objects once more, as other images are to be measured too."""
+        if self._objects_ndim is not None:
+            self._on_stale()
 
     def close(self) -> None:
         """Follow the layer no more, and drop what is being measured."""
@@ -258,6 +312,12 @@ class _RegionTable:
             objects_ndim=self._objects_ndim,
             clusters=_array_of(self._run.labels),
             hierarchy=result.hierarchy if result else None,
+            name=self._run.image.name,
+            other_channels={
+                image.name: image.data
+                for image in self._other_images()
+                if can_measure_in(image, self._run)
+            },
             _connect={"returned": set_features, "errored": _show_error},
         )
         if is_edited:

@@ -20,12 +20,13 @@ from napari_unsupseg.plugin.labels_layers import add_uncertainty_layer
 from napari_unsupseg.plugin.object_finder import ObjectFinder
 from napari_unsupseg.plugin.object_units import object_unit
 from napari_unsupseg.plugin.output_layers import OutputLayers
-from napari_unsupseg.plugin.region_tables import RegionTables
+from napari_unsupseg.plugin.region_tables import RegionTables, can_measure_in
 from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.session import Actions, LayerRun, View
 from napari_unsupseg.plugin.view_layers import LayerSnapshot, ViewLayers
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
 from napari_unsupseg.plugin.widgets.controls import narrow_readout
+from napari_unsupseg.plugin.widgets.layers_button import LayersButton
 from napari_unsupseg.plugin.widgets.objects_section import ObjectsSection
 from napari_unsupseg.plugin.widgets.progress_text import objects_text, result_text
 from napari_unsupseg.plugin.widgets.save_button import SaveButton
@@ -131,7 +132,9 @@ class Results(Container[Widget]):
             text="Measurements",
             tooltip="Colour, filter and choose objects by what is measured of them.",
         )
+        self.layers_button = LayersButton(viewer, self._can_measure_in, self._tables.measure_in)
         self.objects_section.buttons.extend([self.measurements_button, self.save_button])
+        self.objects_section.append(self.layers_button)
         self._controls = {
             View.CLUSTERS: _form([self.history, self.uncertainty_button]),
             View.SEGMENTS: _form([self.granularity, self.smallest]),
@@ -375,6 +378,10 @@ class Results(Container[Widget]):
         if layer is not None:
             self._viewer.layers.selection.active = layer
         open_measurements(self._viewer)
+
+    def _can_measure_in(self, image: napari.layers.Image) -> bool:
+        """Tell whether the objects of the last run can be measured in an image."""
+        return self.run is not None and can_measure_in(image, self.run)
 
     def _add_uncertainty(self) -> None:
         """Add a layer of how uncertain the clusters of the last run are."""
