@@ -1,11 +1,10 @@
 """A button with a menu of Image layers, of which any can be chosen."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import PushButton
 from napari.layers import Image
-from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu
 
 if TYPE_CHECKING:
@@ -54,15 +53,17 @@ class LayersButton(PushButton):
         layers = [one for one in self._viewer.layers if isinstance(one, Image) and self._fits(one)]
         self._chosen = [layer for layer in self._chosen if layer in layers]
         for layer in layers:
-            action = QAction(layer.name, self.menu)
-            self.menu.addAction(action)
+            action = self._add_action(layer.name)
             action.setCheckable(True)
             action.setChecked(layer in self._chosen)
             action.toggled.connect(lambda is_chosen, layer=layer: self._choose(layer, is_chosen))
         if not layers:
-            note = QAction("no other image of this size", self.menu)
-            note.setEnabled(False)
-            self.menu.addAction(note)
+            self._add_action("no other image of this size").setEnabled(False)
+
+    def _add_action(self, text: str) -> Any:
+        action = self.menu.addAction(text)
+        assert action is not None
+        return action
 
     def _choose(self, layer: Image, is_chosen: bool) -> None:
         self._chosen = [one for one in self._chosen if one is not layer]
