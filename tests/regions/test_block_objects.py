@@ -125,6 +125,16 @@ def test_options_mean_what_they_mean_of_the_whole(options):
     assert same_partition(stored[:], expected)
 
 
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_outlines_of_a_part_are_those_of_the_whole(first):
+    shape = (260, 280)
+    image, foreground = scattered(1, shape, n=80, radii=(5, 12))
+    noisy = image + np.random.default_rng(0).normal(0, 0.2, shape)
+    parts, model = Parts(noisy, foreground, shape), model_of(14.0)
+    part = parts.find(model)(tuple(slice(first, length) for length in shape))
+    np.testing.assert_array_equal(part > 0, parts.whole(model)[first:, first:] > 0)
+
+
 def test_ground_is_not_even_read():
     image, foreground = scattered(0)
     foreground[:, :110] = False
@@ -147,7 +157,7 @@ def test_a_chunk_has_no_say_on_what_others_have_found():
 
     def find(part):
         found = np.zeros((8, 40), np.int64)
-        found[2:6, 10:14], found[2:6, 14:22] = seen[part[1].stop][1:3]
+        found[2:6, 10:17], found[2:6, 17:22] = seen[part[1].stop][1:3]
         return found[part]
 
     stored = zarr.zeros(shape=(8, 40), chunks=(8, 16), dtype="uint32")
