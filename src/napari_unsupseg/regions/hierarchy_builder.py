@@ -21,7 +21,7 @@ from napari_unsupseg.regions.fragments import oversegment
 from napari_unsupseg.regions.graph_builder import build_region_graph
 from napari_unsupseg.regions.hierarchy import Hierarchy
 
-__all__ = ["build_hierarchy", "build_hierarchy_generator", "precompile"]
+__all__ = ["build_hierarchy", "build_hierarchy_generator", "precompile", "precompile_objects"]
 
 TYPICAL_DISSIMILARITY = 1.23  # at which the default granularity of 0.5 cuts
 STEEPNESS = 3  # of granularities there, so that those of use lie well apart
@@ -178,7 +178,21 @@ def precompile() -> None:
 
     The first time on a machine this takes some ten seconds, and later less than one.
     """
+    threading.Thread(target=_build_small_hierarchy).start()
+
+
+@functools.cache
+def precompile_objects() -> None:
+    """Have a thread compile what finds objects, which takes as long again."""
+
+    def find_objects() -> None:
+        hierarchy = _build_small_hierarchy()
+        hierarchy.score_objects(hierarchy.objects())
+
+    threading.Thread(target=find_objects).start()
+
+
+def _build_small_hierarchy() -> Hierarchy:
     values = np.random.default_rng(0).random((1, 20, 20), dtype=np.float32)
     image = NormalizedImage(values, np.ones((20, 20), dtype=bool), is_rgb=False)
-    history = [np.ones((20, 20), dtype=np.uint8)]
-    threading.Thread(target=build_hierarchy, args=(image, history)).start()
+    return build_hierarchy(image, [np.ones((20, 20), dtype=np.uint8)])

@@ -276,7 +276,7 @@ def _moments(numbers: Integers, n_regions: int, ndim: int) -> Floats:
     """Return sums over regions of 1, of coordinates, of their products, and of border pixels."""
     frames = numbers.reshape(-1, *(1,) * (3 - ndim), *numbers.shape[-ndim:])
     sums = _sum_moments(frames, n_regions)
-    return sums if ndim == 3 else sums[:, [0, 2, 3, 7, 8, 9, 10]]
+    return sums if ndim == 3 else sums.take([0, 2, 3, 7, 8, 9, 10], axis=1)  # in order of rows
 
 
 @jit()

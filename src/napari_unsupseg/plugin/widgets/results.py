@@ -32,6 +32,7 @@ from napari_unsupseg.plugin.widgets.progress_text import objects_text, result_te
 from napari_unsupseg.plugin.widgets.save_button import SaveButton
 from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
 from napari_unsupseg.plugin.widgets.view_buttons import ViewButtons
+from napari_unsupseg.regions.hierarchy_builder import precompile_objects
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -244,6 +245,7 @@ class Results(Container[Widget]):
         self._show_controls()
         if not run.has_segments:
             return
+        precompile_objects()  # while the user looks at the clusters
         self._show_unit()
         self.clusters.show_layer(run.labels)
         last = len(result.history.iterations) - 1
