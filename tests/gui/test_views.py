@@ -5,6 +5,7 @@ import pytest
 from skimage.data import coins
 
 from napari_unsupseg import segment
+from napari_unsupseg.plugin.labels_layers import give_class
 from napari_unsupseg.plugin.session import View
 
 from ..conftest import SMALL
@@ -128,3 +129,56 @@ def test_objects_that_come_when_another_view_is_chosen_are_not_seen(viewer, ende
     qtbot.waitUntil(lambda: "coins objects" in viewer.layers, timeout=WAIT)
     assert seen(viewer) == {"coins segments"}
     assert viewer.layers.selection.active == viewer.layers["coins segments"]
+
+
+def name_first_cluster(panel, layer):
+    panel.results.clusters.table.item(0, 2).setText("ground")
+
+
+def class_first_cluster(panel, layer):
+    give_class(layer, [int(layer.data.min())], "ground")
+
+
+@pytest.mark.parametrize(
+    ("call", "key", "column"),
+    [
+        pytest.param(name_first_cluster, "names", "name", id="name"),
+        pytest.param(class_first_cluster, "classes", "class", id="class"),
+    ],
+)
+def test_what_clusters_are_called_stays_with_them(viewer, ended, qtbot, call, key, column):
+    clusters = viewer.layers["coins segmentation"]
+    qtbot.waitUntil(lambda: "index" in clusters.features, timeout=WAIT)
+    call(ended, clusters)
+    choose(qtbot, ended, View.SEGMENTS)
+    choose(qtbot, ended, View.OBJECTS)
+    for name in ("coins segments", "coins objects"):
+        layer = viewer.layers[name]
+        qtbot.waitUntil(lambda layer=layer: "index" in layer.features, timeout=WAIT)
+        assert key not in layer.metadata["napari-unsupseg"]
+        assert column not in layer.features
+    n_layers = len(viewer.layers)
+    choose(qtbot, ended, View.SEGMENTS)
+    ended.results.granularity.value = 0.2  # goes on in the layer, which nobody has changed
+    assert len(viewer.layers) == n_layers
+    assert ended.status.value.endswith("segments")
+    assert list(clusters.metadata["napari-unsupseg"][key].values()) == ["ground"]
+    assert "ground" in clusters.features[column].tolist()
+
+
+def test_objects_that_were_given_a_class_are_kept(viewer, ended, qtbot):
+    choose(qtbot, ended, View.OBJECTS)
+    layer = viewer.layers["coins objects"]
+    qtbot.waitUntil(lambda: "index" in layer.features, timeout=WAIT)
+    give_class(layer, [1], "")  # none is no class
+    ended.results.objects_section.split.value = 0
+    qtbot.waitUntil(lambda: "split" in layer.metadata["napari-unsupseg"], timeout=WAIT)
+    qtbot.waitUntil(lambda: "index" in layer.features, timeout=WAIT)
+    before = layer.data.copy()
+    give_class(layer, [1, 2], "old")
+    ended.results.objects_section.exclude_border.value = True
+    qtbot.waitUntil(lambda: "coins objects [1]" in viewer.layers, timeout=WAIT)
+    np.testing.assert_array_equal(layer.data, before)
+    assert layer.features["class"].tolist()[:2] == ["old", "old"]
+    assert "class" not in viewer.layers["coins objects [1]"].features
+    assert ended.status.value.endswith("coins objects, which you have changed, is kept but hidden")

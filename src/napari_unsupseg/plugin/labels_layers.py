@@ -1,6 +1,8 @@
 """Labels layers of an image: added in register with it, kept so, and given other labels."""
 
+import copy
 import weakref
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +25,10 @@ __all__ = [
     "add_labels_layer",
     "add_uncertainty_layer",
     "give_class",
+    "has_names",
     "labels_keywords",
     "pyramid_if_large",
+    "record_origin",
     "replace_labels",
     "show_names",
 ]
@@ -170,6 +174,36 @@ def replace_labels(layer: "Labels", data: LabelsArray | list[Any]) -> None:
     if is_editable:
         layer.editable = True
         layer.mode = mode
+
+
+def record_origin(layer: "Labels", record: Mapping[str, Any]) -> None:
+    """Write into the metadata of a layer how its labels were made.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The layer.
+    record : mapping
+        How, fit for JSON. The layer has a copy, so that what its regions are called stays with it.
+    """
+    layer.metadata["napari-unsupseg"] = copy.deepcopy(dict(record))
+
+
+def has_names(layer: "Labels") -> bool:
+    """Tell whether a user has given regions of a layer names or classes.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The layer.
+
+    Returns
+    -------
+    bool
+        Whether any has one.
+    """
+    record = layer.metadata.get("napari-unsupseg", {})
+    return any(any(record.get(key, {}).values()) for key in GIVEN.values())
 
 
 def show_names(layer: "Labels") -> None:

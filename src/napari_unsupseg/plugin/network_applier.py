@@ -7,7 +7,7 @@ import numpy as np
 from napari.layers import Image
 
 from napari_unsupseg._words import count
-from napari_unsupseg.plugin.labels_layers import pyramid_if_large
+from napari_unsupseg.plugin.labels_layers import pyramid_if_large, record_origin
 from napari_unsupseg.plugin.layers import has_array, layer_array
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.output_layers import OutputLayers
@@ -83,7 +83,7 @@ class NetworkApplier:
                 self._show_status("stopped: no layer was added")
             else:
                 layer = self._outputs.add_found(image, layout, labels, pyramid)
-                layer.metadata["napari-unsupseg"] = segmenter.record()
+                record_origin(layer, segmenter.record())
                 if isinstance(labels, np.ndarray):
                     found = count(np.count_nonzero(np.unique(labels)), "cluster")
                     self._show_status(f"{found} of the trained network in {image.name}")

@@ -11,7 +11,7 @@ from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QTimer
 
 from napari_unsupseg.errors import UnsupsegError
-from napari_unsupseg.plugin.labels_layers import replace_labels
+from napari_unsupseg.plugin.labels_layers import record_origin, replace_labels
 from napari_unsupseg.plugin.layers import check_large_layer
 from napari_unsupseg.plugin.network_applier import NetworkApplier
 from napari_unsupseg.plugin.output_layers import OutputLayers
@@ -312,7 +312,7 @@ class SegmentationPanel(Container[Widget]):
     def _show_result(self, ended: LayerRun, result: RunResult) -> None:
         """Hand the result of a run to the widgets that work with it."""
         assert self._session.last is not None
-        ended.labels.metadata["napari-unsupseg"] = result.record
+        record_origin(ended.labels, result.record)
         self.network.set_network(result.segmenter)
         self.results.show_run(self._session.last)
         if result.lazy_labels is not None:

@@ -7,7 +7,7 @@ import napari.layers
 import numpy as np
 
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.plugin.labels_layers import replace_labels
+from napari_unsupseg.plugin.labels_layers import has_names, record_origin, replace_labels
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.region_tables import RegionTables
 from napari_unsupseg.plugin.run_data import RunRequest
@@ -44,9 +44,8 @@ class LayerSnapshot:
 
     @property
     def was_edited(self) -> bool:
-        """Whether the user has painted on the layer since, or named its clusters."""
-        is_named = bool(self.layer.metadata.get("napari-unsupseg", {}).get("names"))
-        return is_named or not self.has_its_labels
+        """Whether the user has painted on the layer since, or named or classed its regions."""
+        return has_names(self.layer) or not self.has_its_labels
 
     @property
     def has_its_labels(self) -> bool:
@@ -190,7 +189,7 @@ class ViewLayers:
             layer = before.layer
             replace_labels(layer, data)
         # with how these labels were made, which other labels of the run were not
-        layer.metadata["napari-unsupseg"] = run.result.record | origin
+        record_origin(layer, run.result.record | origin)
         self._snapshots[view] = LayerSnapshot(run, layer, data.copy(), sentence)
         return layer
 
