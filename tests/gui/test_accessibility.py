@@ -8,13 +8,25 @@ from pathlib import Path
 
 import napari
 import numpy as np
+import pandas as pd
 import pytest
 from imageio.v3 import imread
 from napari.layers import Labels
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QLabel, QScrollArea, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QScrollArea,
+    QSlider,
+    QSpinBox,
+    QWidget,
+)
 
 from napari_unsupseg.plugin.session import View
 
@@ -216,3 +228,83 @@ def seen(viewer, widget):
     left, top = round(corner.x() * ratio), round(corner.y() * ratio)
     height, width = round(widget.height() * ratio), round(widget.width() * ratio)
     return picture[top : top + height, left : left + width]
+
+
+def scroll(widget, notches):
+    """Turn the mouse wheel over a widget: up, or down if below 0."""
+    place = widget.rect().center()
+    event = QWheelEvent(
+        QPointF(place),
+        QPointF(widget.mapToGlobal(place)),
+        QPoint(),
+        QPoint(0, 120 * notches),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    while widget is not None:  # Qt has only events of a real mouse go on to the parent
+        event.accept()
+        QApplication.sendEvent(widget, event)
+        widget = None if event.isAccepted() else widget.parentWidget()
+
+
+def test_the_wheel_scrolls_and_turns_only_what_has_the_focus(viewer, panel, qtbot, rgb):
+    viewer.window.resize(1280, 800)
+    viewer.add_image(rgb)
+    viewer.add_image(rgb)
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, View.OBJECTS)
+    unfold(panel)
+    wheel_over_each_control(qtbot, panel.native)
+
+
+def test_the_wheel_scrolls_measurements_too(viewer, qtbot):
+    features = pd.DataFrame({"index": [1, 2, 3], "area": [4, 5, 6], "score": [0.1, 0.2, 0.3]})
+    viewer.add_labels(np.repeat(np.arange(4), 9).reshape(6, 6), features=features)
+    viewer.window.resize(1280, 500)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-unsupseg", "Measurements")
+    wheel_over_each_control(qtbot, widget.native)
+
+
+def wheel_over_each_control(qtbot, native):
+    """Check that the wheel scrolls over controls, also one that comes later, and turns none."""
+    area = native.findChild(QScrollArea)
+    late = QSpinBox()
+    area.widget().layout().addWidget(late)
+    qtbot.wait(100)
+    bar = area.verticalScrollBar()
+    controls = [
+        control
+        for kind in (QComboBox, QAbstractSpinBox, QSlider)
+        for control in area.widget().findChildren(kind)
+        if control.isVisible() and control.isEnabled()
+    ]
+    assert late in controls
+    late.setValue(50)
+    for control in controls:
+        area.ensureWidgetVisible(control)
+        before, scrolled = turned(control), bar.value()
+        scroll(control, -1 if scrolled == 0 else 1)
+        assert native.window().focusWidget() is not control
+        assert turned(control) == before
+        assert bar.value() != scrolled
+    late.setFocus()
+    scroll(late, -1)
+    assert late.value() < 50
+
+
+def turned(control):
+    return control.currentIndex() if isinstance(control, QComboBox) else control.value()
+
+
+def test_the_wheel_moves_a_slider_by_what_is_seen(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb)
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, View.SEGMENTS)
+    slider = panel.results.granularity.native.findChild(QSlider)
+    slider.setFocus()
+    scroll(slider, -1)
+    assert 0.4 <= panel.results.granularity.value <= 0.49

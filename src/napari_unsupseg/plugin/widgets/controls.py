@@ -3,18 +3,28 @@
 import collections
 import decimal
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
-from magicgui.widgets import Container, Label, PushButton, Widget, create_widget
+from magicgui.widgets import (
+    Container,
+    FloatSlider,
+    Label,
+    PushButton,
+    Widget,
+    create_widget,
+)
 from magicgui.widgets.bases import ButtonWidget, ValueWidget
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import (
+    QAbstractSlider,
     QAbstractSpinBox,
     QComboBox,
     QFrame,
     QLabel,
     QScrollArea,
+    QScrollBar,
     QSizePolicy,
+    QSlider,
     QWidget,
 )
 
@@ -147,6 +157,49 @@ def make_scrollable(outer: Container[Widget], inner: Container[Widget]) -> None:
     for menu in inner.native.findChildren(QComboBox):  # an entry may be wider than the dock
         menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         menu.setMinimumContentsLength(MIN_MENU_LETTERS)
+    _WheelGuard(inner.native)
+
+
+class _WheelGuard(QObject):
+    """Has the mouse wheel turn the control that has the focus, and scroll over any other.
+
+    Parameters
+    ----------
+    body : QWidget
+        It has the controls, now or later; the guard lives as long.
+    """
+
+    def __init__(self, body: QWidget) -> None:
+        super().__init__(body)
+        self._body = body
+        body.installEventFilter(self)
+        self._guard_controls()
+
+    def eventFilter(self, widget: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        kind = event and event.type()
+        if kind == QEvent.Type.LayoutRequest and widget is self._body:  # controls may have come
+            self._guard_controls()
+        is_stray = kind == QEvent.Type.Wheel and _is_turned(widget) and not _has_focus(widget)
+        if event and is_stray:
+            event.ignore()  # so it goes on to the scroll area
+        return is_stray
+
+    def _guard_controls(self) -> None:
+        for control in filter(_is_turned, self._body.findChildren(QWidget)):
+            if control.focusPolicy() == Qt.FocusPolicy.WheelFocus:
+                control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # by a click, or by Tab
+            control.installEventFilter(self)  # once, however often it is asked to
+
+
+def _is_turned(widget: QObject | None) -> TypeGuard[QWidget]:
+    """Tell whether a widget takes the mouse wheel for another value."""
+    kinds = QComboBox, QAbstractSpinBox, QAbstractSlider
+    return isinstance(widget, kinds) and not isinstance(widget, QScrollBar)
+
+
+def _has_focus(widget: QWidget) -> bool:
+    window = widget.window()
+    return window is not None and window.focusWidget() is widget
 
 
 class _FittingScrollArea(QScrollArea):
@@ -206,6 +259,13 @@ def _name_controls(container: Container[Widget]) -> None:
             for native in (widget.native, *widget.native.findChildren(QWidget)):
                 native.setAccessibleName(widget.label)
                 native.setAccessibleDescription(widget.tooltip)
+            if isinstance(widget, FloatSlider):
+                _set_page(widget.native.findChild(QSlider))
+
+
+def _set_page(slider: QSlider) -> None:
+    """Have a page be a tenth of a slider: magicgui's is so small that the wheel turns nothing."""
+    slider.setPageStep((slider.maximum() - slider.minimum()) // 10)
 
 
 def fit_labels(widget: QWidget) -> None:
