@@ -20,6 +20,11 @@ from .test_segment_objects import movie  # noqa: F401
 GREY = {"photometric": "minisblack"}
 
 
+def read_rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
 @pytest.fixture
 def coins_file(tmp_path):
     path = tmp_path / "coins.png"
@@ -40,14 +45,48 @@ def test_objects_are_those_of_the_library_and_counted(coins_file, tmp_path):
     n_objects = int(objects.max())
     assert n_objects > 10
     assert f"{n_objects} objects of " in result.stdout
-    with table.open() as file:
-        areas = [float(row["area"]) for row in csv.DictReader(file)]
+    areas = [float(row["area"]) for row in read_rows(table)]
     assert areas == np.bincount(objects.ravel())[1:].tolist()
     assert json.loads(report.read_text())["images"][0]["objects"] == n_objects
     again = call("segment", coins_file, *files, *options, *QUICK)
     assert "done already" in again.stdout
     otherwise = call("segment", coins_file, *files, "--objects", *QUICK)
     assert "exists already" in otherwise.stderr
+
+
+@pytest.mark.parametrize("flag", ["--min-size", "--min-area"])
+def test_the_smallest_object_is_one_of_those_that_are_found(coins_file, tmp_path, flag):
+    network = tmp_path / "one.unsupseg"
+    saved = call("segment", coins_file, "-o", tmp_path / "clusters.tif", "--save", network, *QUICK)
+    assert saved.exit_code == 0, saved.output
+
+    def areas(command, limit, *more):
+        table = tmp_path / f"{command}{limit}.csv"
+        files = ["-o", table.with_suffix(".tif"), "--table", table, "--pixel-size", 1]
+        result = call(command, *more, coins_file, *files, "--objects", flag, limit)
+        assert result.exit_code == 0, result.output
+        return [float(row["area_um2"]) for row in read_rows(table)]
+
+    for command, more in (("segment", QUICK), ("apply", [network])):
+        found = areas(command, 1, *more)
+        limit = sorted(found)[len(found) // 2]
+        assert areas(command, int(limit), *more) == [area for area in found if area >= limit]
+
+
+def test_slices_are_as_far_apart_as_is_said(movie, tmp_path):  # noqa: F811
+    path, columns = tmp_path / "volume.tif", {}
+    tifffile.imwrite(path, np.concatenate([movie[:1]] * 6).astype(np.float32), **GREY)
+    for name, more in (("unknown", []), ("known", ["--z-spacing", 3])):
+        table = tmp_path / f"{name}.csv"
+        files = ["-o", table.with_suffix(".tif"), "--table", table, "--pixel-size", 0.5, *more]
+        axes = ["--axes", "zyx", "--spatial-ndim", 3]
+        result = call("segment", path, *files, *axes, "--objects", *QUICK)
+        assert result.exit_code == 0, result.output
+        assert ("give --z-spacing" in result.stderr) == (name == "unknown")
+        columns[name] = read_rows(table)[0]
+    voxels = float(columns["unknown"]["area_um2"]) / 0.25
+    assert voxels > 1000
+    assert float(columns["known"]["volume_um3"]) == voxels * 0.25 * 1.5
 
 
 @pytest.mark.parametrize("kind", ["--objects", "--segments", "--connected"])

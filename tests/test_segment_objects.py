@@ -50,6 +50,15 @@ def test_the_options_of_objects_arrive(movie):
     assert segment(touching, split=0, **options).max() < segment(touching, **options).max()
 
 
+@pytest.mark.parametrize("min_size", [150, 313, 317, 318])
+def test_the_smallest_object_is_chosen_among_those_that_are_found(movie, min_size):
+    every = segment(movie[0], objects=True, min_size=1, **SMALL)
+    sizes = np.bincount(every.ravel())
+    assert sizes[1:].max() < 330  # the discs have 317 each
+    objects = segment(movie[0], objects=True, min_size=min_size, **SMALL)
+    np.testing.assert_array_equal(objects > 0, (every > 0) & (sizes[every] >= min_size))
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -1,5 +1,6 @@
 """The function `segment`: an image goes in, labels come out, in one call."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -121,6 +122,8 @@ def segment(
     segmenter = Segmenter(Settings.from_preset(preset, options), device=device)
     min_size = segmenter.settings.min_size or None
     check_objects(min_size, **object_options)
+    if objects:  # what is merged before they are found could be part of one
+        segmenter.settings = dataclasses.replace(segmenter.settings, min_size=0)
 
     def labels_of(segmenter: Segmenter) -> Labels:
         if objects:

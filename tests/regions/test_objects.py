@@ -95,6 +95,8 @@ def test_the_foreground_can_be_said(hierarchy):
         pytest.param([2], {}, SettingError, "list of numbers", id="a number"),
         pytest.param(["nuclei"], {}, SettingError, "list of numbers", id="a word"),
         pytest.param([np.ones((3, 3), bool)], {}, ImageError, "3, 3", id="mask of another shape"),
+        pytest.param([noisy(discs())], {}, ImageError, "image > 120", id="an image as a mask"),
+        pytest.param([discs().astype(np.uint8) + 9], {}, ImageError, "9 to 10", id="no ground"),
         pytest.param([np.ones((3, 3), int)], {}, ImageError, "3, 3", id="strokes of another shape"),
     ],
 )
@@ -205,6 +207,20 @@ def test_the_score_is_the_product_of_what_it_combines(hierarchy):
     product = np.tanh(2 * scores["contrast"]) * scores["roundness"] ** 2 * scores["stability"]
     np.testing.assert_allclose(scores["score"], product)
     assert scores["score"].min() > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        pytest.param(lambda objects: objects > 0, "whole numbers from 1.*bool", id="a mask"),
+        pytest.param(lambda objects: objects * 1.0, "whole numbers from 1.*float64", id="floats"),
+        pytest.param(lambda objects: -objects.astype(int), "below 0", id="below 0"),
+        pytest.param(lambda objects: objects * 10**9, "relabel_sequential", id="a great number"),
+    ],
+)
+def test_what_are_no_objects_has_no_score(hierarchy, change, sentence):
+    with pytest.raises(ImageError, match=sentence):
+        hierarchy.score_objects(change(hierarchy.objects().astype(np.int64)))
 
 
 @pytest.mark.parametrize("objects", [np.ones((3, 3), int), [[1, 0], [0, 1]]])

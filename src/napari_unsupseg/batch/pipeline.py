@@ -227,7 +227,22 @@ def _resolve_metadata(job: Job, source: ImageSource, options: JobOptions) -> Job
     pixel_size = source.pixel_size
     if options.pixel_size:
         pixel_size = (pixel_size or PixelSize(1, 1, NO_UNIT)).with_side(options.pixel_size)
+    if options.spatial_ndim == 3 and pixel_size is not None:
+        pixel_size = _resolve_depth(job, pixel_size, options)
     return JobImage(source.values, axes, pixel_size, source.mask)
+
+
+def _resolve_depth(job: Job, pixel_size: PixelSize, options: JobOptions) -> PixelSize:
+    """Return the size of a voxel, whose slices are as far apart as the user says."""
+    if spacing := options.image.get("spacing"):
+        return pixel_size._replace(depth=pixel_size.height * spacing[0] / spacing[1])
+    if pixel_size.depth is None and pixel_size.unit != NO_UNIT:
+        warnings.warn(
+            f"{job.image}: does not say how far apart its slices are: volumes are areas of slices, "
+            "added up; give --z-spacing",
+            stacklevel=4,
+        )
+    return pixel_size
 
 
 def _resolve_settings(job: Job, image: JobImage, options: JobOptions) -> Settings:
@@ -262,10 +277,9 @@ def _resolve_settings(job: Job, image: JobImage, options: JobOptions) -> Setting
 def _train(job: Job, image: JobImage, options: JobOptions, watch: Watch) -> TrainedSegmenter:
     """Return a segmenter with a network for an image, and how its labels are made."""
     settings = _resolve_settings(job, image, options)
-    # the smallest of its objects is chosen once all are found, whatever parts they were found in
-    is_whole = options.objects is None or not is_large(image.values)
+    # the smallest object is chosen once all are found: what is merged before could be part of one
     segmenter = options.build_segmenter(
-        settings if is_whole else dataclasses.replace(settings, min_size=0)
+        settings if options.objects is None else dataclasses.replace(settings, min_size=0)
     )
     step, is_interrupted = None, False
     if not options.apply_only:
@@ -308,11 +322,11 @@ def _run_in_memory(job: Job, image: JobImage, options: JobOptions, watch: Watch)
     segmenter, step, record = _train(job, image, options, watch)
     with _defer_interrupts(record):
         if step is None:
-            labelled = _predict_labels(segmenter, image, options)
+            labelled = _predict_labels(segmenter, image, options, record)
             assert labelled.clusters is not None
             record |= {"clusters": len(np.setdiff1d(labelled.clusters, [0]))}
         else:
-            labelled = _select_labels(segmenter, step, options)
+            labelled = _select_labels(segmenter, step, options, record)
         if job.saved_network:
             segmenter.save(job.saved_network)
         if job.uncertainty:
@@ -340,7 +354,7 @@ def _label_separately(
         segmenter, step, record = _train(job, frame_image, options, watch)
         assert step is not None
         steps.append(step)
-        return _select_labels(segmenter, step, options).labels
+        return _select_labels(segmenter, step, options, record).labels
 
     series: ImageOptions = {"spatial_ndim": options.spatial_ndim, "mask": image.mask}
     channels = split_channels(image.values, image.axes)
@@ -354,24 +368,28 @@ def _label_separately(
     return labels, record
 
 
-def _select_labels(segmenter: Segmenter, step: Step, options: JobOptions) -> _Labelled:
+def _select_labels(
+    segmenter: Segmenter, step: Step, options: JobOptions, record: Record
+) -> _Labelled:
     """Return the kind of labels that was asked for, of a run."""
     if options.wants_hierarchy:
         if step.hierarchy_share is not None and step.hierarchy_share < 1:
             raise KeyboardInterrupt  # an unfinished hierarchy cannot be cut
         hierarchy = segmenter.hierarchy_
-        labels = options.label_by_hierarchy(hierarchy, segmenter.settings.min_size)
+        labels = options.label_by_hierarchy(hierarchy, record["settings"]["min_size"])
         return _Labelled(labels, step.labels, hierarchy)
     return _label_clusters(step.labels, options)
 
 
-def _predict_labels(segmenter: Segmenter, image: JobImage, options: JobOptions) -> _Labelled:
+def _predict_labels(
+    segmenter: Segmenter, image: JobImage, options: JobOptions, record: Record
+) -> _Labelled:
     """Return the labels that were asked for, by a trained network."""
     of_image: AxesOptions = {"axes": image.axes, "mask": image.mask}
     clusters = segmenter.predict(image.values, **of_image)
     if options.wants_hierarchy:
         hierarchy = segmenter.predict_hierarchy(image.values, labels=clusters, **of_image)
-        labels = options.label_by_hierarchy(hierarchy, segmenter.settings.min_size)
+        labels = options.label_by_hierarchy(hierarchy, record["settings"]["min_size"])
         return _Labelled(labels, clusters, hierarchy)
     return _label_clusters(clusters, options)
 

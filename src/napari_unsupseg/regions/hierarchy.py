@@ -253,7 +253,7 @@ class Hierarchy:
         StrokesError
             If strokes have another shape, or are on objects or on the ground alone.
         ImageError
-            If the mask has another shape.
+            If the mask has another shape, or is an image.
 
         Notes
         -----
@@ -318,15 +318,10 @@ class Hierarchy:
         SettingError
             If `by_frame` is no bool.
         ImageError
-            If objects have another shape than the image.
+            If objects have another shape than the image, or are no whole numbers from 0.
         """
         check_flag("by_frame", by_frame)
-        valid, objects = self._fragments >= 0, as_array("objects", objects)
-        if objects.shape != valid.shape:
-            raise ImageError(
-                f"objects have shape {objects.shape} and the image {valid.shape}: give those that "
-                "were found in it"
-            )
+        objects = self._check_objects(as_array("objects", objects), by_frame=by_frame)
         parts, whose = number_in_frames(objects, self._spatial_ndim)
         shapes = object_shapes(self._levels, parts, self._spacing)
         contrasts = np.maximum(np.maximum(shapes.brighter, shapes.darker), 0)
@@ -348,6 +343,26 @@ class Hierarchy:
             / np.maximum(areas, 1)
             for name, column in columns.items()
         }
+
+    def _check_objects(self, objects: NDArray[Any], *, by_frame: bool) -> Labels:
+        """Refuse what are no objects of this image."""
+        shape = self._fragments.shape
+        if objects.shape != shape:
+            raise ImageError(
+                f"objects have shape {objects.shape} and the image {shape}: give those that were "
+                "found in it"
+            )
+        if objects.dtype.kind not in "iu" or objects.min() < 0:
+            raise ImageError(
+                "objects must be whole numbers from 1, and 0 elsewhere; got "
+                f"{'numbers below 0' if objects.dtype.kind in 'iu' else objects.dtype}"
+            )
+        if not by_frame and objects.max() > objects.size:
+            raise ImageError(
+                f"objects have the number {objects.max():,}, and there is a row for each up to the "
+                "greatest: number them from 1 (skimage.segmentation.relabel_sequential)"
+            )
+        return objects
 
     @functools.cached_property
     def _intensities(self) -> Floats:
@@ -412,6 +427,12 @@ class Hierarchy:
                 raise ImageError(
                     f"foreground has shape {given.shape} and the image {shape}: give a mask of "
                     "that shape, or numbers of clusters"
+                )
+            if given.dtype.kind not in "biu" or (given.dtype != bool and given.all()):
+                raise ImageError(
+                    f"foreground must be True, or a whole number, on objects and 0 elsewhere; got "
+                    f"{given.dtype} from {given.min():g} to {given.max():g}: compare an image with "
+                    "a threshold, such as image > 120"
                 )
             mask: NDArray[np.bool_] = (given != 0) & (self._fragments >= 0)
             return mask

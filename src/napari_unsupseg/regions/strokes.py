@@ -220,7 +220,8 @@ def find_stroked_objects(
     """
     inside = segments >= 0
     areas = np.bincount(segments[inside], minlength=len(features))
-    shares = np.bincount(segments[inside], guess[inside], len(features)) / areas
+    # refinement can take all pixels of a small segment
+    shares = np.bincount(segments[inside], guess[inside], len(features)) / np.maximum(areas, 1)
     points = np.column_stack([features, GUESS_WEIGHT * shares])
     drawn = _drop_stroke_ends(strokes, segments)
     on_objects, on_ground = (
