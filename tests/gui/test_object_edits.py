@@ -76,7 +76,7 @@ def test_a_click_removes_an_object_and_ctrl_z_brings_it_back(
     mouse(middle(layer, 3))
     mouse(middle(layer, 5))
     np.testing.assert_array_equal(layer.data, np.where(np.isin(before, [3, 5]), 0, before))
-    said = f"{before.max() - 2} labels left in coins objects"
+    said = f"{before.max() - 2} objects"
     qtbot.waitUntil(lambda: panel.status.value == said, timeout=WAIT)
     qtbot.waitUntil(lambda: len(layer.features) == before.max() - 2, timeout=WAIT)
     mouse.canvas.setFocus()

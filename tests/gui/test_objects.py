@@ -137,7 +137,7 @@ def test_strokes_can_say_what_objects_are(viewer, panel, qtbot, results):
     strokes, place = viewer.layers["coins strokes"], np.argwhere(found == 1).mean(axis=0)
     strokes.paint(tuple(place), 1)
     missing = "draw on the ground with label 2"
-    qtbot.waitUntil(lambda: panel.status.value.endswith(missing), timeout=WAIT)
+    qtbot.waitUntil(lambda: missing in panel.status.value, timeout=WAIT)
     strokes.paint(tuple(np.argwhere(found == 0)[40]), 2)
     hierarchy = Segmenter(Settings(**SMALL)).fit(COINS).hierarchy_
     expected = hierarchy.objects(strokes=strokes.data)
@@ -188,12 +188,59 @@ def test_an_image_without_objects_says_what_to_do(viewer, panel, qtbot):
 
 def test_sizes_that_exclude_each_other_are_refused(viewer, panel, qtbot, results):
     find(qtbot, viewer, results)
-    results.objects_section.min_size.value = 50
-    results.objects_section.max_size.value = 40
-    refusal = "min_size is 50 and max_size 40: no object fits"
-    qtbot.waitUntil(lambda: panel.status.value == refusal, timeout=WAIT)
+    viewer.layers["coins"].units, viewer.layers["coins"].scale = ("um", "um"), (0.5, 0.5)
+    results.objects_section.max_size.value = 10
+    before = viewer.layers["coins objects"].data.copy()
+    results.objects_section.min_size.value = 12.5  # while those up to 10 are looked for
+    refusal = (
+        "smallest is 12.50 µm² and largest 10.00 µm²: no object fits; the objects that are seen "
+        "are those of before"
+    )
+    assert panel.status.value == refusal
+    qtbot.waitUntil(lambda: not results._finder.is_searching, timeout=WAIT)
+    qtbot.wait(100)
+    assert panel.status.value == refusal
+    np.testing.assert_array_equal(viewer.layers["coins objects"].data, before)
     results.objects_section.max_size.value = 0
     qtbot.waitUntil(lambda: panel.status.value.endswith("objects"), timeout=WAIT)
+
+
+def test_no_count_of_other_clusters_stays_when_none_is_selected(viewer, panel, qtbot, results):
+    layer = find(qtbot, viewer, results)
+    results.clusters.table.selectRow(0)
+    results.objects_section.foreground.value = "clusters"
+    qtbot.waitUntil(lambda: "foreground" in layer.metadata["napari-unsupseg"], timeout=WAIT)
+    results.clusters.table.clearSelection()
+    assert panel.status.value.startswith("select in the table")
+    assert panel.status.value.endswith("the objects that are seen are those of before")
+    click(qtbot, results.view_buttons.buttons[View.CLUSTERS])
+    click(qtbot, results.view_buttons.buttons[View.OBJECTS])
+    assert panel.status.value.startswith("select in the table")
+
+
+def test_clusters_selected_in_another_view_count(viewer, panel, qtbot, results):
+    layer = find(qtbot, viewer, results)
+    results.clusters.table.selectRow(0)
+    results.objects_section.foreground.value = "clusters"
+    qtbot.waitUntil(lambda: "foreground" in layer.metadata["napari-unsupseg"], timeout=WAIT)
+    click(qtbot, results.view_buttons.buttons[View.CLUSTERS])
+    results.clusters.table.selectRow(1)
+    click(qtbot, results.view_buttons.buttons[View.OBJECTS])
+    expected = results.run.result.hierarchy.objects(results.clusters.selected)
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, expected), timeout=WAIT)
+
+
+def test_an_edited_layer_counts_as_it_is_when_its_view_is_chosen_again(
+    viewer, panel, qtbot, results
+):
+    layer = find(qtbot, viewer, results)
+    layer.data_setitem(np.nonzero(layer.data == 1), 0)
+    edited = f"{layer.data.max() - 1} objects"
+    qtbot.waitUntil(lambda: panel.status.value == edited, timeout=WAIT)
+    click(qtbot, results.view_buttons.buttons[View.CLUSTERS])
+    click(qtbot, results.view_buttons.buttons[View.OBJECTS])
+    assert panel.status.value == edited
+    assert "coins objects [1]" not in viewer.layers
 
 
 def test_the_script_finds_the_same_objects(viewer, panel, qtbot, results):

@@ -95,7 +95,7 @@ def test_a_table_follows_the_clusters_and_so_does_the_status(panel, qtbot, grey,
     table.table.selectAll()
     n_labels = 1 if button == "merge_button" else 0
     click(qtbot, getattr(table, button))
-    said = {1: "1 label left in coins segmentation", 0: "0 labels left in coins segmentation"}
+    said = {1: "1 cluster", 0: "0 clusters"}
     qtbot.waitUntil(lambda: panel.status.value == said[n_labels], timeout=WAIT)
     wait_for_table(qtbot, clusters, grey)
     click(qtbot, table.undo_button)

@@ -93,9 +93,10 @@ class ViewLayers:
         found = self.snapshot(view)
         return found is not None and found.run is run
 
-    def snapshot_of(self, layer: napari.layers.Labels) -> LayerSnapshot | None:
-        """Return what was written into a layer, if a view shows it."""
-        return next((one for one in self._snapshots.values() if one.layer == layer), None)
+    def view_of(self, layer: napari.layers.Labels) -> View | None:
+        """Return the view that shows a layer, if one does."""
+        shown = self._snapshots.items()
+        return next((view for view, snapshot in shown if snapshot.layer == layer), None)
 
     def layer_to_go_on_in(self, request: RunRequest) -> napari.layers.Labels:
         """Return the layer of the last run, or a new one if it is gone or was painted on.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSlider, FloatSpinBox, Widget
 from magicgui.widgets.bases import ValueWidget
 
+from napari_unsupseg.errors import SettingError
 from napari_unsupseg.plugin.widgets.controls import fit_labels, narrow_readout, row
 from napari_unsupseg.plugin.widgets.edit_buttons import EditButtons
 
@@ -97,6 +98,7 @@ class ObjectsSection(Container[Widget]):
             What a pixel, or voxel, has of it.
         """
         factor, self._pixel_size = pixel_size / self._pixel_size, pixel_size
+        self._unit = unit
         decimals = min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(pixel_size))))
         for control, name in ((self.min_size, "smallest"), (self.max_size, "largest")):
             control.label = f"{name} ({unit})"
@@ -120,14 +122,23 @@ class ObjectsSection(Container[Widget]):
         """What the controls say, as keywords of `Hierarchy.objects` that differ from the defaults.
 
         What objects are made of is not among them. Sizes are pixels.
+
+        Raises
+        ------
+        SettingError
+            If no size lies between the smallest and the largest.
         """
-        smallest, largest = (
-            control.value / self._pixel_size for control in (self.min_size, self.max_size)
-        )
+        sizes = self.min_size, self.max_size
+        smallest, largest = (control.value / self._pixel_size for control in sizes)
+        min_size = math.ceil(smallest - ROUNDING)
+        max_size = max(1, math.floor(largest + ROUNDING)) if largest else None
+        if max_size is not None and min_size > max_size:
+            small, large = (f"{control.native.text()} {self._unit}" for control in sizes)
+            raise SettingError(f"smallest is {small} and largest {large}: no object fits")
         chosen = {
             "split": self.split.value if self.split.value != 0.5 else None,
-            "min_size": math.ceil(smallest - ROUNDING) or None,
-            "max_size": max(1, math.floor(largest + ROUNDING)) if largest else None,
+            "min_size": min_size or None,
+            "max_size": max_size,
             "exclude_border": self.exclude_border.value or None,
         }
         return {name: value for name, value in chosen.items() if value is not None}

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Results"]
 
+NOUNS = {View.CLUSTERS: "cluster", View.SEGMENTS: "segment", View.OBJECTS: "object"}
 UNIT_EVENTS = ("scale", "units")  # of a layer, after which its pixels have another size
 NO_STROKES = (
     "press Draw strokes and paint label 1 on some objects; then press M and paint label 2 on some "
@@ -88,7 +89,7 @@ class Results(Container[Widget]):
         self._tables = RegionTables(self._on_edited, self.native)
         self.layers = ViewLayers(viewer, outputs, self._tables)
         self.run: LayerRun | None = None
-        self._finder = ObjectFinder(self._show_objects, show_status)
+        self._finder = ObjectFinder(self._show_objects, self._refuse_objects)
         self._object_options: dict[str, Any] = {}  # of those that are shown
         self.granularity = FloatSlider(
             label="granularity",
@@ -163,16 +164,14 @@ class Results(Container[Widget]):
             return
         self.layers.choose(view)
         self._show_controls()
-        snapshot = self.layers.snapshot(view)
-        if snapshot is not None and snapshot.run is run:
-            self._show_status(snapshot.sentence)
-            return
-        make = {
-            View.CLUSTERS: self._show_clusters,
-            View.SEGMENTS: self._show_segments,
-            View.OBJECTS: self._find_objects,
-        }
-        make[view]()
+        if view is View.OBJECTS:  # what they are made of may be another by now
+            self._find_objects()
+        elif self.layers.is_made(view, run):
+            self._say_what_is_shown(view)
+        elif view is View.SEGMENTS:
+            self._show_segments()
+        else:
+            self._show_clusters()
 
     def release(self, layer: napari.layers.Labels) -> None:
         """Measure a layer no more, since a run writes into it or it is gone.
@@ -305,17 +304,29 @@ class Results(Container[Widget]):
         self._show_labels(run, View.SEGMENTS, segments, self._cut, sentence)
 
     def _find_objects(self) -> None:
-        """Find the objects of the last run as the controls say."""
+        """Find the objects of the last run as the controls say, unless they are shown already."""
         if self.run is None or not self.run.has_segments:
             return
         try:
             options = self.objects_section.keywords | self._said_foreground(self.run)
         except UnsupsegError as error:
-            self._show_status(str(error))
+            self._finder.leave()  # nothing that was asked for before is to come after the refusal
+            self._refuse_objects(str(error))
+            return
+        is_made = self.layers.is_made(View.OBJECTS, self.run)
+        if is_made and _are_same(options, self._object_options):
+            self._finder.leave()
+            self._say_what_is_shown(View.OBJECTS)
             return
         if not self._finder.is_searching:
             self._show_status("finding objects…")
         self._finder.find(self.run, options)
+
+    def _refuse_objects(self, reason: str) -> None:
+        """Say why there are no such objects as the controls ask for, and which are seen instead."""
+        if self.run is not None and self.layers.is_made(View.OBJECTS, self.run):
+            reason += "; the objects that are seen are those of before"
+        self._show_status(reason)
 
     def _show_unit(self) -> None:
         """Have the sizes of objects be in the unit of the layers, which follow their image."""
@@ -353,8 +364,7 @@ class Results(Container[Widget]):
 
     def _on_clusters_selected(self) -> None:
         """Find objects of other clusters, where they are made of those selected."""
-        is_shown = self.layers.view is View.OBJECTS and self.objects_section.is_of_clusters
-        if is_shown and self.clusters.selected:
+        if self.layers.view is View.OBJECTS and self.objects_section.is_of_clusters:
             self._find_objects()
 
     def _show_objects(self, run: LayerRun, options: dict[str, Any], objects: Labels) -> None:
@@ -445,12 +455,20 @@ class Results(Container[Widget]):
     def _on_edited(self, layer: napari.layers.Labels) -> None:
         """Say what is left after a user or a program has edited a layer."""
         self.clusters.update_areas()
-        snapshot = self.layers.snapshot_of(layer)
-        if snapshot is not None and snapshot.has_its_labels:  # all edits were taken back
-            self._show_status(snapshot.sentence)
-            return
-        n_labels = np.count_nonzero(np.unique(layer.data))
-        self._show_status(f"{count(n_labels, 'label')} left in {layer.name}")
+        view = self.layers.view_of(layer)
+        if view is not None:
+            self._say_what_is_shown(view)
+        else:
+            self._show_status(f"{_count_labels(layer, 'label')} left in {layer.name}")
+
+    def _say_what_is_shown(self, view: View) -> None:
+        """Say what the layer of a view has, as it was made or as it was edited since."""
+        snapshot = self.layers.snapshot(view)
+        assert snapshot is not None
+        is_unedited = snapshot.has_its_labels
+        self._show_status(
+            snapshot.sentence if is_unedited else _count_labels(snapshot.layer, NOUNS[view])
+        )
 
     def _show_labels(
         self, run: LayerRun, view: View, labels: Labels, origin: dict[str, Any], sentence: str
@@ -478,6 +496,18 @@ def _two_bytes(labels: Labels) -> Labels:
     For labels of another napari would build the layer anew.
     """
     return labels.astype(np.promote_types(labels.dtype, np.uint16))
+
+
+def _count_labels(layer: napari.layers.Labels, noun: str) -> str:
+    """Say how many labels a layer has."""
+    return count(np.count_nonzero(np.unique(layer.data)), noun)
+
+
+def _are_same(options: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Tell whether objects would be made in the same way, from the same mask or strokes too."""
+    return options.keys() == others.keys() and all(
+        np.array_equal(options[name], others[name]) for name in options
+    )
 
 
 def _recorded(options: dict[str, Any]) -> dict[str, Any]:
