@@ -78,6 +78,8 @@ def test_what_has_no_ending_of_a_file_is_a_folder(place, arguments, results):
         pytest.param("a.png -o o --objects --geojson g.zip",
                      "--geojson g.zip: must end in .geojson, or in / for a folder", id="geojson"),
         pytest.param("a.png one/../a.png -o out", "a.png: is given twice", id="twice"),
+        pytest.param("a.png -o o.tif --uncertainty o.tif",
+                     "o.tif: two results would be written to this file", id="two to one file"),
     ],
 )  # fmt: skip
 def test_places_that_cannot_be(place, arguments, sentence):

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 from imageio.v3 import imread, imwrite
 from skimage.data import coins
 
-from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg import Segmenter, Settings, cli
 from napari_unsupseg.batch import pipeline
+from napari_unsupseg.io.paths import remove
 from napari_unsupseg.regions.measure import measure_objects
 
 from .conftest import SMALL
@@ -112,6 +114,25 @@ def test_a_call_that_was_stopped_goes_on_with_the_table(folder, monkeypatch):
     assert set(pd.read_csv("counts.csv")["image"]) == {"a.png", "b.png", "c.png"}
 
 
+def test_an_image_that_ended_early_has_no_rows_until_it_is_done(folder, monkeypatch):
+    show_training = cli.show_training
+
+    def end_at_once(steps, name, *arguments):
+        if name == "b.png":
+            return next(steps), True
+        return show_training(steps, name, *arguments)
+
+    arguments = ("images", "-o", "out", "--table", "all.csv")
+    with monkeypatch.context() as patched:
+        patched.setattr(cli, "show_training", end_at_once)
+        result = call("segment", *arguments, *QUICK)
+    assert "all.csv: rows of 1 image\n" in result.stdout
+    assert "all.csv: no rows of images/b.png, which ended early" in result.stdout
+    assert set(pd.read_csv("all.csv")["image"]) == {"a.png"}
+    result = call("segment", *arguments, *QUICK)
+    assert "all.csv: rows of 3 images" in result.stdout
+
+
 def test_a_call_that_was_killed_before_it_joined_goes_on(folder):
     arguments = ("images", "-o", "out", "--table", "all.csv")
     segment(*arguments)
@@ -134,14 +155,89 @@ def test_an_image_that_is_added_gets_rows_and_the_others_keep_theirs(folder):
     pd.testing.assert_frame_equal(table[table["image"] != "aa.png"].reset_index(drop=True), before)
 
 
-def test_a_table_of_which_nothing_is_new_stays_as_it_is(folder):
+@pytest.mark.parametrize("is_added", [False, True], ids=["nothing new", "an image more"])
+def test_a_table_that_was_changed_since_is_not_replaced(folder, is_added):
     arguments = ("images", "-o", "out", "--table", "all.csv")
     segment(*arguments)
     (folder / "all.csv").write_text("edited")
-    segment(*arguments)
+    if is_added:
+        shutil.copy("images/a.png", "images/aa.png")
+    result = segment(*arguments, exit_code=1)
+    assert "all.csv: is not as it was joined" in result.stderr
+    assert "rows of" not in result.stdout
     assert (folder / "all.csv").read_text() == "edited"
     segment(*arguments, "--overwrite")
     assert len(pd.read_csv("all.csv")) > 6
+
+
+def test_the_table_of_one_image_in_its_place_is_not_taken_for_that_of_all(folder):
+    arguments = ("images", "-o", "out", "--table", "all.csv")
+    segment(*arguments)
+    segment("images/a.png", "-o", "a.tif", "--table", "all.csv", "--overwrite")
+    one = (folder / "all.csv").read_bytes()
+    result = segment(*arguments, exit_code=1)
+    assert "all.csv: is not as it was joined" in result.stderr
+    assert (folder / "all.csv").read_bytes() == one
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param(["out/b_labels.tif"], id="labels"),
+        pytest.param([".all.csv.*.rows/b.png.table.csv"], id="rows"),
+        pytest.param([".all.csv.*.rows", "all.csv"], id="all rows"),
+        pytest.param(
+            ["out/b_labels.tif", ".all.csv.*.rows/b.png.table.csv", "all.csv"], id="all of one"
+        ),
+    ],
+)
+def test_what_was_deleted_is_made_again(folder, lost):
+    arguments = ("images", "-o", "out", "--table", "all.csv")
+    segment(*arguments)
+    paths = [*(folder / "out").iterdir(), folder / "all.csv"]
+    before = {path: path.read_bytes() for path in paths}
+    for pattern in lost:
+        [path] = folder.glob(pattern)
+        remove(path)
+    kept = {path: path.stat().st_mtime_ns for path in paths[:-1] if path.exists()}
+    result = segment(*arguments)
+    assert "all.csv: rows of 3 images" in result.stdout
+    assert {path: path.read_bytes() for path in paths} == before
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_results_that_are_asked_for_later_are_added_to_labels(folder):
+    segment("images/a.png", "-o", "o.tif")
+    before = (folder / "o.tif").stat().st_mtime_ns
+    more = ("--table", "o.csv", "--geojson", "o.geojson", "--save", "n.unsupseg")
+    result = segment("images/a.png", "-o", "o.tif", *more)
+    assert (folder / "o.tif").stat().st_mtime_ns == before
+    assert pd.read_csv("o.csv")["label"].max() == tifffile.imread("o.tif").max()
+    assert (folder / "o.geojson").is_file()
+    assert (folder / "n.unsupseg").is_file()
+    assert "o.geojson" in result.stdout
+    assert "done already" in segment("images/a.png", "-o", "o.tif", *more).stdout
+
+
+@pytest.mark.parametrize("name", ["o.tif", "o.ome.zarr"])
+def test_nothing_is_measured_of_labels_that_were_edited(folder, name):
+    segment("images/a.png", "-o", name)
+    if name == "o.tif":
+        with tifffile.TiffFile(name) as tiff:
+            labels, description = tiff.asarray(), tiff.pages.first.description
+        labels[:99] = 0
+        tifffile.imwrite(name, labels, description=description, metadata=None)
+    else:
+        zarr.open_group(name)["0"][:99] = 0
+    result = segment("images/a.png", "-o", name, "--table", "o.csv", exit_code=1)
+    assert f"{name}: is not what the same options make now" in result.stderr
+    assert not (folder / "o.csv").exists()
+
+
+def test_options_that_made_other_labels_are_named(folder):
+    segment("images/a.png", "-o", "o.tif")
+    result = segment("images/a.png", "-o", "o.tif", "--split", 0.9, "--seed", 3, exit_code=1)
+    assert "o.tif: exists already, made with other options (seed, split)" in result.stderr
 
 
 def test_an_image_that_fails_is_named_and_has_no_rows(folder):
@@ -182,7 +278,7 @@ def test_rows_of_other_images_are_not_lost(folder):
     before = (folder / "all.csv").read_bytes()
     one = ("images/a.png", "images/b.png", "-o", "out", "--table", "all.csv")
     result = segment(*one, exit_code=1)
-    assert "all.csv: has rows of other images, such as c_table" in result.stderr
+    assert "all.csv: has rows of other images, such as c.png:" in result.stderr
     assert (folder / "all.csv").read_bytes() == before
     segment(*one, "--overwrite")
     assert set(pd.read_csv("all.csv")["image"]) == {"a.png", "b.png"}

@@ -313,9 +313,13 @@ def _run(
             reports = _run_one_by_one(jobs, options, console)
     for kind, path in joint.items():
         with exit_on_error():
-            n_images = join_rows(kind, path, jobs, options, reports)
-        if n_images:
-            console.print(f"{path}: rows of {count(n_images, 'image')}", markup=False)
+            joined = join_rows(kind, path, jobs, options, reports)
+        if joined:
+            console.print(f"{path}: rows of {count(len(joined), 'image')}", markup=False)
+        early = {report["image"] for report in reports if report.get("interrupted")}
+        for image in sorted(early - {str(image) for image in joined}):
+            sentence = f"{path}: no rows of {image}, which ended early; the same command goes on"
+            console.print(sentence, markup=False)
     if summary:
         _write_summary(summary, options, reports)
     failed = [report["image"] for report in reports if "error" in report]
@@ -365,8 +369,7 @@ def _prepare_tables(
             if job.table:
                 check_table_format(job.table)
         for kind, path in joint.items():
-            rows = [getattr(job, kind) for job in jobs]
-            prepare_joint_table(path, rows, overwrite=overwrite)
+            prepare_joint_table(kind, path, jobs, overwrite=overwrite)
 
 
 def _run_one_by_one(jobs: "list[Job]", options: "JobOptions", console: Console) -> "list[Report]":
@@ -537,7 +540,7 @@ def _refuse_clashes(read: list[Path], jobs: "list[Job]", others: list[Path]) -> 
     """Refuse results that would be written over each other or over what is read."""
     from napari_unsupseg.io.paths import find_clash
 
-    images = {id(path): job.image for job in jobs for path in job.results}
+    owners = {id(path): job for job in jobs for path in job.results}
     written = [path for job in jobs for path in job.results] + others
     if clash := find_clash(written, read):
         path, relation, other = clash
@@ -549,9 +552,10 @@ def _refuse_clashes(read: list[Path], jobs: "list[Job]", others: list[Path]) -> 
         path, relation, other = clash
         wrong = f"{path}: {relation} {other}, another result; name another place"
         _refuse_if(relation != "is", wrong)
-        both = [images.get(id(result)) for result in (path, other)]
-        _refuse_if(None in both, f"{path}: two results would be written to this file")
-        first, second = (image for image in both if image)
+        both = [owners.get(id(result)) for result in (path, other)]
+        of_two = None not in both and both[0] is not both[1]
+        _refuse_if(not of_two, f"{path}: two results would be written to this file")
+        first, second = (job.image for job in both if job)
         _refuse_if(first.resolve() == second.resolve(), f"{second}: is given twice")
         _refuse_if(
             True,

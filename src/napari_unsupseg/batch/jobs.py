@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,18 @@ TIFF_ENDING = "_labels.tif"
 ZARR_ENDING = "_labels.ome.zarr"
 PREVIEW_ENDING = "_preview.png"
 UNCERTAINTY_ENDING = "_uncertainty.tif"
+
+# how what may be written beside the labels is asked for
+FLAGS = {
+    "preview": "--preview",
+    "table": "--table",
+    "geojson": "--geojson",
+    "rois": "--rois",
+    "uncertainty": "--uncertainty",
+    "saved_network": "--save",
+    "table_rows": "--table",
+    "counts_rows": "--counts",
+}
 
 Record = dict[str, Any]  # how labels were made, fit for JSON; it is stored beside them
 
@@ -84,6 +96,18 @@ class Job:
         """Every file that is to be written."""
         others = (*self.beside.values(), self.table_rows, self.counts_rows)
         return [self.labels, *(path for path in others if path)]
+
+    def missing(self) -> Self:
+        """Return the job with what is not there yet, and the labels."""
+        there: dict[str, Any] = {
+            name: None for name in FLAGS if (path := getattr(self, name)) and path.exists()
+        }
+        return dataclasses.replace(self, **there)
+
+    @property
+    def flags(self) -> list[str]:
+        """What its results beside the labels are asked for by."""
+        return [flag for name, flag in FLAGS.items() if getattr(self, name)]
 
     @property
     def beside(self) -> dict[str, Path | None]:
@@ -218,6 +242,15 @@ class JobOptions:
             settings["min_size"] = made.get("min_size", 0)
         return made == settings and record.get("options") == self.to_dict()
 
+    def differences(self, record: Record) -> list[str]:
+        """Name the options and settings that are not as a record says that labels were made."""
+        made, settings = record.get("options"), record.get("settings")
+        if not (isinstance(made, dict) and isinstance(settings, dict)):
+            return []
+        ours = _flatten(self.to_dict(), self.settings.to_dict())
+        theirs = _flatten(made, settings)
+        return [name for name in ours | theirs if ours.get(name) != theirs.get(name)]
+
     def build_segmenter(self, settings: Settings) -> Segmenter:
         """Return a segmenter with these settings, and with the trained network if there is one."""
         if self.network is None:
@@ -225,6 +258,12 @@ class JobOptions:
         segmenter = Segmenter.load(self.network, device=self.device)
         segmenter.settings = settings
         return segmenter
+
+
+def _flatten(options: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides labels by the names of the options that say it."""
+    objects = options.get("objects")
+    return settings | options | (objects or {}) | {"objects": objects is not None}
 
 
 class JobImage(NamedTuple):

@@ -1,9 +1,11 @@
 """One table of many images: each image's rows in a file of their own, joined at the end.
 
 So images can be done in any order and by any process, a call can be killed at any moment, and the
-same call goes on: an image whose labels and rows are there is done.
+same call goes on: an image whose labels and rows are there is done. The files of rows stay, since
+the table does not say which images have none, nor, as Parquet, what the cells were.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,14 +14,15 @@ from typing import Literal
 from napari_unsupseg.batch.jobs import Job, JobOptions
 from napari_unsupseg.batch.pipeline import Report, is_done
 from napari_unsupseg.errors import FileError
-from napari_unsupseg.io.paths import check_writable, hidden_path, remove, result_file_name
-from napari_unsupseg.io.writers import check_table_format, join_tables
+from napari_unsupseg.io.paths import check_writable, hidden_path, remove
+from napari_unsupseg.io.writers import check_table_format, is_joined_table, join_tables
 
 __all__ = ["JointTables", "RowsKind", "join_rows", "prepare_joint_table", "with_rows"]
 
 RowsKind = Literal["table_rows", "counts_rows"]  # of a job
 JointTables = Mapping[RowsKind, Path]
-ENDINGS: dict[RowsKind, str] = {"table_rows": "_table.csv", "counts_rows": "_counts.csv"}
+# after the name of an image, so that one who names one table for both is told of it
+ENDINGS: dict[RowsKind, str] = {"table_rows": ".table.csv", "counts_rows": ".counts.csv"}
 
 
 def with_rows(jobs: Iterable[Job], tables: JointTables) -> list[Job]:
@@ -41,7 +44,7 @@ def with_rows(jobs: Iterable[Job], tables: JointTables) -> list[Job]:
         dataclasses.replace(
             job,
             **{
-                kind: _rows_folder(path) / result_file_name(job.image, ENDINGS[kind])
+                kind: _rows_folder(path) / f"{job.image.name}{ENDINGS[kind]}"
                 for kind, path in tables.items()
             },
         )
@@ -49,34 +52,46 @@ def with_rows(jobs: Iterable[Job], tables: JointTables) -> list[Job]:
     ]
 
 
-def prepare_joint_table(path: Path, rows: Sequence[Path], *, overwrite: bool) -> None:
+def prepare_joint_table(
+    kind: RowsKind, path: Path, jobs: Sequence[Job], *, overwrite: bool
+) -> None:
     """Raise before any work if a table of many images could not be written, or would lose rows.
 
     Parameters
     ----------
+    kind : {'table_rows', 'counts_rows'}
+        Which rows.
     path : Path
         The table.
-    rows : sequence of Path
-        Files of rows that it is to be joined from.
+    jobs : sequence of Job
+        All images whose rows it is to have.
     overwrite : bool
         Whether what is there may be replaced; rows of an earlier call are removed then.
 
     Raises
     ------
     FileError
-        If it cannot be written, is there already and of another origin, or has rows of images that
-        are none of these.
+        If it cannot be written, is there already and not as it was joined, or has rows of images
+        that are none of these.
     """
     check_table_format(path)
     folder = _rows_folder(path)
     if overwrite:
         remove(folder)
-    if others := sorted(set(folder.glob("*.csv")) - set(rows)):
+    known = {getattr(job, kind) for job in jobs}
+    if others := sorted(set(folder.glob(f"*{ENDINGS[kind]}")) - known):
+        image = others[0].name.removesuffix(ENDINGS[kind])
         raise FileError(
-            f"{path}: has rows of other images, such as {others[0].stem}: give these too, choose "
-            "another place, or overwrite it (--overwrite)"
+            f"{path}: has rows of other images, such as {image}: give these too, choose another "
+            "place, or overwrite it (--overwrite)"
         )
-    check_writable(path, overwrite=overwrite or folder.is_dir())
+    is_ours = is_joined_table(path, _log(path))
+    if path.is_file() and folder.is_dir() and not (is_ours or overwrite):
+        raise FileError(
+            f"{path}: is not as it was joined, and what it has now would be lost; choose another "
+            "place, or overwrite it (--overwrite)"
+        )
+    check_writable(path, overwrite=overwrite or is_ours)
 
 
 def join_rows(
@@ -85,7 +100,7 @@ def join_rows(
     jobs: Sequence[Job],
     options: JobOptions,
     reports: Sequence[Report],
-) -> int:
+) -> list[Path]:
     """Write the table of all images that are done, by this call or an earlier one.
 
     Parameters
@@ -93,7 +108,7 @@ def join_rows(
     kind : {'table_rows', 'counts_rows'}
         Which rows.
     path : Path
-        The table to write or replace. One that is newer than all rows stays as it is.
+        The table to write or replace.
     jobs : sequence of Job
         All images, in the order of the rows.
     options : JobOptions
@@ -103,7 +118,7 @@ def join_rows(
 
     Returns
     -------
-    int
+    list of Path
         Images that the table has rows of.
 
     Raises
@@ -111,20 +126,19 @@ def join_rows(
     FileError
         If the table cannot be written.
     """
-    failed = {report["image"]: "error" in report for report in reports}
-    parts = {}
-    for job in jobs:
-        rows = getattr(job, kind)
-        if not failed.get(str(job.image), not is_done(job, options)) and rows.is_file():
-            parts[job.image.name] = rows
-    if parts and (not path.exists() or _changed(path) <= max(map(_changed, parts.values()))):
-        join_tables(path, parts)
-    return len(parts)
+    failed = {report["image"] for report in reports if "error" in report}
+    found = dataclasses.replace(options, overwrite=False)  # of which nothing is done ever
+    done = [job for job in jobs if str(job.image) not in failed and is_done(job, found)]
+    if done:
+        join_tables(path, {job.image.name: getattr(job, kind) for job in done}, _log(path))
+    with contextlib.suppress(OSError):
+        _rows_folder(path).rmdir()  # of a call that has done nothing
+    return [job.image for job in done]
 
 
 def _rows_folder(path: Path) -> Path:
     return hidden_path(path, ".rows")
 
 
-def _changed(path: Path) -> int:
-    return path.stat().st_mtime_ns
+def _log(path: Path) -> Path:
+    return _rows_folder(path) / "joined.sha256"

@@ -104,8 +104,17 @@ def run_job(
         return {"image": str(job.image), "labels": str(job.labels), "skipped": True}
     # what a user ended early is kept until it is done again
     may_replace = options.overwrite or earlier == "interrupted" or is_resumable(job, options)
+    if not (may_replace or earlier):
+        _refuse_other_options(job, options)
+    labels_stay = earlier == "incomplete"
+    if labels_stay:
+        job = job.missing()
     for path in job.results:
-        check_writable(path, overwrite=may_replace)
+        # rows lie in a hidden folder, which is ours
+        is_kept = labels_stay and path == job.labels
+        is_own = path in (job.table_rows, job.counts_rows)
+        if not is_kept:
+            check_writable(path, overwrite=may_replace or is_own)
     start, watch = time.perf_counter(), watch or _watch_silently
     # who says what the axes are says what the samples of a pixel are
     as_stored = any(options.image.get(name) is not None for name in ("axes", "channel_axis"))
@@ -114,10 +123,16 @@ def run_job(
         check_axes = check_zarr_axes if is_zarr(job.labels) else check_tiff_axes
         check_axes(job.labels, split_channels(image.values, image.axes).axes)
         if is_large(image.values):
+            if labels_stay:
+                raise FileError(
+                    f"{job.labels}: is there without {' and '.join(job.flags)}, and of an image "
+                    "that is too large to be loaded nothing is added to labels; choose another "
+                    "place, or overwrite it (--overwrite)"
+                )
             train = functools.partial(_train, job, image, options, watch)
             record = run_job_in_chunks(job, image, options, train, track or _track_silently)
         else:
-            record = _run_in_memory(job, image, options, watch)
+            record = _run_in_memory(job, image, options, watch, labels_stay=labels_stay)
     return {
         "image": str(job.image),
         "axes": describe_axes(image.values.shape, image.axes),
@@ -186,20 +201,30 @@ def try_run_job(
     return {"image": str(job.image), "error": sentence}
 
 
-def _read_record(job: Job, options: JobOptions) -> Record | None:
-    """Return how the labels of a job were made, if they were made with these options."""
-    record = read_zarr_record(job.labels) if is_zarr(job.labels) else read_tiff_record(job.labels)
-    return record if record is not None and options.have_made(record) else None
+def _read_record(job: Job) -> Record | None:
+    """Return how the labels of a job were made, if they are there."""
+    return read_zarr_record(job.labels) if is_zarr(job.labels) else read_tiff_record(job.labels)
 
 
-def _find_earlier(job: Job, options: JobOptions) -> Literal["done", "interrupted"] | None:
+def _refuse_other_options(job: Job, options: JobOptions) -> None:
+    """Raise if labels are there that other options have made, and say which."""
+    if names := options.differences(_read_record(job) or {}):
+        raise FileError(
+            f"{job.labels}: exists already, made with other options ({', '.join(names)}); choose "
+            "another place, or overwrite it (--overwrite)"
+        )
+
+
+def _find_earlier(
+    job: Job, options: JobOptions
+) -> Literal["done", "interrupted", "incomplete"] | None:
     """Tell how far an earlier call with the same options came, if its labels may stay."""
-    record = None if options.overwrite else _read_record(job, options)
-    if record is None:
+    record = None if options.overwrite else _read_record(job)
+    if record is None or not options.have_made(record):
         return None
     if "interrupted" in record:
         return "interrupted"
-    return None if "nothing" in map(file_kind, job.results) else "done"
+    return "incomplete" if "nothing" in map(file_kind, job.results) else "done"
 
 
 def _watch_silently(steps: Iterator[Step], _name: str) -> tuple[Step, bool]:
@@ -312,12 +337,16 @@ def _followed_by_hierarchy(steps: Iterator[Step], segmenter: Segmenter) -> Itera
     yield from map_yields(segmenter.hierarchy_generator(), step.with_hierarchy_share)
 
 
-def _run_in_memory(job: Job, image: JobImage, options: JobOptions, watch: Watch) -> Record:
+def _run_in_memory(
+    job: Job, image: JobImage, options: JobOptions, watch: Watch, *, labels_stay: bool
+) -> Record:
     """Segment an image that is in memory and write its results; return how they were made."""
     if not options.joint:
         labels, record = _label_separately(job, image, options, watch)
+        if labels_stay:
+            _check_same(job, labels, record)
         with _defer_interrupts(record):
-            _write_results(job, image, options, _Labelled(labels), record)
+            _write_results(job, image, options, _Labelled(labels), record, labels_stay=labels_stay)
         return record
     segmenter, step, record = _train(job, image, options, watch)
     with _defer_interrupts(record):
@@ -327,14 +356,28 @@ def _run_in_memory(job: Job, image: JobImage, options: JobOptions, watch: Watch)
             record |= {"clusters": len(np.setdiff1d(labelled.clusters, [0]))}
         else:
             labelled = _select_labels(segmenter, step, options, record)
+        if labels_stay:
+            _check_same(job, labelled.labels, record)
         if job.saved_network:
             segmenter.save(job.saved_network)
         if job.uncertainty:
             axes = split_channels(image.values, image.axes).axes
             uncertainty = segmenter.uncertainty()
             write_tiff_labels(job.uncertainty, uncertainty, axes, record, image.pixel_size)
-        _write_results(job, image, options, labelled, record)
+        _write_results(job, image, options, labelled, record, labels_stay=labels_stay)
     return record
+
+
+def _check_same(job: Job, labels: Labels, record: Record) -> None:
+    """Raise if labels that are there are not those that other results would be of."""
+    if "interrupted" in record:
+        raise KeyboardInterrupt  # what a run has come to is not what it ends with
+    if not np.array_equal(np.squeeze(read_image(job.labels)), np.squeeze(labels)):
+        raise FileError(
+            f"{job.labels}: is not what the same options make now, so {' and '.join(job.flags)} "
+            "would not be of it: it was edited, or made by another device or version; choose "
+            "another place, or overwrite it (--overwrite)"
+        )
 
 
 def _label_separately(
@@ -412,7 +455,13 @@ def _defer_interrupts(record: Record) -> Iterator[None]:
 
 
 def _write_results(
-    job: Job, image: JobImage, options: JobOptions, labelled: _Labelled, record: Record
+    job: Job,
+    image: JobImage,
+    options: JobOptions,
+    labelled: _Labelled,
+    record: Record,
+    *,
+    labels_stay: bool,
 ) -> None:
     """Write all that was asked for of an image's labels."""
     channels, labels = split_channels(image.values, image.axes), labelled.labels
@@ -427,6 +476,8 @@ def _write_results(
     if job.preview:
         normalized = normalize_image(channels, image.mask, options.settings.intensity)
         write_png(job.preview, draw_label_overlay(normalized, labels))
+    if labels_stay:
+        return
     # last, since a job whose labels are there counts as done
     if is_zarr(job.labels):
         write_zarr_labels(

@@ -1,6 +1,7 @@
 """PNG files and tables beside the labels."""
 
 import csv
+import hashlib
 import importlib.util
 import io
 from collections.abc import Mapping
@@ -14,7 +15,14 @@ from numpy.typing import NDArray
 from napari_unsupseg.errors import FileError
 from napari_unsupseg.io.paths import atomic_write
 
-__all__ = ["TABLE_SUFFIXES", "check_table_format", "join_tables", "write_png", "write_table"]
+__all__ = [
+    "TABLE_SUFFIXES",
+    "check_table_format",
+    "is_joined_table",
+    "join_tables",
+    "write_png",
+    "write_table",
+]
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 IMAGE_COLUMN = "image"  # the first of a table of several images
@@ -87,7 +95,7 @@ def write_table(path: Path, columns: Mapping[str, NDArray[np.number]]) -> None:
             writer.writerows(zip(*cells, strict=True))
 
 
-def join_tables(path: Path, parts: Mapping[str, Path]) -> None:
+def join_tables(path: Path, parts: Mapping[str, Path], log: Path) -> None:
     """Write one tidy table of the tables of several images.
 
     Parameters
@@ -96,6 +104,8 @@ def join_tables(path: Path, parts: Mapping[str, Path]) -> None:
         The file to write or replace, Parquet if it ends in .parquet.
     parts : mapping of str to Path
         CSV file of each image, by the name of the image, in the order of the rows.
+    log : Path
+        File that remembers the table for `is_joined_table`.
 
     Raises
     ------
@@ -114,9 +124,37 @@ def join_tables(path: Path, parts: Mapping[str, Path]) -> None:
             with io.StringIO(newline="") as file:
                 _write_joined(file, names, parts)
                 _write_parquet(partial, _parse_csv(file.getvalue()))
-            return
-        with _open_csv(partial) as file:
-            _write_joined(file, names, parts)
+        else:
+            with _open_csv(partial) as file:
+                _write_joined(file, names, parts)
+        # before the table is in its place: a process may be killed in between
+        with log.open("a", encoding="ascii") as lines:
+            lines.write(f"{_digest(partial)}\n")
+
+
+def is_joined_table(path: Path, log: Path) -> bool:
+    """Tell whether a table is as `join_tables` has written it, at any time.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    log : Path
+        File that remembers tables; it need not exist.
+
+    Returns
+    -------
+    bool
+        False where somebody has changed or replaced it, or nothing is there.
+    """
+    if not (path.is_file() and log.is_file()):
+        return False
+    return _digest(path) in log.read_text(encoding="ascii").split()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_parquet(path: Path) -> bool:
