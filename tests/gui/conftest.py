@@ -12,7 +12,9 @@ import pytest
 import torch
 from napari.layers import Labels
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication
 
 import napari_unsupseg.learning.inference
 from napari_unsupseg.plugin.panel import SegmentationPanel
@@ -65,6 +67,36 @@ def on_canvas(viewer, layer, place) -> QPoint:
     offset = (world - camera.center[-2:]) * camera.zoom
     y, x = offset + np.array(viewer.window._qt_viewer.canvas.size) / 2
     return QPoint(round(x), round(y))
+
+
+def scroll(widget, notches):
+    """Turn the mouse wheel over a widget: up, or down if below 0."""
+    place = widget.rect().center()
+    event = QWheelEvent(
+        QPointF(place),
+        QPointF(widget.mapToGlobal(place)),
+        QPoint(),
+        QPoint(0, 120 * notches),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    while widget is not None:  # Qt has only events of a real mouse go on to the parent
+        event.accept()
+        QApplication.sendEvent(widget, event)
+        widget = None if event.isAccepted() else widget.parentWidget()
+
+
+def seen(viewer, widget):
+    """Return the pixels of a widget in a picture of the window, shape (y, x, 3)."""
+    window = widget.window()
+    picture = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
+    ratio = picture.shape[1] / window.width()
+    corner = widget.mapTo(window, widget.rect().topLeft())
+    left, top = round(corner.x() * ratio), round(corner.y() * ratio)
+    height, width = round(widget.height() * ratio), round(widget.width() * ratio)
+    return picture[top : top + height, left : left + width]
 
 
 def wait_until_ready(qtbot, panel):

@@ -13,13 +13,11 @@ import pytest
 from imageio.v3 import imread
 from napari.layers import Labels
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtGui import QWheelEvent
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
-    QApplication,
     QComboBox,
     QLabel,
     QScrollArea,
@@ -31,7 +29,7 @@ from qtpy.QtWidgets import (
 from napari_unsupseg.plugin.session import View
 
 from ..conftest import SMALL
-from .conftest import WAIT, choose, click, wait_until_ready
+from .conftest import WAIT, choose, click, scroll, seen, wait_until_ready
 
 ROOT = Path(__file__).parents[2]
 NARROW = 300  # pixels
@@ -217,36 +215,6 @@ def test_what_is_seen_after_a_run(viewer, panel, qtbot, rgb, theme):
         assert 0.001 < near.mean() < 0.5
     pixels = seen(viewer, panel.plot.native).reshape(-1, 3).astype(int)
     assert (np.abs(pixels - background).max(axis=1) < 6).mean() > 0.5
-
-
-def seen(viewer, widget):
-    """Return the pixels of a widget in a picture of the window, shape (y, x, 3)."""
-    window = widget.window()
-    picture = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
-    ratio = picture.shape[1] / window.width()
-    corner = widget.mapTo(window, widget.rect().topLeft())
-    left, top = round(corner.x() * ratio), round(corner.y() * ratio)
-    height, width = round(widget.height() * ratio), round(widget.width() * ratio)
-    return picture[top : top + height, left : left + width]
-
-
-def scroll(widget, notches):
-    """Turn the mouse wheel over a widget: up, or down if below 0."""
-    place = widget.rect().center()
-    event = QWheelEvent(
-        QPointF(place),
-        QPointF(widget.mapToGlobal(place)),
-        QPoint(),
-        QPoint(0, 120 * notches),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    while widget is not None:  # Qt has only events of a real mouse go on to the parent
-        event.accept()
-        QApplication.sendEvent(widget, event)
-        widget = None if event.isAccepted() else widget.parentWidget()
 
 
 def test_the_wheel_scrolls_and_turns_only_what_has_the_focus(viewer, panel, qtbot, rgb):

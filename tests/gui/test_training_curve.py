@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 from napari.utils.theme import get_theme
+from qtpy.QtWidgets import QScrollArea
 
 from napari_unsupseg import Segmenter, Settings
 
 from ..conftest import SMALL, run_python
-from .conftest import WAIT, click, wait_until_ready
+from .conftest import WAIT, click, seen, wait_until_ready
 
 
 def plots(panel):
@@ -102,6 +103,23 @@ def test_plots_have_the_colours_of_the_theme(viewer, panel, qtbot, rgb, theme):
     for plot in plots(panel):
         assert plot.getAxis("left").textPen().color().name() == expected
         assert plot.listDataItems()[0].opts["pen"].color().name() == expected
+
+
+def test_the_background_follows_the_theme(viewer, panel, qtbot, rgb):
+    from pyqtgraph import GraphicsLayoutWidget
+
+    viewer.theme = "dark"
+    viewer.add_image(rgb)
+    click(qtbot, panel.run_button)
+    wait_until_drawn(qtbot, panel, 8)
+    view = panel.plot.native.findChild(GraphicsLayoutWidget)
+    panel.native.findChild(QScrollArea).ensureWidgetVisible(view)
+    for theme in ("dark", "light"):
+        viewer.theme = theme
+        qtbot.wait(200)
+        background = get_theme(theme).background.as_rgb_tuple()[:3]
+        corner = seen(viewer, view)[2, 2].astype(int)
+        assert np.abs(corner - background).max() < 6
 
 
 def test_the_panel_opens_without_the_plots_library():

@@ -30,10 +30,9 @@ class Histogram(Container[Widget]):
     def __init__(self, on_range: Callable[[], None]) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
-        self.plot = pyqtgraph.PlotWidget(enableMenu=False, background=None)
+        self.plot = pyqtgraph.PlotWidget(enableMenu=False)
         lay_out(self.plot, "histogram of the measurement", HEIGHT)
         self.plot.setMouseEnabled(False, False)
-        self.plot.hideButtons()
         self.edges: Floats = np.zeros(2)
         self._bars = pyqtgraph.BarGraphItem(x0=[], x1=[], height=[], pen=None)
         self.region = pyqtgraph.LinearRegionItem()

@@ -1,18 +1,39 @@
-"""How all plots of measurements look."""
+"""How all plots look."""
 
 from typing import Any
 
 from napari.utils.theme import Theme
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSizePolicy
+from qtpy.QtWidgets import QGraphicsView, QSizePolicy
 
-__all__ = ["colour_axes", "lay_out"]
+__all__ = ["colour_axes", "fit_in_dock", "lay_out"]
 
 MARGINS = (0, 8, 4, 0)  # pixels left, above, right and below, where numbers would be cut off
 
 
+def fit_in_dock(view: Any, name: str, height: int) -> None:
+    """Give a view of plots its place in a narrow dock, and the dock's background.
+
+    Parameters
+    ----------
+    view : pyqtgraph.GraphicsView
+        One plot, or several.
+    name : str
+        What is seen, for screen readers.
+    height : int
+        Its height in pixels.
+    """
+    view.setFixedHeight(height)
+    view.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    view.setAccessibleName(name)
+    view.setBackground(None)
+    # what pyqtgraph keeps of the background would outlive napari's theme
+    view.setCacheMode(QGraphicsView.CacheModeFlag.CacheNone)
+
+
 def lay_out(plot: Any, name: str, height: int) -> None:
-    """Give a plot its place in a narrow dock.
+    """Give a single plot its place, with margins and plain numbers.
 
     Parameters
     ----------
@@ -23,10 +44,8 @@ def lay_out(plot: Any, name: str, height: int) -> None:
     height : int
         Its height in pixels.
     """
-    plot.setFixedHeight(height)
-    plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    plot.setAccessibleName(name)
+    fit_in_dock(plot, name, height)
+    plot.hideButtons()
     plot.getPlotItem().layout.setContentsMargins(*MARGINS)
     for side in ("left", "bottom"):
         plot.getAxis(side).enableAutoSIPrefix(False)  # units are in the names
@@ -37,7 +56,7 @@ def colour_axes(plot: Any, theme: Theme) -> None:
 
     Parameters
     ----------
-    plot : pyqtgraph.PlotWidget
+    plot : pyqtgraph.PlotWidget or pyqtgraph.PlotItem
         The plot.
     theme : napari.utils.theme.Theme
         The theme.

@@ -47,8 +47,9 @@ class Scatter(Container[Widget]):
         self._y: Floats = np.zeros(0)
         self._on_lasso, self._on_point = on_lasso, on_point
         self._view = _LassoViewBox(self._on_drawing, self._on_drawn)
-        self.plot = pyqtgraph.PlotWidget(viewBox=self._view, background=None)
+        self.plot = pyqtgraph.PlotWidget(viewBox=self._view)
         lay_out(self.plot, "scatter plot of two measurements", HEIGHT)
+        self.plot.setMouseEnabled(False, False)  # the wheel scrolls the dock
         self._all, self._chosen, self._mark = (
             pyqtgraph.ScatterPlotItem(pen=None, size=size) for size in (POINT, POINT, MARK)
         )

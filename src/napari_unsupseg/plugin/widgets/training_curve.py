@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container, Widget
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSizePolicy
 from superqt.utils import QSignalThrottler
 
 from napari_unsupseg.plugin.run_data import RunUpdate, TrainingCurve
+from napari_unsupseg.plugin.widgets.plot_style import colour_axes, fit_in_dock
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -79,13 +78,9 @@ class TrainingCurvePlot(Container[Widget]):
         import pyqtgraph
 
         view = pyqtgraph.GraphicsLayoutWidget()
-        view.setFixedHeight(HEIGHT)
-        view.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        view.setBackground(None)
+        fit_in_dock(view, "clusters and loss by iteration", HEIGHT)
         view.ci.setContentsMargins(0, 0, 0, 0)
         view.ci.setSpacing(6)
-        view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        view.setAccessibleName("clusters and loss by iteration")
         self._plots = {
             name: view.addPlot(line, 0, enableMenu=False)
             for line, name in enumerate(("clusters", "loss"))
@@ -105,13 +100,10 @@ class TrainingCurvePlot(Container[Widget]):
 
     def _apply_theme(self) -> None:
         """Draw in the colours of the theme of napari."""
-        text = get_theme(self._viewer.theme).text.as_hex()
+        theme = get_theme(self._viewer.theme)
         for plot in self._plots.values():
-            plot.listDataItems()[0].setPen(text)
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(text)
-                axis.setTextPen(text)
+            plot.listDataItems()[0].setPen(theme.text.as_hex())
+            colour_axes(plot, theme)
 
     def _disconnect_theme(self) -> None:
         self._viewer.events.theme.disconnect(self._apply_theme)
