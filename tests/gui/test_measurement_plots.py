@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
-from .conftest import WAIT, click, on_canvas
+from .conftest import WAIT, click, on_canvas, scroll
 
 SIDE, GAP = 16, 4  # pixels of a square, and beside it
 AREAS = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0]
@@ -276,6 +276,32 @@ def test_doubtful_objects_come_one_after_the_other(viewer, layer, widget, qtbot)
     for label in (5, 3, 1, 9, 5):
         click(qtbot, widget.doubtful_button)
         assert layer.selected_label == label
+
+
+def test_what_is_looked_at_or_removed_meanwhile_is_not_asked_twice(viewer, layer, widget, qtbot):
+    def next_doubtful():
+        click(qtbot, widget.doubtful_button)
+        return layer.selected_label
+
+    assert [next_doubtful(), next_doubtful()] == [2, 6]
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.mouseMove(canvas, on_canvas(viewer, layer, middle(9)))
+    qtbot.waitUntil(lambda: marked(widget) == [[AREAS[8], SCORES[8]]], timeout=WAIT)
+    assert next_doubtful() == 4
+    layer.data = np.where(layer.data == 4, 0, layer.data)
+    qtbot.waitUntil(lambda: widget.sentence.value == "cells: 8 objects", timeout=WAIT)
+    assert next_doubtful() == 8
+    click_plot(qtbot, widget.scatter.plot, AREAS[0], SCORES[0])
+    assert layer.selected_label == 1
+    assert next_doubtful() == 7
+
+
+def test_the_wheel_scrolls_past_plots(viewer, widget, qtbot):
+    for plot in (widget.histogram.plot, widget.scatter.plot):
+        seen = plot.getPlotItem().vb.viewRange()
+        scroll(plot.viewport(), -1)
+        assert plot.getPlotItem().vb.viewRange() == seen
+        assert not plot.getPlotItem().autoBtn.isVisible()
 
 
 def test_without_scores_none_is_doubtful(viewer, layer, widget, qtbot):

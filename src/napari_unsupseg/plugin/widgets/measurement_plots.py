@@ -57,6 +57,7 @@ PAINT_MS = 30  # from one picture of the objects in the range to the next, while
 DIGITS, MAX_DECIMALS = 4, 12  # of the ends of a range
 READ_MS = 100  # after the last change of a table or of labels
 NO_LAYER = "Add or select a Labels layer: what is measured of its objects is shown here."
+NOT_BEGUN = -1.0, 0  # before any score and label
 TABLE_EVENTS = ("features", "data", "paint", "set_data", "name")
 
 
@@ -83,6 +84,7 @@ class MeasurementPlots(Container[Widget]):
         self._ranges: dict[str, tuple[float, float]] = {}  # by measurement
         self._lasso: Floats | None = None
         self._marked: int | None = None  # a label
+        self._passed = NOT_BEGUN
         self._selected = 0  # the label that is selected in the layer
         self._make_controls()
         self._lay_out()
@@ -214,7 +216,7 @@ class MeasurementPlots(Container[Widget]):
                 getattr(self._layer.events, name).disconnect(self._on_touched)
             self._layer.events.selected_label.disconnect(self._on_label_selected)
         self._layer = self._painter = self._table = self._lasso = self._marked = None
-        self._ranges = {}
+        self._ranges, self._passed = {}, NOT_BEGUN
 
     def _on_touched(self) -> None:
         self._reading.throttle()
@@ -440,14 +442,16 @@ class MeasurementPlots(Container[Widget]):
             look_at_object(self._viewer, self._layer, label)
 
     def _show_next_doubtful(self) -> None:
-        """Look at the chosen object that comes next by its score."""
+        """Look at the chosen object that comes next by its score, or at the first after all."""
         assert self._table is not None
         _, chosen = self._chosen()
-        order = most_doubtful_first(np.where(chosen, self._table.columns[SCORE], np.nan))
-        labels = self._table.labels[order].tolist()
-        if labels:
-            at = labels.index(self._marked) + 1 if self._marked in labels else 0
-            self._look_at(labels[at % len(labels)])
+        scores, labels = self._table.columns[SCORE], self._table.labels
+        order = most_doubtful_first(np.where(chosen, scores, np.nan))
+        # a score, as the object that it was of may be gone
+        places = list(zip(scores[order].tolist(), labels[order].tolist(), strict=True))
+        if places:
+            self._passed = next((place for place in places if place > self._passed), places[0])
+            self._look_at(self._passed[1])
 
     def _on_label_selected(self) -> None:
         assert self._layer is not None
