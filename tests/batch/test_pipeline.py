@@ -1,15 +1,18 @@
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from imageio.v3 import imread, imwrite
 
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.batch.jobs import Job, JobOptions
 from napari_unsupseg.batch.pipeline import is_done, run_job, try_run_job
+from napari_unsupseg.io.paths import remove
 from napari_unsupseg.io.tiff import read_tiff_record
 
 from ..conftest import SMALL
@@ -182,6 +185,56 @@ def test_labels_are_done_where_all_that_decides_them_is_the_same(
     options = JobOptions(settings=small, device="cpu")
     run_job(job, options)
     assert is_done(job, dataclasses.replace(options, **changed)) is done
+
+
+@pytest.mark.parametrize(
+    ("changed", "size", "done"),
+    [
+        pytest.param("nothing", None, True, id="nothing"),
+        pytest.param("time", None, True, id="a copy of the same"),
+        pytest.param("content", None, False, id="another of the same size and shape"),
+        pytest.param("content", 40, False, id="another size"),
+        pytest.param("gone", None, True, id="gone"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.zarr"])
+def test_labels_of_an_image_that_was_replaced_are_not_taken_for_done(
+    tmp_path, grey, small, name, changed, size, done
+):
+    path = tmp_path / name
+
+    def write(image):
+        if name == "a.tif":
+            tifffile.imwrite(path, image)
+        else:
+            remove(path)
+            zarr.save_group(path, **{"0": image})
+            axes = [{"name": axis, "type": "space"} for axis in "yx"]
+            scale = [{"type": "scale", "scale": [1, 1]}]
+            zarr.open_group(path).attrs["ome"] = {
+                "version": "0.5",
+                "multiscales": [
+                    {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+                ],
+            }  # fmt: skip
+
+    write(grey)
+    job, options = Job(path, tmp_path / "o.tif"), JobOptions(settings=small, device="cpu")
+    run_job(job, options)
+    before = tifffile.imread(job.labels)
+    if changed == "content":
+        write(grey[:size, ::-1])
+        os.utime(path, ns=(0, 0))  # a copy may be older than the labels
+    elif changed == "time":
+        os.utime(path if name == "a.tif" else path / "zarr.json", ns=(0, 0))
+    elif changed == "gone":
+        remove(path)
+    assert is_done(job, options) is done
+    if changed != "gone":
+        run_job(job, options)
+        after = tifffile.imread(job.labels)
+        assert np.array_equal(after, before) is done
+        assert is_done(job, options)
 
 
 @pytest.mark.parametrize(

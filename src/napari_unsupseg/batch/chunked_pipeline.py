@@ -27,7 +27,7 @@ from napari_unsupseg.image.tiling import Slices, block_slices, check_large_image
 from napari_unsupseg.io.label_store import CHUNK, RECORD, UNFINISHED, LabelStore
 from napari_unsupseg.io.ome_zarr import translate_zarr_errors
 from napari_unsupseg.io.overlay import draw_label_overlay
-from napari_unsupseg.io.paths import hidden_path, is_zarr
+from napari_unsupseg.io.paths import hidden_path, is_unchanged, is_zarr
 from napari_unsupseg.io.writers import write_png
 from napari_unsupseg.learning.lazy_inference import LazyLabels
 from napari_unsupseg.regions.block_objects import (
@@ -193,6 +193,7 @@ def _load_network(job: Job, options: JobOptions, record: Record) -> Segmenter | 
     # the network by its content: another may have been written to the same file since
     same = {"image": job.image.name, "sha256": _digest(network)}
     is_alike = all(record.get(name) == value for name, value in same.items())
+    is_alike = is_alike and is_unchanged(job.image, record.get("file"))
     if not (is_alike and options.have_made(record)):
         return None
     segmenter = Segmenter.load(network, device=options.device)

@@ -279,12 +279,15 @@ class JobImage(NamedTuple):
         None if neither the file nor the user says it.
     mask : ndarray of bool, shape (..., Y, X), or None
         False where a pixel takes no part, since it is fully transparent.
+    identity : dict or None
+        What tells its file from another, see `identify_file`.
     """
 
     values: Any
     axes: str
     pixel_size: PixelSize | None
     mask: NDArray[np.bool_] | None = None
+    identity: dict[str, int | str] | None = None
 
     @property
     def units(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from napari_unsupseg.io.label_store import (
     write_zarr_labels,
 )
 from napari_unsupseg.io.overlay import draw_label_overlay
-from napari_unsupseg.io.paths import check_writable, file_kind, is_zarr
+from napari_unsupseg.io.paths import check_writable, file_kind, identify_file, is_unchanged, is_zarr
 from napari_unsupseg.io.pixel_size import NO_UNIT, PixelSize
 from napari_unsupseg.io.readers import ImageSource, open_image, read_image
 from napari_unsupseg.io.tiff import check_tiff_axes, read_tiff_record, write_tiff_labels
@@ -102,8 +102,8 @@ def run_job(
     earlier = _find_earlier(job, options)
     if earlier == "done":
         return {"image": str(job.image), "labels": str(job.labels), "skipped": True}
-    # what a user ended early is kept until it is done again
-    may_replace = options.overwrite or earlier == "interrupted" or is_resumable(job, options)
+    # what a user ended early, or is of an image that is gone, is kept until it is done again
+    may_replace = options.overwrite or earlier == "outdated" or is_resumable(job, options)
     if not (may_replace or earlier):
         _refuse_other_options(job, options)
     labels_stay = earlier == "incomplete"
@@ -162,7 +162,8 @@ def is_done(job: Job, options: JobOptions) -> bool:
     Returns
     -------
     bool
-        Whether there is nothing to do. Labels of a run that the user ended early do not count.
+        Whether there is nothing to do. Labels of a run that the user ended early do not count,
+        nor those of an image that another one has replaced.
     """
     return _find_earlier(job, options) == "done"
 
@@ -217,13 +218,13 @@ def _refuse_other_options(job: Job, options: JobOptions) -> None:
 
 def _find_earlier(
     job: Job, options: JobOptions
-) -> Literal["done", "interrupted", "incomplete"] | None:
+) -> Literal["done", "incomplete", "outdated"] | None:
     """Tell how far an earlier call with the same options came, if its labels may stay."""
     record = None if options.overwrite else _read_record(job)
     if record is None or not options.have_made(record):
         return None
-    if "interrupted" in record:
-        return "interrupted"
+    if "interrupted" in record or not is_unchanged(job.image, record.get("file")):
+        return "outdated"
     return "incomplete" if "nothing" in map(file_kind, job.results) else "done"
 
 
@@ -254,7 +255,8 @@ def _resolve_metadata(job: Job, source: ImageSource, options: JobOptions) -> Job
         pixel_size = (pixel_size or PixelSize(1, 1, NO_UNIT)).with_side(options.pixel_size)
     if options.spatial_ndim == 3 and pixel_size is not None:
         pixel_size = _resolve_depth(job, pixel_size, options)
-    return JobImage(source.values, axes, pixel_size, source.mask)
+    identity = identify_file(job.image)
+    return JobImage(source.values, axes, pixel_size, source.mask, identity)
 
 
 def _resolve_depth(job: Job, pixel_size: PixelSize, options: JobOptions) -> PixelSize:
@@ -324,7 +326,7 @@ def _train(job: Job, image: JobImage, options: JobOptions, watch: Watch) -> Trai
             # the labels to keep are made of the run as far as it has come
             step, _ = watch(itertools.chain([step], segmenter.finish()), job.image.name)
     record = segmenter.record(step) | {"settings": settings.to_dict()}
-    record |= {"image": job.image.name, "options": options.to_dict()}
+    record |= {"image": job.image.name, "file": image.identity, "options": options.to_dict()}
     if is_interrupted:
         record |= {"interrupted": True}
     return TrainedSegmenter(segmenter, step, record)
@@ -393,7 +395,7 @@ def _label_separately(
         nonlocal record
         if "interrupted" in record:
             return None
-        frame_image = JobImage(frame, axes, image.pixel_size, mask)
+        frame_image = image._replace(values=frame, axes=axes, mask=mask)
         segmenter, step, record = _train(job, frame_image, options, watch)
         assert step is not None
         steps.append(step)

@@ -25,8 +25,10 @@ __all__ = [
     "file_kind",
     "find_clash",
     "hidden_path",
+    "identify_file",
     "is_microscope_format",
     "is_tiff",
+    "is_unchanged",
     "is_zarr",
     "list_images",
     "partial_path",
@@ -360,6 +362,66 @@ def _resolved(path: Path) -> str:
     """Return a path without links, in small letters where the system does not tell them apart."""
     resolved = os.path.normcase(os.path.realpath(path))
     return resolved.casefold() if sys.platform == "darwin" else resolved
+
+
+def identify_file(path: Path) -> dict[str, int | str] | None:
+    """Return what tells a file from another that takes its place later.
+
+    Parameters
+    ----------
+    path : Path
+        An image file or a zarr store.
+
+    Returns
+    -------
+    dict or None
+        Its size in bytes, when it was modified in nanoseconds, and the SHA-256 of its content, fit
+        for JSON; of a store size and time of its metadata, and the SHA-256 of the names and sizes
+        of all its files. None if it cannot be read.
+    """
+    try:
+        status = _identifying_file(path).stat()
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.is_file())
+            lines = [f"{file.relative_to(path).as_posix()} {file.stat().st_size}" for file in files]
+            digest = hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+        else:
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": digest}
+
+
+def is_unchanged(path: Path, identity: object) -> bool:
+    """Tell whether a file is still the one that `identify_file` was asked about.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    identity : object
+        What it returned, or anything else that was stored in its place.
+
+    Returns
+    -------
+    bool
+        By size and time where these are the same, which takes no time; else by content, since a
+        copy of the same may have another time. True where one of both is not known.
+    """
+    if not isinstance(identity, dict) or file_kind(path) not in ("file", "folder"):
+        return True
+    status = _identifying_file(path).stat()
+    if (status.st_size, status.st_mtime_ns) == (identity.get("size"), identity.get("mtime_ns")):
+        return True
+    now = identify_file(path)
+    return now is None or now["sha256"] == identity.get("sha256")
+
+
+def _identifying_file(path: Path) -> Path:
+    """Return the file whose time is that of an image: of a zarr store that of its metadata."""
+    names = ("zarr.json", ".zattrs", ".zarray")
+    return next((path / name for name in names if (path / name).is_file()), path)
 
 
 def result_file_name(image: Path, ending: str) -> str:
