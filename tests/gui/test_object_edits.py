@@ -120,6 +120,7 @@ def test_objects_alike_are_found_and_kept_or_removed(
 ):
     before, colours = layer.data.copy(), layer.colormap
     click(qtbot, editing.buttons[EditMode.ALIKE])
+    assert not getattr(editing, button).enabled  # before there is something to keep or remove
     mouse(middle(layer, 3))
     editing.similarity.value = 1
     assert editing.hint.value == "1 object like object 3"
@@ -135,6 +136,8 @@ def test_objects_alike_are_found_and_kept_or_removed(
     assert layer.colormap == colours
     layer.undo()
     np.testing.assert_array_equal(layer.data, before)
+    assert editing.hint.value.startswith("click an object")
+    assert not getattr(editing, button).enabled
 
 
 def test_a_mode_ends_where_the_user_does_something_else(viewer, panel, qtbot, layer, editing):
@@ -165,3 +168,35 @@ def test_a_click_on_ground_or_a_moved_view_edits_nothing(qtbot, layer, editing, 
     mouse(np.argwhere(before == 0)[0])
     mouse(middle(layer, 3), middle(layer, 3) + ACROSS)
     np.testing.assert_array_equal(layer.data, before)
+
+
+@pytest.mark.parametrize("mode", EditMode)
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        pytest.param(
+            lambda viewer, layer: viewer.layers.remove(layer),
+            "there is no layer of objects: press Objects to find them",
+            id="removed",
+        ),
+        pytest.param(
+            lambda viewer, layer: layer.data_setitem(np.nonzero(layer.data), 0),
+            "there are no objects in coins objects",
+            id="empty",
+        ),
+    ],
+)
+def test_a_button_that_can_do_nothing_says_why(
+    viewer, panel, qtbot, layer, editing, mode, change, refusal
+):
+    change(viewer, layer)
+    click(qtbot, editing.buttons[mode])
+    assert not editing.buttons[mode].native.isChecked()
+    assert editing.hint.native.isVisible()
+    assert editing.hint.value == refusal
+    assert not editing.similarity.native.isVisible()
+    panel.results.objects_section.split.value = 0
+    choose(qtbot, panel, View.OBJECTS)
+    qtbot.waitUntil(lambda: not editing.hint.native.isVisible(), timeout=WAIT)
+    click(qtbot, editing.buttons[mode])
+    assert editing.buttons[mode].native.isChecked()

@@ -44,7 +44,8 @@ def draw(viewer, layer, place, *points):
 def test_a_line_splits_what_belongs_together(whole_axes, split_planes):
     viewer = ViewerModel()
     layer = viewer.add_labels(np.ones((3, 5, 7), np.uint16))
-    draw(viewer, layer, {"whole_axes": whole_axes, "at": [1]}, (0, 3), (4, 3))
+    said = draw(viewer, layer, {"whole_axes": whole_axes, "at": [1]}, (0, 3), (4, 3))
+    assert said.endswith("other frames stay as they are") == (split_planes == [1])
     expected = np.ones((3, 5, 7), int)
     expected[split_planes, :, :3] = 2
     changed = layer.data[split_planes]

@@ -64,6 +64,8 @@ class ObjectEditor:
         What a click does now.
     similarity : float
         How alike objects must be to be found, 0 to 1.
+    alike : list of int
+        Labels of the objects that were found alike; empty before a click.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class ObjectEditor:
         self._layer: Labels | None = None
         self._whole_axes: Sequence[int] = ()
         self._picked: int | None = None  # the object that was clicked first
-        self._alike: list[int] = []
+        self.alike: list[int] = []
         self._colormap: Any = None  # the layer's own, while objects are dimmed
 
     def start(self, mode: EditMode, layer: "Labels", whole_axes: Sequence[int]) -> None:
@@ -106,7 +108,7 @@ class ObjectEditor:
             getattr(layer.events, event).connect(self.stop)
         layer.events.features.connect(self._show_alike)
         self._viewer.layers.selection.events.active.connect(self._on_other_layer)
-        self._show_hint(HINTS[mode])
+        self._show_hint(HINTS[mode] if mode is not EditMode.SPLIT else self._split_hint())
 
     def stop(self) -> None:
         """Have clicks edit nothing."""
@@ -114,7 +116,7 @@ class ObjectEditor:
         if layer is None:
             return
         self._undim(layer)
-        self.mode, self._picked, self._alike = None, None, []
+        self.mode, self._picked, self.alike = None, None, []
         self._viewer.layers.selection.events.active.disconnect(self._on_other_layer)
         layer.events.features.disconnect(self._show_alike)
         for event in STOP_EVENTS:
@@ -142,13 +144,14 @@ class ObjectEditor:
         others : bool
             Whether all but these are removed.
         """
-        if self._layer is None or not self._alike:
+        if self._layer is None:
             return
         data = self._layer.data
-        removed = np.setdiff1d(np.unique(data), self._alike) if others else self._alike
-        self._picked, self._alike = None, []
+        removed = np.setdiff1d(np.unique(data), self.alike) if others else self.alike
+        self._picked, self.alike = None, []
         self._undim(self._layer)
         write_labels(self._layer, remove_objects(data, removed))
+        self._show_hint(HINTS[EditMode.ALIKE])
 
     def _on_other_layer(self) -> None:
         if self._viewer.layers.selection.active != self._layer:
@@ -231,7 +234,13 @@ class ObjectEditor:
             layer.undo()  # what only showed the line
             self._show_hint("that split nothing: draw a line from one side of an object to another")
         else:
-            self._show_hint(HINTS[EditMode.SPLIT])
+            self._show_hint(self._split_hint())
+
+    def _split_hint(self) -> str:
+        """Say how to split an object, and where it is not split."""
+        assert self._layer is not None
+        has_frames = len(self._whole_axes) < self._layer.ndim
+        return HINTS[EditMode.SPLIT] + ("; other frames stay as they are" if has_frames else "")
 
     def _show_alike(self) -> None:
         """Have the objects that are like the one that was clicked stand out."""
@@ -240,14 +249,16 @@ class ObjectEditor:
             return
         features = layer.features
         if "index" not in features:
+            self.alike = []
             self._show_hint("measuring the objects…")  # the layer tells when they are measured
         elif self._picked not in features["index"].tolist():  # it is gone
             self._undim(layer)
-            self._picked, self._alike = None, []
+            self._picked, self.alike = None, []
+            self._show_hint(HINTS[EditMode.ALIKE])
         else:
-            self._alike = find_alike(features, self._picked, self.similarity).tolist()
+            self.alike = find_alike(features, self._picked, self.similarity).tolist()
             self._dim_others(layer)
-            self._show_hint(f"{count(len(self._alike), 'object')} like object {self._picked}")
+            self._show_hint(f"{count(len(self.alike), 'object')} like object {self._picked}")
 
     def _dim_others(self, layer: "Labels") -> None:
         """Show the objects that are alike as before, and the others faintly."""
@@ -255,7 +266,7 @@ class ObjectEditor:
             self._colormap = layer.colormap
         labels = np.arange(1, int(layer.data.max()) + 1)
         colours = np.array(self._colormap.map(labels))
-        colours[~np.isin(labels, self._alike), 3] *= DIMMED
+        colours[~np.isin(labels, self.alike), 3] *= DIMMED
         by_label: dict[int | None, Any] = dict(zip(labels.tolist(), colours, strict=True))
         layer.colormap = DirectLabelColormap(color_dict={None: "transparent"} | by_label)
 

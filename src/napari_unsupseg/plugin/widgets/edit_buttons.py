@@ -83,18 +83,26 @@ class EditButtons(Container[Widget]):
             Axes of the layer along which an object is split all the way, as slices of a volume are.
         """
         self._layer, self._whole_axes = layer, whole_axes
+        self._show_mode()
 
     def stop(self) -> None:
         """Have clicks edit nothing."""
         self._editor.stop()
 
     def _choose(self, mode: EditMode, is_down: bool) -> None:
-        if is_down and self._layer in self._viewer.layers:
-            assert self._layer is not None
-            self._editor.start(mode, self._layer, self._whole_axes)
-        else:
+        layer, refusal = self._layer, ""
+        if not is_down:
             self._editor.stop()
+        elif layer is None or layer not in self._viewer.layers:
+            refusal = "there is no layer of objects: press Objects to find them"
+        elif not layer.data.any():
+            refusal = f"there are no objects in {layer.name}"
+        else:
+            self._editor.start(mode, layer, self._whole_axes)
         self._show_mode()
+        if refusal:
+            self._show_hint(refusal)
+            self.hint.visible = True
 
     def _show_mode(self) -> None:
         """Show which mode is on, and the controls of that one."""
@@ -105,3 +113,4 @@ class EditButtons(Container[Widget]):
 
     def _show_hint(self, sentence: str) -> None:
         self.hint.value = sentence
+        self.keep_button.enabled = self.remove_button.enabled = bool(self._editor.alike)
