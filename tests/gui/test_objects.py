@@ -134,6 +134,7 @@ def test_strokes_can_say_what_objects_are(viewer, panel, qtbot, results):
     results.objects_section.foreground.value = "strokes"
     assert panel.status.value.startswith("press Draw strokes and paint label 1")
     click(qtbot, panel.strokes_button)
+    assert panel.status.value.startswith("paint label 1 on some objects; then press M")
     strokes, place = viewer.layers["coins strokes"], np.argwhere(found == 1).mean(axis=0)
     strokes.paint(tuple(place), 1)
     missing = "draw on the ground with label 2"
@@ -216,6 +217,26 @@ def test_no_count_of_other_clusters_stays_when_none_is_selected(viewer, panel, q
     click(qtbot, results.view_buttons.buttons[View.CLUSTERS])
     click(qtbot, results.view_buttons.buttons[View.OBJECTS])
     assert panel.status.value.startswith("select in the table")
+
+
+def test_clusters_whose_layer_was_removed_are_made_again(viewer, panel, qtbot, results):
+    find(qtbot, viewer, results)
+    expected = viewer.layers["coins segmentation"].data.copy()
+    viewer.layers.remove("coins segmentation")
+    results.objects_section.foreground.value = "clusters"
+    layer = viewer.layers["coins segmentation"]
+    np.testing.assert_array_equal(layer.data, expected)
+    assert not layer.visible
+    assert viewer.layers.selection.active == viewer.layers["coins objects"]
+    assert results.clusters.table.rowCount() == len(np.unique(expected[expected > 0]))
+    assert panel.status.value.startswith("select in the table")
+    results.clusters.table.selectRow(0)
+    objects = viewer.layers["coins objects"]
+    qtbot.waitUntil(lambda: "foreground" in objects.metadata["napari-unsupseg"], timeout=WAIT)
+    viewer.layers.remove("coins segmentation")
+    assert panel.status.value == "the clusters were removed: press Clusters to have them again"
+    click(qtbot, results.view_buttons.buttons[View.CLUSTERS])
+    assert viewer.layers["coins segmentation"].visible
 
 
 def test_clusters_selected_in_another_view_count(viewer, panel, qtbot, results):

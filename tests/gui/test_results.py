@@ -152,3 +152,18 @@ def test_how_uncertain_clusters_are_is_an_image_beside_them(viewer, panel, qtbot
     assert panel.image.value is image
     image.scale = (2, 2)
     assert tuple(layer.scale) == (2, 2)
+
+
+def test_results_say_which_image_they_are_of(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    other = viewer.add_image(rgb[::2], name="other")
+    for name in ("other", "tissue"):
+        panel.image.value = viewer.layers[name]
+        click(qtbot, panel.run_button)
+        wait_until_ready(qtbot, panel)
+    panel.image.value = other
+    assert panel.results.heading.native.isVisible()
+    assert panel.results.heading.value == "Results of the last run, on tissue"
+    other.name = "else"  # of which there are no results any more
+    viewer.layers["tissue"].name = "kidney"
+    assert panel.results.heading.value == "Results of the last run, on kidney"

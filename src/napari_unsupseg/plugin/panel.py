@@ -223,8 +223,12 @@ class SegmentationPanel(Container[Widget]):
         axes = self._image_form.known_axes()
         check_large_layer(image, strokes=True)
         self.strokes_button.draw(image, axes)
+        last = self._session.last
+        is_of_objects = last is not None and last.image == image and self.results.follows_strokes
         self._show_status_between_runs(
-            "paint a few lines; another label for another kind; then Run or Continue"
+            "paint label 1 on some objects; then press M and paint label 2 on some of the ground"
+            if is_of_objects
+            else "paint a few lines; another label for another kind; then Run or Continue"
         )
 
     def load_network(self, path: Path) -> None:

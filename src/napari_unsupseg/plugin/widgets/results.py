@@ -25,7 +25,7 @@ from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.session import Actions, LayerRun, View
 from napari_unsupseg.plugin.view_layers import LayerSnapshot, ViewLayers
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
-from napari_unsupseg.plugin.widgets.controls import narrow_readout
+from napari_unsupseg.plugin.widgets.controls import Sentence, narrow_readout
 from napari_unsupseg.plugin.widgets.layers_button import LayersButton
 from napari_unsupseg.plugin.widgets.objects_section import ObjectsSection
 from napari_unsupseg.plugin.widgets.progress_text import objects_text, result_text
@@ -126,6 +126,7 @@ class Results(Container[Widget]):
             text="Copy as Python",
             tooltip="Put the script that makes the labels of the last run on the clipboard.",
         )
+        self.heading = Sentence()
         self.view_buttons = ViewButtons(self.choose)
         self.clusters = ClusterTable()
         self.objects_section = ObjectsSection(viewer, self._on_objects_changed)
@@ -142,7 +143,8 @@ class Results(Container[Widget]):
             View.SEGMENTS: _form([self.granularity, self.smallest]),
             View.OBJECTS: self.objects_section,
         }
-        self.extend([self.view_buttons, self.clusters, *self._controls.values(), self.copy_button])
+        self.extend([self.heading, self.view_buttons, self.clusters])
+        self.extend([*self._controls.values(), self.copy_button])
         self.granularity.changed.connect(self._show_segments)
         self.smallest.changed.connect(self._show_segments)
         self.history.changed.connect(self._show_clusters)
@@ -184,6 +186,8 @@ class Results(Container[Widget]):
         self._tables.leave(layer)
         if layer not in self._viewer.layers:
             self.clusters.leave(layer)
+            if self.layers.view_of(layer) is View.CLUSTERS and self._shows_objects_of_clusters:
+                self._show_status("the clusters were removed: press Clusters to have them again")
 
     def measure(self, run: LayerRun) -> None:
         """Keep the table of features of a run that has ended true to its labels.
@@ -231,9 +235,12 @@ class Results(Container[Widget]):
         if self.run is not None:
             for event in UNIT_EVENTS:
                 getattr(self.run.labels.events, event).disconnect(self._show_unit)
+            self.run.image.events.name.disconnect(self._show_heading)
         self.run, result = run, _result_of(run)
         for event in UNIT_EVENTS:
             getattr(run.labels.events, event).connect(self._show_unit)
+        run.image.events.name.connect(self._show_heading)
+        self._show_heading()
         # a copy, since the user paints on the array that the layer has
         data = run.labels.data.copy() if result.lazy_labels is None else None
         sentence = result_text(result)
@@ -273,8 +280,23 @@ class Results(Container[Widget]):
 
     def follow_strokes(self) -> None:
         """Find objects again if strokes say what they are made of."""
-        if self.layers.view is View.OBJECTS and self.objects_section.is_of_strokes:
+        if self.follows_strokes:
             self._find_objects()
+
+    @property
+    def follows_strokes(self) -> bool:
+        """Whether objects are seen, and made of what strokes say."""
+        return self.layers.view is View.OBJECTS and self.objects_section.is_of_strokes
+
+    @property
+    def _shows_objects_of_clusters(self) -> bool:
+        """Whether objects are seen, and made of the clusters that are selected."""
+        return self.layers.view is View.OBJECTS and self.objects_section.is_of_clusters
+
+    def _show_heading(self) -> None:
+        """Say which image all below is of: another one may be chosen by now."""
+        assert self.run is not None
+        self.heading.value = f"Results of the last run, on {self.run.image.name}"
 
     def _show_controls(self) -> None:
         """Show the controls of the chosen view alone."""
@@ -284,8 +306,8 @@ class Results(Container[Widget]):
         self.view_buttons.show_view(view)
         for of_view, controls in self._controls.items():
             controls.visible = has_views and of_view is view
-        is_of_clusters = view is View.OBJECTS and self.objects_section.is_of_clusters
-        self.clusters.visible = has_views and (view is View.CLUSTERS or is_of_clusters)
+        has_table = view is View.CLUSTERS or self._shows_objects_of_clusters
+        self.clusters.visible = has_views and has_table
 
     @property
     def _cut(self) -> dict[str, Any]:
@@ -338,6 +360,8 @@ class Results(Container[Widget]):
     def _said_foreground(self, run: LayerRun) -> dict[str, Any]:
         """Return what the user says that objects are made of, as a keyword, or nothing."""
         if self.objects_section.is_of_clusters:
+            if not self.layers.is_made(View.CLUSTERS, run):
+                self._show_clusters()  # their layer was removed
             if not self.clusters.selected:
                 raise SettingError("select in the table the clusters that objects are made of")
             return {"foreground": self._selected_foreground(run)}
@@ -364,7 +388,7 @@ class Results(Container[Widget]):
 
     def _on_clusters_selected(self) -> None:
         """Find objects of other clusters, where they are made of those selected."""
-        if self.layers.view is View.OBJECTS and self.objects_section.is_of_clusters:
+        if self._shows_objects_of_clusters:
             self._find_objects()
 
     def _show_objects(self, run: LayerRun, options: dict[str, Any], objects: Labels) -> None:
