@@ -1,6 +1,7 @@
 """Tables that the command writes: of objects, of a folder, and counts."""
 
 import importlib.util
+import json
 import shutil
 
 import numpy as np
@@ -302,22 +303,35 @@ def test_the_table_of_one_image_can_be_parquet(folder):
     assert table["label"].tolist() == list(range(1, tifffile.imread("o.tif").max() + 1))
 
 
-def test_objects_are_counted_by_cluster(folder):
-    segment("images", "-o", "out", "--table", "all.csv", "--counts", "counts.csv")
-    counts, objects = pd.read_csv("counts.csv"), pd.read_csv("all.csv")
-    assert list(counts) == [
-        "image", "cluster", "count", "total_area", "mean_area", "mean_intensity"
-    ]  # fmt: skip
-    expected = objects.groupby(["image", "cluster"]).agg(
+@pytest.mark.parametrize(
+    "kind", [OBJECTS, ("--segments", *QUICK), ("--connected", *QUICK)], ids=lambda kind: kind[0]
+)
+def test_what_is_found_is_counted_by_image(folder, kind):
+    tables = ("--table", "all.csv", "--counts", "counts.csv")
+    result = call("segment", "images", "-o", "out", *tables, *kind)
+    assert result.exit_code == 0, result.output
+    counts, found = pd.read_csv("counts.csv"), pd.read_csv("all.csv")
+    # clusters of two images have nothing to do with each other: none of them is a row
+    assert list(counts) == ["image", "count", "total_area", "mean_area", "mean_intensity"]
+    assert counts["image"].tolist() == ["a.png", "b.png", "c.png"]
+    expected = found.groupby("image").agg(
         count=("label", "size"), total_area=("area", "sum"), mean_area=("area", "mean")
     )
-    found = counts.set_index(["image", "cluster"])
+    of_image = counts.set_index("image")
     pd.testing.assert_frame_equal(
-        found.loc[expected.index, list(expected)], expected, check_dtype=False
+        of_image.loc[expected.index, list(expected)], expected, check_dtype=False
     )
-    # an image without objects is not left out
-    assert counts.loc[counts["image"] == "c.png", "count"].tolist() == [0]
-    assert counts["count"].sum() == len(objects)
+    # an image without any is not left out
+    assert of_image["count"].sum() == len(found)
+
+
+def test_counts_are_named_in_the_report(folder):
+    result = segment(
+        "images/a.png", "-o", "o.tif", "--table", "o.csv", "--counts", "n.csv", "--json", "s.json"
+    )
+    [report] = json.loads((folder / "s.json").read_text())["images"]
+    assert (report["table"], report["counts"]) == ("o.csv", "n.csv")
+    assert "n.csv: rows of 1 image" in result.stdout
 
 
 def test_of_clusters_connected_regions_are_counted_in_every_frame(folder):

@@ -5,8 +5,8 @@
 import dataclasses
 import importlib.util
 import json
-import mimetypes
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -320,6 +320,9 @@ def _run(
         for image in sorted(early - {str(image) for image in joined}):
             sentence = f"{path}: no rows of {image}, which ended early; the same command goes on"
             console.print(sentence, markup=False)
+        for report in reports:
+            if report["image"] in {str(image) for image in joined}:
+                report[kind.removesuffix("_rows")] = str(path)
     if summary:
         _write_summary(summary, options, reports)
     failed = [report["image"] for report in reports if "error" in report]
@@ -508,19 +511,13 @@ def _plan_jobs(images: list[Path], outputs: Mapping[str, str | None]) -> "list[J
 
 def _names_folder(text: str) -> bool:
     """Tell whether a user means a folder for results, and not a file or a zarr store."""
-    from napari_unsupseg.io.paths import IMAGE_SUFFIXES, is_zarr
+    from napari_unsupseg.io.paths import is_zarr
 
     path = Path(text)
     if text.endswith(("/", os.sep)) and not is_zarr(path):
         return True
-    # without the types that this machine may know beside those of Python
-    is_known = mimetypes.MimeTypes().guess_type(path.name)[0] is not None
-    is_file = is_known or path.suffix.lower() in (
-        *IMAGE_SUFFIXES,
-        ".geojson",
-        ".parquet",
-        ".unsupseg",
-    )
+    # any ending may be one that a user takes for that of such a file, but for days and versions
+    is_file = re.fullmatch(r"\.(?!v?\d+$)\w+", path.suffix, re.IGNORECASE)
     return not is_file or _is_folder(path)
 
 

@@ -237,7 +237,10 @@ def _check_above_zero(value: float | None) -> float | None:
 
 
 ImagesArgument = Annotated[
-    list[Path], typer.Argument(metavar="IMAGE", help="Image files, and folders of them.")
+    list[Path],
+    typer.Argument(
+        metavar="IMAGE", help="Image files, and folders of them, without those in these."
+    ),
 ]
 NetworkArgument = Annotated[Path, typer.Argument(help="A trained network, from segment --save.")]
 # a Path would not know of a / at its end
@@ -248,7 +251,7 @@ OutputOption = Annotated[
         "-o",
         metavar="PATH",
         help="TIFF or OME-Zarr (.ome.zarr) for the labels; or a folder, as for several images: "
-        "any name without the ending of a file, or with a / at its end.",
+        "any name without an ending, or with a / at its end.",
     ),
 ]
 PreviewOption = Annotated[
@@ -271,8 +274,9 @@ CountsOption = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help="CSV or Parquet with the number of labels, their area and mean intensities, for each "
-        "image, frame and cluster; of clusters their connected regions are counted.",
+        help="CSV or Parquet with the number of objects or segments, their area and mean "
+        "intensities, for each image and frame; of clusters the same of the connected regions of "
+        "each.",
     ),
 ]
 GeojsonOption = Annotated[

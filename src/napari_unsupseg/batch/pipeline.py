@@ -138,6 +138,7 @@ def run_job(
         "axes": describe_axes(image.values.shape, image.axes),
         "labels": str(job.labels),
         **{kind: str(path) if path else None for kind, path in job.beside.items()},
+        "counts": None,  # as a table of many images it is written later
         "clusters": record["clusters"],
         "segments": record.get("segments"),
         "objects": record.get("objects"),
@@ -515,8 +516,8 @@ def _measure(
 def _count(
     labelled: _Labelled, channels: ImageChannels, image: JobImage, options: JobOptions
 ) -> dict[str, NDArray[np.number]]:
-    """Count what was asked for; of clusters their connected components."""
-    labels, clusters, _ = labelled
+    """Count objects or segments of each frame; of clusters, of each too, connected components."""
+    labels, clusters = labelled.labels, None
     if not options.wants_regions:
         clusters, labels = labels, connected_components(labels, options.spatial_ndim)
     return count_regions(
