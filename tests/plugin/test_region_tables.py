@@ -30,6 +30,26 @@ def test_regions_are_measured_in_the_units_of_the_layer(units, scale, area):
     assert features[name].tolist() == values
 
 
+@pytest.mark.parametrize(
+    ("turn", "y"),
+    [
+        pytest.param({}, 100.25, id="moved"),
+        pytest.param({"rotate": 30}, 0.25, id="rotated"),
+        pytest.param({"shear": [0.5]}, 0.25, id="sheared"),
+        pytest.param({"affine": [[1, 0, 7], [0, 1, 0], [0, 0, 1]]}, 0.25, id="affine"),
+    ],
+)
+def test_centroids_of_a_turned_layer_are_along_its_own_axes(turn, y):
+    labels = np.ones((2, 3), np.uint8)
+    layout = Layout((2, 3), "yx", is_rgb=False)
+    place = {"units": ("um", "um"), "scale": (0.5, 2), "translate": (100, 0)}
+    calibration = calibration_of(Labels(labels, **place, **turn), layout)
+    features = region_features(labels, np.zeros((2, 3), np.uint8), layout, calibration)
+    assert features["centroid_y_um"].tolist() == [y]
+    assert features["centroid_x_um"].tolist() == [2]
+    assert features["area_um2"].tolist() == [6]
+
+
 def test_objects_of_a_movie_have_means_clusters_and_scores():
     image = np.random.default_rng(0).normal(0, 0.02, (2, 40, 60)).astype(np.float32)
     objects, clusters = np.zeros((2, *image.shape), np.uint8)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_unsupseg.plugin.large.pyramid import LabelPyramid
 
 __all__ = [
+    "PLACE_EVENTS",
     "add_labels_layer",
     "add_uncertainty_layer",
     "give_class",

@@ -14,7 +14,7 @@ from superqt.utils import QSignalDebouncer
 from napari_unsupseg._typing import Labels as LabelsArray
 from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.plugin.background import translate_worker_errors
-from napari_unsupseg.plugin.labels_layers import show_names
+from napari_unsupseg.plugin.labels_layers import PLACE_EVENTS, show_names
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.regions.measure import average_frames, measure_objects, measure_regions
 
@@ -26,7 +26,7 @@ __all__ = ["Calibration", "RegionTables", "calibration_of", "can_measure_in", "r
 
 MEASURE_DELAY = 200  # milliseconds after the last touch of a brush or a slider
 EDIT_EVENTS = ("paint", "set_data")  # the second comes of an undo, and of much else
-STALE_EVENTS = ("data", "scale", "translate", "units")  # after which no table is true any more
+STALE_EVENTS = ("data", *PLACE_EVENTS)  # after which no table is true any more
 
 
 class Calibration(TypedDict):
@@ -58,7 +58,8 @@ def calibration_of(layer: Labels, layout: Layout) -> Calibration:
     Returns
     -------
     Calibration
-        Without spacing, origin and unit if the layer has no unit of length.
+        Without spacing, origin and unit if the layer has no unit of length; without an origin if
+        the layer is turned, sheared or moved by an affine, since places are along its own axes.
     """
     axes = layout.labels_axes
     units = {axis: layer.units[axes.index(axis)] for axis in "zyx" if axis in axes}
@@ -66,11 +67,19 @@ def calibration_of(layer: Labels, layout: Layout) -> Calibration:
     if units["y"] != units["x"] or not units["y"].is_compatible_with("meter"):
         return {"spacing": {}, "origin": {}, "unit": ""}
     alike = [axis for axis, own in units.items() if own == units["y"]]
+    placed = [] if _is_turned(layer) else alike
     return {
         "spacing": {axis: float(layer.scale[axes.index(axis)]) for axis in alike},
-        "origin": {axis: float(layer.translate[axes.index(axis)]) for axis in alike},
+        "origin": {axis: float(layer.translate[axes.index(axis)]) for axis in placed},
         "unit": f"{units['y']:~}".replace("µ", "u"),  # part of a column's name
     }
+
+
+def _is_turned(layer: Labels) -> bool:
+    """Tell whether more than a scale and a translation lead from pixels to the world."""
+    turns = layer.rotate, layer.affine.affine_matrix
+    are_none = all(np.allclose(turn, np.eye(len(turn))) for turn in turns)
+    return bool(np.any(layer.shear)) or not are_none
 
 
 def region_features(
