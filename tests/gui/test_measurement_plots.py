@@ -309,6 +309,11 @@ def test_without_scores_none_is_doubtful(viewer, layer, widget, qtbot):
     qtbot.waitUntil(lambda: not widget.doubtful_button.visible, timeout=WAIT)
 
 
+def test_a_layer_without_objects_is_told_from_one_without_measurements(viewer):
+    viewer.add_labels(np.zeros((20, 30), np.uint8), name="noise objects")
+    assert open_widget(viewer).sentence.value.startswith("noise objects is empty")
+
+
 @pytest.mark.parametrize(
     ("features", "says"),
     [

@@ -53,6 +53,8 @@ def read_table(layer: "Labels") -> MeasurementTable:
         If there is nothing to plot; the sentence says why.
     """
     features = layer.features
+    if features.empty and isinstance(layer.data, np.ndarray) and not layer.data.any():
+        raise MeasurementsError(f"{layer.name} is empty: there are no objects to be measured")
     if features.empty:
         raise MeasurementsError(
             f"{layer.name} has no measurements: take a layer of objects or segments of ours, or "
