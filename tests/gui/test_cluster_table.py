@@ -53,6 +53,15 @@ def test_each_cluster_has_a_line_with_its_colour_and_area(clusters, layer):
         np.testing.assert_allclose(swatch.getRgbF()[:3], expected, atol=0.03)
 
 
+def test_a_small_cluster_is_not_said_to_have_nothing(qtbot, clusters, layer):
+    largest = int(np.bincount(layer.data.ravel()).argmax())
+    layer.data_setitem(np.nonzero(layer.data != largest), largest)
+    layer.data_setitem((np.array([10]), np.array([10])), 77)
+    qtbot.waitUntil(lambda: clusters.table.rowCount() == 2, timeout=WAIT)
+    assert text(clusters, 1, 1).endswith(" (<1%)")
+    assert text(clusters, 0, 1).endswith(" (100%)")
+
+
 def test_a_click_selects_the_label(qtbot, clusters, layer):
     for line in (2, 0):
         select(qtbot, clusters, line)

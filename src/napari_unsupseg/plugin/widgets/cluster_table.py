@@ -153,7 +153,8 @@ class ClusterTable(Container[Widget]):
 
     def _area_text(self, label: int) -> str:
         assert self._layer is not None
-        return f"{self._areas[label]:,} ({self._areas[label] / self._layer.data.size:.0%})"
+        share = f"{self._areas[label] / self._layer.data.size:.0%}"
+        return f"{self._areas[label]:,} ({'<1%' if share == '0%' else share})"
 
     def update_areas(self) -> None:
         """Show the areas as they are now; keep the selection where no row comes or goes."""
