@@ -166,6 +166,17 @@ def test_each_control_has_a_name_for_screen_readers(viewer, panel, qtbot, rgb, v
     assert panel.folds["Network"].heading.native.accessibleName() == "Network"
 
 
+def test_each_control_says_what_it_is_for(viewer, panel):
+    viewer.add_image(np.zeros((3, 40, 50), np.uint8))
+    unfold(panel)
+    assert [stop for stop in stops(panel) if not described(stop)] == []
+
+
+def described(control):
+    """Return the tooltip of a control, or of the one that it is a part of."""
+    return control.toolTip() or control.parentWidget().toolTip()
+
+
 @pytest.mark.parametrize("scale", ["1", "1.25", "2"])
 def test_nothing_is_clipped_in_a_narrow_dock(tmp_path, scale):
     path = str(tmp_path / "w.png")

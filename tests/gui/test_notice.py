@@ -16,3 +16,12 @@ def test_a_slow_run_is_announced_with_what_to_do(viewer, panel, qtbot, rgb):
     panel.image.value = viewer.layers["small"]
     panel.preset.value = "standard"
     assert not panel.notice.native.isVisible()
+
+
+def test_without_an_image_the_panel_says_what_is_missing(viewer, panel, rgb):
+    assert panel.notice.value.startswith("Open an image first")
+    assert panel.notice.native.isVisible()
+    image = viewer.add_image(rgb)
+    assert not panel.notice.native.isVisible()
+    viewer.layers.remove(image)
+    assert panel.notice.value.startswith("Open an image first")

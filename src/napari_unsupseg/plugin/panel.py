@@ -95,6 +95,7 @@ class SegmentationPanel(Container[Widget]):
         self._lay_out()
         self._connect()
         self._on_image_changed()
+        self.notice.refresh()
 
     def _name_controls(self) -> None:
         """Name the controls of the forms, for scripts that drive the panel."""
@@ -112,9 +113,15 @@ class SegmentationPanel(Container[Widget]):
         self._image_form.append(self.preset)  # beside its labels, which have one width
         self.folds: dict[str, CollapsibleSection] = {
             **self._settings_form.sections,
-            "Trained network": CollapsibleSection("Trained network", [self.network]),
+            "Trained network": CollapsibleSection(
+                "Trained network",
+                [self.network],
+                "Keep the network of a run in a file, or apply one to other images.",
+            ),
         }
-        self.curve_section = CollapsibleSection("Clusters and loss", [self.plot])
+        self.curve_section = CollapsibleSection(
+            "Clusters and loss", [self.plot], "How a run goes: its clusters and loss by iteration."
+        )
         self.curve_section.unfold()
         self.curve_section.visible = False
         body = Container[Widget](

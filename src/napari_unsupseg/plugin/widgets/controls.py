@@ -66,13 +66,15 @@ class CollapsibleSection(Container[Widget]):
         A word or two.
     widgets : sequence of Widget
         What lies under it.
+    tooltip : str
+        A sentence on what that is.
     """
 
-    def __init__(self, heading: str, widgets: Sequence[Widget]) -> None:
+    def __init__(self, heading: str, widgets: Sequence[Widget], tooltip: str) -> None:
         super().__init__(labels=False)
         self._text = heading
         self._is_open = False
-        self.heading = PushButton(text=f"{CLOSED} {heading}")
+        self.heading = PushButton(text=f"{CLOSED} {heading}", tooltip=tooltip)
         self.heading.native.setFlat(True)
         self.heading.native.setStyleSheet("text-align: left")
         self.heading.native.setAccessibleName(heading)  # without the sign

@@ -21,7 +21,12 @@ class ImageForm(Container[Widget]):
     def __init__(self) -> None:
         super().__init__()
         self.margins = (0, 0, 0, 0)
-        self.image = value_widget(annotation=napari.layers.Image, name="image", label="image")
+        self.image = value_widget(
+            annotation=napari.layers.Image,
+            name="image",
+            label="image",
+            options={"tooltip": "The Image layer to segment."},
+        )
         self.axes = ComboBox(
             label="axes",
             choices=self._axes_choices,

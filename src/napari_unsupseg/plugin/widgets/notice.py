@@ -13,6 +13,7 @@ from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
 
 __all__ = ["Notice"]
 
+NO_IMAGE = "Open an image first: drag a file into the window, or take one under File → Open."
 LARGE_NOTICE = (
     "This image is too large to be loaded: the network trains on crops of it, or on what you "
     "choose under train on, and labels are then made where you look."
@@ -57,12 +58,12 @@ class Notice(Sentence):
 
     def refresh(self) -> None:
         """Write the sentences anew."""
-        self.value = self._image_form.problem() or self._run_notice()
+        has_image = self._image_form.image.value is not None
+        self.value = (self._image_form.problem() or self._run_notice()) if has_image else NO_IMAGE
         self.visible = bool(self.value)
 
     def _run_notice(self) -> str:
-        image = self._image_form.image.value
-        is_large_image = image is not None and is_large(layer_array(image))
+        is_large_image = is_large(layer_array(self._image_form.image.value))
         sentences = [
             LARGE_NOTICE if is_large_image else "",
             "" if self.is_preloading else self._slow_notice(),

@@ -65,16 +65,12 @@ class SettingsForm:
             "Device": [self.device],
             "Output": [self.update_every, self.history_memory],
         }
-        self.sections: dict[str, CollapsibleSection] = {
-            heading: CollapsibleSection(
-                heading,
-                [
-                    *(self.controls[name] for name in settings_under(heading)),
-                    *others.get(heading, []),
-                ],
-            )
-            for heading in GROUPS
-        }
+        self.sections: dict[str, CollapsibleSection] = {}
+        for heading in GROUPS:
+            controls = [self.controls[name] for name in settings_under(heading)]
+            widgets = [*controls, *others.get(heading, [])]
+            tooltip = f"Show or hide: {', '.join(widget.label for widget in widgets)}."
+            self.sections[heading] = CollapsibleSection(heading, widgets, tooltip)
         self.preset.changed.connect(self._apply_preset)
         for control in self.controls.values():
             control.changed.connect(self._on_setting_changed)
