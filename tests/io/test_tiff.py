@@ -33,6 +33,18 @@ def test_what_the_axes_are(tmp_path, shape, options, expected):
     [
         pytest.param({}, None, id="nothing"),
         pytest.param({"resolution": (72, 72), "resolutionunit": 2}, None, id="dots an inch"),
+        pytest.param({"resolution": (1200, 1200), "resolutionunit": 2}, None, id="fine print"),
+        pytest.param(
+            {"resolution": (40_000, 20_000), "resolutionunit": 3},
+            PixelSize(0.5, 0.25, "um"),
+            id="a microscope's, in centimetres",
+        ),
+        pytest.param(
+            {"resolution": (50_800, 50_800), "resolutionunit": 2},
+            PixelSize(0.5, 0.5, "um"),
+            id="a microscope's, in inches",
+        ),
+        pytest.param({"resolution": (40_000, 20_000), "resolutionunit": 1}, None, id="of no unit"),
         pytest.param(
             {"imagej": True, "resolution": (4, 2), "metadata": {"unit": "micron"}},
             PixelSize(0.5, 0.25, "um"),

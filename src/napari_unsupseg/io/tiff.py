@@ -45,6 +45,7 @@ OME_AXES = "tzc"  # beside y and x
 MULTI_FILE_KINDS = ("ome", "mmstack", "ndtiff")  # the latter two by Micro-Manager
 # compressions whose decoders make RGB of YCbCr: JPEG of four kinds, WebP, and JPEG XL of two
 DECODED_TO_RGB = (6, 7, 33007, 34892, 50001, 50002, 52546)
+FINEST_PRINT = 20  # µm from dot to dot, 1270 dots an inch; coarser pixels may be for a printer
 NAMESPACE = "napari-unsupseg"  # of the annotation that says how labels were made
 
 
@@ -476,7 +477,7 @@ def _pixel_size(tiff: tifffile.TiffFile, series: int, path: Path) -> PixelSize |
     """Return what an OME-TIFF or a TIFF by ImageJ says of the size of a pixel."""
     if tiff.ome_metadata:
         return _ome_pixel_size(tiff.ome_metadata, series, path)
-    return _imagej_pixel_size(tiff, path)
+    return _imagej_pixel_size(tiff, path) or _baseline_pixel_size(tiff.series[series])
 
 
 def _imagej_pixel_size(tiff: tifffile.TiffFile, path: Path) -> PixelSize | None:
@@ -495,6 +496,16 @@ def _imagej_pixel_size(tiff: tifffile.TiffFile, path: Path) -> PixelSize | None:
     units = {axis: metadata.get(f"{axis}unit", unit) for axis in sides}
     interval = metadata.get("finterval")
     return combine_axes(path, sides, units, interval=(interval, "s") if interval else None)
+
+
+def _baseline_pixel_size(series: Any) -> PixelSize | None:
+    """Return the pixel size by the tags that every TIFF may have, if it is no printer's."""
+    tags = series.keyframe.tags
+    by = {2: 25_400, 3: 10_000}.get(tags.valueof("ResolutionUnit", 0), 0)  # µm an inch, a cm
+    resolutions = [tags.valueof(f"{axis}Resolution", (0, 0)) for axis in "YX"]
+    sides = [by * n_units / n_pixels for n_pixels, n_units in resolutions if n_pixels]
+    is_of_microscope = len(sides) == 2 and all(0 < side < FINEST_PRINT for side in sides)
+    return PixelSize(sides[0], sides[1], "um") if is_of_microscope else None
 
 
 def _ome_pixel_size(metadata: str, series: int, path: Path) -> PixelSize | None:
