@@ -167,3 +167,14 @@ def test_results_say_which_image_they_are_of(viewer, panel, qtbot, rgb):
     other.name = "else"  # of which there are no results any more
     viewer.layers["tissue"].name = "kidney"
     assert panel.results.heading.value == "Results of the last run, on kidney"
+
+
+def test_an_image_goes_on_when_the_panel_is_gone(viewer, panel, qtbot, rgb):
+    image = viewer.add_image(rgb, name="tissue")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    with qtbot.waitSignal(panel.native.destroyed):
+        viewer.window.remove_dock_widget("all")
+        panel.native.deleteLater()
+    image.name, image.scale = "kidney", (2, 2)
+    assert tuple(viewer.layers["tissue segmentation"].scale) == (2, 2)

@@ -210,6 +210,14 @@ class Results(Container[Widget]):
         """Measure and find nothing more: the panel is gone."""
         self._tables.close()
         self._finder.leave()
+        self._leave_run()
+
+    def _leave_run(self) -> None:
+        """Follow the layers of the last run no more."""
+        if self.run is not None:
+            for event in UNIT_EVENTS:
+                getattr(self.run.labels.events, event).disconnect(self._show_unit)
+            self.run.image.events.name.disconnect(self._show_heading)
 
     def begin_run(self, layer: napari.layers.Labels) -> None:
         """Have nothing of the last run lie over the labels of one that begins.
@@ -232,10 +240,7 @@ class Results(Container[Widget]):
         run : LayerRun
             The run, with its result.
         """
-        if self.run is not None:
-            for event in UNIT_EVENTS:
-                getattr(self.run.labels.events, event).disconnect(self._show_unit)
-            self.run.image.events.name.disconnect(self._show_heading)
+        self._leave_run()
         self.run, result = run, _result_of(run)
         for event in UNIT_EVENTS:
             getattr(run.labels.events, event).connect(self._show_unit)
