@@ -8,7 +8,7 @@ from .conftest import WAIT, click, wait_until_ready
 
 CYCLES = 50
 MEASURED_EVERY = 10
-MEGABYTES = 12
+MEGABYTES = 2  # of so many runs
 
 
 def tensor_bytes() -> int:
@@ -32,7 +32,8 @@ def test_memory_stays_flat_over_many_runs(viewer, panel, qtbot, grey):
         if cycle % MEASURED_EVERY == 0:
             gc.collect()
             taken.append(process.memory_info().rss / 2**20)
-    assert taken[-1] - taken[1] < MEGABYTES, taken  # the first ones fill caches
+    # what a run leaves behind is there after each; what the allocator keeps comes in leaps
+    assert np.diff(taken).min() < MEGABYTES, taken
 
 
 def test_a_run_that_has_ended_holds_what_continue_needs(viewer, panel, qtbot, rgb):
