@@ -235,6 +235,15 @@ def test_nothing_is_measured_of_labels_that_were_edited(folder, name):
     assert not (folder / "o.csv").exists()
 
 
+def test_rows_of_labels_that_are_gone_are_not_joined(folder):
+    segment("images", "-o", "out", "--table", "all.csv")
+    segment("images", "-o", "out", "--exclude-border", "--overwrite")
+    segment("images", "-o", "out", "--exclude-border", "--table", "all.csv")
+    segment("images", "-o", "out2", "--exclude-border", "--table", "expected.csv")
+    assert (folder / "all.csv").read_bytes() == (folder / "expected.csv").read_bytes()
+    assert segment("images", "-o", "out", "--exclude-border").stdout.count("done already") == 3
+
+
 def test_options_that_made_other_labels_are_named(folder):
     segment("images/a.png", "-o", "o.tif")
     result = segment("images/a.png", "-o", "o.tif", "--split", 0.9, "--seed", 3, exit_code=1)

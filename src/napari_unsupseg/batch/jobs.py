@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,10 +99,27 @@ class Job:
 
     def missing(self) -> Self:
         """Return the job with what is not there yet, and the labels."""
-        there: dict[str, Any] = {
-            name: None for name in FLAGS if (path := getattr(self, name)) and path.exists()
-        }
-        return dataclasses.replace(self, **there)
+        there = {name: None for name in FLAGS if getattr(self, name) and self._has(name)}
+        return dataclasses.replace(self, **cast("dict[str, Any]", there))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that is asked for beside the labels is there."""
+        return not self.missing().flags
+
+    def mark_rows(self) -> None:
+        """Have rows be newer than the labels that they are of."""
+        for rows in (self.table_rows, self.counts_rows):
+            if rows:
+                rows.touch()
+
+    def _has(self, name: str) -> bool:
+        """Tell whether a result is there; rows may be of other labels that were there before."""
+        path: Path = getattr(self, name)
+        if not path.exists() or path not in (self.table_rows, self.counts_rows):
+            return path.exists()
+        written = self.labels / "zarr.json" if self.labels.is_dir() else self.labels
+        return path.stat().st_mtime_ns >= written.stat().st_mtime_ns
 
     @property
     def flags(self) -> list[str]:

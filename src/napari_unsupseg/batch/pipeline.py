@@ -39,7 +39,7 @@ from napari_unsupseg.io.label_store import (
     write_zarr_labels,
 )
 from napari_unsupseg.io.overlay import draw_label_overlay
-from napari_unsupseg.io.paths import check_writable, file_kind, identify_file, is_unchanged, is_zarr
+from napari_unsupseg.io.paths import check_writable, identify_file, is_unchanged, is_zarr
 from napari_unsupseg.io.pixel_size import NO_UNIT, PixelSize
 from napari_unsupseg.io.readers import ImageSource, open_image, read_image
 from napari_unsupseg.io.tiff import check_tiff_axes, read_tiff_record, write_tiff_labels
@@ -133,6 +133,7 @@ def run_job(
             record = run_job_in_chunks(job, image, options, train, track or _track_silently)
         else:
             record = _run_in_memory(job, image, options, watch, labels_stay=labels_stay)
+    job.mark_rows()
     return {
         "image": str(job.image),
         "axes": describe_axes(image.values.shape, image.axes),
@@ -226,7 +227,7 @@ def _find_earlier(
         return None
     if "interrupted" in record or not is_unchanged(job.image, record.get("file")):
         return "outdated"
-    return "incomplete" if "nothing" in map(file_kind, job.results) else "done"
+    return "done" if job.is_complete else "incomplete"
 
 
 def _watch_silently(steps: Iterator[Step], _name: str) -> tuple[Step, bool]:
