@@ -119,7 +119,7 @@ def test_the_background_follows_the_theme(viewer, panel, qtbot, rgb):
         qtbot.wait(200)
         background = get_theme(theme).background.as_rgb_tuple()[:3]
         corner = seen(viewer, view)[2, 2].astype(int)
-        assert np.abs(corner - background).max() < 6
+        assert np.abs(corner - background).max() <= 8  # of a screen with five bits a colour
 
 
 def test_the_panel_opens_without_the_plots_library():
