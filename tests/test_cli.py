@@ -24,6 +24,12 @@ from .conftest import SMALL
 QUICK = [word for name, value in SMALL.items() for word in (f"--{name.replace('_', '-')}", value)]
 
 
+def read_rows(table):
+    """Return the rows of a CSV file, each by the names of its columns."""
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def call(*arguments: object):
     """Run the command as a terminal wide enough not to break lines would."""
     return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "300"})
@@ -137,8 +143,7 @@ def test_a_table_of_regions(image_file, rgb, tmp_path):
     out, table = tmp_path / "out.tif", tmp_path / "regions.csv"
     result = call("segment", image_file, "-o", out, *QUICK, "--n-segments", 9, "--table", table)
     assert result.exit_code == 0, result.output
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(table)
     labels = tifffile.imread(out)
     assert [int(row["label"]) for row in rows] == list(range(1, 10))
     for row in rows:
@@ -163,8 +168,7 @@ def test_physical_units(grey, tmp_path, stored, options):
     options = [*options, "--granularity", 0.1, "--min-area", 2.1, "--table", table]
     result = call("segment", image, "-o", out, *QUICK, *options)
     assert result.exit_code == 0, result.output
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(table)
     areas = np.bincount(tifffile.imread(out).ravel())[1:]
     np.testing.assert_allclose([float(row["area_um2"]) for row in rows], areas / 16)
     assert areas.min() >= 34  # pixels of 1/16 µm²

@@ -1,4 +1,3 @@
-import csv
 import json
 
 import numpy as np
@@ -14,15 +13,10 @@ from napari_unsupseg.io.tiff import read_tiff_record
 from .conftest import SMALL
 from .io.test_object_files import fill_roi, polygons_of, read_features
 from .io.test_outlines import fill
-from .test_cli import QUICK, call
+from .test_cli import QUICK, call, read_rows
 from .test_segment_objects import movie  # noqa: F401
 
 GREY = {"photometric": "minisblack"}
-
-
-def read_rows(path):
-    with path.open() as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture
@@ -97,8 +91,7 @@ def test_outlines_are_those_of_the_labels_and_have_their_measurements(coins_file
     result = call("segment", coins_file, *files, kind, "--pixel-size", 0.5, *QUICK)
     assert result.exit_code == 0, result.output
     labels = tifffile.imread(out)
-    with table.open() as file:
-        rows = {int(row.pop("label")): row for row in csv.DictReader(file)}
+    rows = {int(row.pop("label")): row for row in read_rows(table)}
     assert len(rows) == labels.max() > 5
     in_features, in_regions = np.zeros_like(labels), np.zeros_like(labels)
     for feature in read_features(geojson):

@@ -1,5 +1,4 @@
 import contextlib
-import csv
 import itertools
 import json
 from pathlib import Path
@@ -24,7 +23,7 @@ from ..io.test_ome_zarr import RGB, write_ome
 from ..io.test_outlines import fill
 from ..learning.test_lazy_inference import wide
 from ..regions.test_stitching import same_partition
-from ..test_cli import QUICK, call
+from ..test_cli import QUICK, call, read_rows
 
 TWO = [*QUICK, "--final-clusters", 2, "--settle", 0.1]
 
@@ -191,8 +190,7 @@ def test_a_table_is_measured_chunk_by_chunk(tmp_path, slide, small_limits):
     out, table = tmp_path / "regions.ome.zarr", tmp_path / "regions.csv"
     result = call("segment", slide, "-o", out, *TWO, "--connected", "--table", table)
     assert result.exit_code == 0, result.stderr
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(table)
     image = wide()[0].astype(np.float32)
     expected = measure_regions(
         labels_of(out), image[np.newaxis], spacing={"y": 0.5, "x": 0.5}, unit="um"
@@ -348,8 +346,7 @@ def test_objects_are_measured_whole(tmp_path, slide, small_limits):
     out, table = tmp_path / "objects.ome.zarr", tmp_path / "objects.csv"
     result = call("segment", slide, "-o", out, *TWO, "--objects", "--table", table)
     assert result.exit_code == 0, result.stderr
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(table)
     image = wide()[0].astype(np.float32)
     expected = measure_objects(
         labels_of(out), image[np.newaxis], spacing={"y": 0.5, "x": 0.5}, unit="um"
@@ -397,8 +394,7 @@ def test_an_object_of_a_movie_has_one_number_in_all_chunks(tmp_path, small_limit
     moved = np.roll(first, 4, 1)[:, 4:]
     followed = [np.mean(last[:, 4:][moved == number] == number) for number in large]
     assert np.median(followed) > 0.8
-    with table.open(newline="") as file:
-        assert {row["t"] for row in csv.DictReader(file)} == {"0", "1", "2"}
+    assert {row["t"] for row in read_rows(table)} == {"0", "1", "2"}
 
 
 def test_objects_of_a_large_volume_are_volumes(tmp_path, small_limits, monkeypatch):

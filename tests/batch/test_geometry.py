@@ -1,6 +1,5 @@
 """Sizes, positions, masks and axes go from a file to labels and tables."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from napari_unsupseg.io.pixel_size import PixelSize
 from napari_unsupseg.io.readers import open_image
 
 from ..io.test_ome_zarr import write_ome
-from ..test_cli import QUICK, call
+from ..test_cli import QUICK, call, read_rows
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -21,8 +20,7 @@ def segmented(image: Path, out: Path, *options: object) -> tuple[np.ndarray, dic
     table = out.with_suffix(".csv")
     result = call("segment", image, "-o", out, "--table", table, *QUICK, *options)
     assert result.exit_code == 0, result.stderr
-    with table.open() as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(table)
     columns = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
     with open_image(out) as source:
         return np.asarray(source.values), columns

@@ -1,7 +1,6 @@
 """An image larger than memory: trained on by crops, labelled chunk by chunk."""
 
 import dataclasses
-import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from napari_unsupseg.image.tiling import Slices, block_slices, check_large_image
 from napari_unsupseg.io.label_store import CHUNK, RECORD, UNFINISHED, LabelStore
 from napari_unsupseg.io.ome_zarr import translate_zarr_errors
 from napari_unsupseg.io.overlay import draw_label_overlay
-from napari_unsupseg.io.paths import hidden_path, is_unchanged, is_zarr
+from napari_unsupseg.io.paths import digest_of, hidden_path, is_unchanged, is_zarr
 from napari_unsupseg.io.writers import write_png
 from napari_unsupseg.learning.lazy_inference import LazyLabels
 from napari_unsupseg.regions.block_objects import (
@@ -191,7 +190,7 @@ def _load_network(job: Job, options: JobOptions, record: Record) -> Segmenter | 
     if not network.is_file():
         return None
     # the network by its content: another may have been written to the same file since
-    same = {"image": job.image.name, "sha256": _digest(network)}
+    same = {"image": job.image.name, "sha256": digest_of(network)}
     is_alike = all(record.get(name) == value for name, value in same.items())
     is_alike = is_alike and is_unchanged(job.image, record.get("file"))
     if not (is_alike and options.have_made(record)):
@@ -223,7 +222,7 @@ def _begin(
         axes=channels.axes,
         pixel_size=image.pixel_size,
         spatial_ndim=options.spatial_ndim,
-        record=record | {"sha256": _digest(network)},
+        record=record | {"sha256": digest_of(network)},
     )
     return store, segmenter
 
@@ -330,11 +329,6 @@ def _measure(
         return combine_measurements(map(measure, track(chunks, "measuring")))
     clusters = store.temporary_array(labels.dtype.type)  # as they were written
     return measure_by_windows(labels, options.spatial_ndim, measure_some, track)
-
-
-def _digest(file: Path) -> str:
-    """Return what tells the content of a file from that of any other."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _unique_labels(labels: Any) -> set[int]:

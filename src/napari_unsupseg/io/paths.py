@@ -22,6 +22,7 @@ __all__ = [
     "TIFF_SUFFIXES",
     "atomic_write",
     "check_writable",
+    "digest_of",
     "file_kind",
     "find_clash",
     "hidden_path",
@@ -364,6 +365,28 @@ def _resolved(path: Path) -> str:
     return resolved.casefold() if sys.platform == "darwin" else resolved
 
 
+def digest_of(path: Path) -> str:
+    """Return what tells the content of a file from that of any other.
+
+    Parameters
+    ----------
+    path : Path
+        The file, of which a part is read at a time.
+
+    Returns
+    -------
+    str
+        Its SHA-256 in hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def identify_file(path: Path) -> dict[str, int | str] | None:
     """Return what tells a file from another that takes its place later.
 
@@ -386,8 +409,7 @@ def identify_file(path: Path) -> dict[str, int | str] | None:
             lines = [f"{file.relative_to(path).as_posix()} {file.stat().st_size}" for file in files]
             digest = hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
         else:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = digest_of(path)
     except OSError:
         return None
     return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": digest}

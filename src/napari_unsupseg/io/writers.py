@@ -1,7 +1,6 @@
 """PNG files and tables beside the labels."""
 
 import csv
-import hashlib
 import importlib.util
 import io
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unsupseg.errors import FileError
-from napari_unsupseg.io.paths import atomic_write
+from napari_unsupseg.io.paths import atomic_write, digest_of
 
 __all__ = [
     "TABLE_SUFFIXES",
@@ -129,7 +128,7 @@ def join_tables(path: Path, parts: Mapping[str, Path], log: Path) -> None:
                 _write_joined(file, names, parts)
         # before the table is in its place: a process may be killed in between
         with log.open("a", encoding="ascii") as lines:
-            lines.write(f"{_digest(partial)}\n")
+            lines.write(f"{digest_of(partial)}\n")
 
 
 def is_joined_table(path: Path, log: Path) -> bool:
@@ -149,12 +148,7 @@ def is_joined_table(path: Path, log: Path) -> bool:
     """
     if not (path.is_file() and log.is_file()):
         return False
-    return _digest(path) in log.read_text(encoding="ascii").split()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest_of(path) in log.read_text(encoding="ascii").split()
 
 
 def _is_parquet(path: Path) -> bool:
