@@ -3,11 +3,13 @@
 python -m benchmarks.bsds500 --root BSDS500 --limit 20
 python -m benchmarks.bsds500 --root BSDS500 --workers 2 --keep DONE --curves curves.png
 python -m benchmarks.bsds500 --root BSDS500 --limit 10 --set settle=0 --at 30 --at 50
+python -m benchmarks.bsds500 --root BSDS500 --limit 10 --paper --keep DONE --curves curves.png
 
 "ours, segments" is the hierarchy cut at a level, "ours, clusters" the connected components of the
-clusters at an iteration. gPb-owt-ucm is there if ROOT has ucm2/. An image that DONE holds is not
-made again, as long as the package is the same. Matching boundaries takes most of the time, and is
-left out unless --boundaries asks for it.
+clusters at an iteration. gPb-owt-ucm is there if ROOT has ucm2/. What DONE holds is not made again:
+a run by the defaults as long as the package is the same, one by a paper's preset, each image and M
+by itself, as long as its rooms `image` and `learning` are. Matching boundaries takes most of the
+time, and is left out unless --boundaries asks for it.
 """
 
 import hashlib
@@ -62,6 +64,33 @@ class Judgement(NamedTuple):
     boundaries: BoundaryMatches | None
 
 
+class OwnRun(NamedTuple):
+    """A run of ours, and what of it is judged.
+
+    Attributes
+    ----------
+    name : str
+        What its rows are called.
+    values : dict
+        Settings by name.
+    downsample : int
+        Side of the squares that the image is averaged over.
+    at : tuple of int
+        Iterations whose clusters are judged as well as the last.
+    levels : tuple of float
+        Granularities at which segments are judged.
+    code : str
+        The `fingerprint` of the code that decides what comes out.
+    """
+
+    name: str
+    values: dict[str, Any]
+    downsample: int
+    at: tuple[int, ...]
+    levels: tuple[float, ...]
+    code: str
+
+
 # by method and by what it was given: a scale, a level, an iteration, k
 Judged = dict[tuple[str, float], Judgement]
 Judge = Callable[[np.ndarray], Judgement]
@@ -78,7 +107,6 @@ FIELD = ("covering", "PRI", "VI", "F_op", "F_b")
 WINDOWS = (1, 3, 5, 7)
 MEANS = range(2, 21)
 PAPER_COMPONENTS = range(1, 6)
-PAPER_ITERATIONS = 500
 
 
 def main(
@@ -90,7 +118,8 @@ def main(
     preset: str = "standard",
     set_: SetOption = [],  # noqa: B006
     paper: Annotated[
-        bool, typer.Option("--paper", help="The paper's rows too: k-means, M = 1…5 to T = 500.")
+        bool,
+        typer.Option("--paper", help="The papers' rows too: k-means, M = 1…5 and continuity."),
     ] = False,
     boundaries: Annotated[
         bool, typer.Option("--boundaries", help="Match boundaries too, for F_b.")
@@ -107,13 +136,13 @@ def main(
         raise typer.BadParameter(f"{root / 'images' / split} has no *.jpg")
     if limit:
         paths = [paths[i] for i in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
+    runs = [
+        OwnRun("ours", settings.to_dict(), downsample, tuple(at), LEVELS, fingerprint()),
+        *(paper_runs(set_, downsample) if paper else ()),
+    ]
     memory = joblib.Memory(keep, verbose=0)
     work = joblib.delayed(judge_image)
-    code = fingerprint()
-    tasks = (
-        work(memory, path, settings, downsample, tuple(at), paper, boundaries, code)
-        for path in paths
-    )
+    tasks = (work(memory, path, runs, paper, boundaries) for path in paths)
     of_images = joblib.Parallel(workers, return_as="generator")(tasks)
     found: dict[tuple[str, float], list[Judgement]] = {}
     for judged in track(of_images, total=len(paths), console=Console(stderr=True)):
@@ -137,26 +166,28 @@ def main(
         json_.write_text(json.dumps(report, indent=1))
 
 
+def paper_runs(pairs: list[str], downsample: int) -> list[OwnRun]:
+    """Return the runs of the papers: Algorithm 1 of 2018 by M, and continuity of 2020."""
+    variants = {f"M = {m}": ("paper-2018", {"components": m}) for m in PAPER_COMPONENTS}
+    variants["continuity"] = ("paper-2020", {})
+    code = fingerprint("image", "learning")
+    runs = []
+    for name, (preset, changed) in variants.items():
+        values = settings_from(preset, pairs).to_dict() | changed
+        values["superpixels"] //= downsample**2  # each of as many pixels as at full size
+        runs.append(OwnRun(name, values, downsample, (), (), code))
+    return runs
+
+
 def judge_image(
-    memory: joblib.Memory,
-    path: Path,
-    settings: Settings,
-    downsample: int,
-    at: tuple[int, ...],
-    paper: bool,
-    boundaries: bool,
-    code: str,
+    memory: joblib.Memory, path: Path, runs: Sequence[OwnRun], means: bool, boundaries: bool
 ) -> Judged:
     """Compare every method's segments of an image with people's, unless that was done before."""
     judged: Judged = memory.cache(judge_others)(path, boundaries)
-    judge_own = memory.cache(judge_ours)
-    judged |= judge_own("ours", path, settings.to_dict(), downsample, at, LEVELS, boundaries, code)
-    if paper:
+    if means:
         judged |= memory.cache(judge_means)(path, boundaries)
-    for components in PAPER_COMPONENTS if paper else ():
-        plain = {"components": components, "settle": 0, "iterations": PAPER_ITERATIONS}
-        values = settings.to_dict() | plain
-        judged |= judge_own(f"M = {components}", path, values, downsample, (), (), boundaries, code)
+    for run in runs:
+        judged |= memory.cache(judge_ours)(run, path, boundaries)
     return judged
 
 
@@ -205,30 +236,21 @@ def judge_means(path: Path, boundaries: bool) -> Judged:
     }
 
 
-def judge_ours(
-    name: str,
-    path: Path,
-    values: dict[str, Any],
-    downsample: int,
-    at: tuple[int, ...],
-    levels: tuple[float, ...],
-    boundaries: bool,
-    code: str,
-) -> Judged:
+def judge_ours(run: OwnRun, path: Path, boundaries: bool) -> Judged:
     """Judge a run: its clusters at some iterations and at the end, its segments at some levels."""
     image, judge = imread(path), judge_by(path, boundaries)
     judged: Judged = {}
 
     def judge_as(kind: str, value: float, segments: np.ndarray) -> None:
         full = resize(segments, image.shape[:2], order=0, preserve_range=True)
-        judged[f"{name}, {kind}", value] = judge(full)
+        judged[f"{run.name}, {kind}", value] = judge(full)
 
-    segmenter = Segmenter(Settings.from_dict(values))
-    for step in segmenter.steps(average_squares(image, downsample)):
-        if step.iteration in at:
+    segmenter = Segmenter(Settings.from_dict(run.values))
+    for step in segmenter.steps(average_squares(image, run.downsample)):
+        if step.iteration in run.at:
             judge_as(f"clusters at {step.iteration}", 0, connected_components(step.labels))
     judge_as("clusters", 0, connected_components(step.labels))
-    for level in levels:
+    for level in run.levels:
         judge_as("segments", level, segmenter.hierarchy_.cut(granularity=level))
     return judged
 

@@ -105,15 +105,42 @@ def test_bsds500_sets_methods_beside_each_other(tmp_path, rgb, capsys, monkeypat
 
 
 def test_bsds500_has_the_papers_rows(tmp_path, rgb, monkeypatch):
-    write_bsds500(tmp_path, rgb)
+    write_bsds500(tmp_path, rgb, "a")
     monkeypatch.setattr(bsds500, "PAPER_COMPONENTS", (1, 2))
-    monkeypatch.setattr(bsds500, "PAPER_ITERATIONS", 3)
     monkeypatch.setattr(bsds500, "MEANS", (2, 3))
+    begun = []
+
+    class Killed(bsds500.Segmenter):
+        def __init__(self, settings):
+            begun.append(settings.components)
+            if len(begun) == 3:
+                raise KeyboardInterrupt
+            super().__init__(settings)
+
+    monkeypatch.setattr(bsds500, "Segmenter", Killed)
     out = tmp_path / "out.json"
-    bsds500.main(root=tmp_path, set_=QUICK, paper=True, json_=out)
+    options = {"root": tmp_path, "set_": QUICK, "paper": True, "keep": tmp_path / "kept"}
+    with pytest.raises(KeyboardInterrupt):
+        bsds500.main(**options)
+    bsds500.main(**options, json_=out)
     rows = {(row["method"], row["at"]) for row in json.loads(out.read_text())["rows"]}
     assert {(f"k-means, α = {window}", k) for window in (1, 3, 5, 7) for k in (2, 3)} <= rows
-    assert {("M = 1, clusters", 0), ("M = 2, clusters", 0)} <= rows
+    assert {("M = 1, clusters", 0), ("M = 2, clusters", 0), ("continuity, clusters", 0)} <= rows
+    # our own run and that of M = 1 were kept, and M = 2 went on after the run that was lost
+    assert begun == [2, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "values"),
+    [
+        ("M = 1", "paper-2018", {"components": 1, "superpixels": 2500}),
+        ("M = 5", "paper-2018", {"components": 5, "superpixels": 2500}),
+        ("continuity", "paper-2020", {}),
+    ],
+)
+def test_the_papers_runs_are_by_their_presets(name, preset, values):
+    [run] = (run for run in bsds500.paper_runs(["seed=3"], downsample=2) if run.name == name)
+    assert run.values == Settings.from_preset(preset, {**values, "seed": 3}).to_dict()
 
 
 def test_settings_of_the_hierarchy_are_searched(tmp_path, rgb, capsys, monkeypatch):
