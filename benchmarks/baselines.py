@@ -16,7 +16,9 @@ __all__ = ["k_means", "otsu", "slic_linkage"]
 FITTED = 20_000  # pixels that the means are fitted to
 
 
-def k_means(image: NDArray[np.uint8], k: int, window: int = 1) -> NDArray[np.int64]:
+def k_means(
+    image: NDArray[np.uint8], k: int, window: int = 1, *, seed: int = 0
+) -> NDArray[np.int64]:
     """Cluster pixels by the intensities in a window around each.
 
     Parameters
@@ -27,6 +29,8 @@ def k_means(image: NDArray[np.uint8], k: int, window: int = 1) -> NDArray[np.int
         Clusters.
     window : int
         α, the odd side of the window.
+    seed : int
+        Of the means to begin with.
 
     Returns
     -------
@@ -38,7 +42,7 @@ def k_means(image: NDArray[np.uint8], k: int, window: int = 1) -> NDArray[np.int
     padded = np.pad(channels, ((edge, edge), (edge, edge), (0, 0)), mode="reflect")
     windows = sliding_window_view(padded, (window, window), axis=(0, 1))
     vectors = windows.reshape(image.shape[0] * image.shape[1], -1).astype(np.float32)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     sample = vectors[rng.permutation(len(vectors))[:FITTED]]
     means, _ = kmeans2(sample, k, iter=30, minit="++", seed=rng)
     lengths = np.square(means).sum(1)

@@ -10,8 +10,18 @@ pytest.importorskip("resource", reason="peak memory is read in the Unix way")
 import joblib
 from scipy.io import savemat
 
-from benchmarks import baselines, bsds500, microscopy, objects, speed, stability, strokes, tune
-from napari_unsupseg import Settings
+from benchmarks import (
+    ablation,
+    baselines,
+    bsds500,
+    microscopy,
+    objects,
+    speed,
+    stability,
+    strokes,
+    tune,
+)
+from napari_unsupseg import Segmenter, Settings
 
 from .conftest import SMALL, threads_of_torch
 
@@ -207,6 +217,42 @@ def write_micrographs(root) -> None:
         (root / name).parent.mkdir(exist_ok=True)
         imwrite(root / f"{name}.png", one)
         imwrite(root / f"{name}_instances.png", instances)
+
+
+def test_other_labels_are_put_in_place_of_the_network_s(tmp_path, rgb, capsys):
+    write_bsds500(tmp_path, rgb, "a")
+    write_micrographs(tmp_path)
+    out = tmp_path / "out.json"
+    values = [*QUICK, "final_clusters=4"]
+    ablation.main(root=tmp_path, micrographs=tmp_path, seeds=2, set_=values, json_=out)
+    report = json.loads(out.read_text())
+    assert {name: len(seeds) for name, seeds in report.items()} == {
+        "one label": 1, "untrained": 2, "k-means": 2, "trained": 2,
+    }  # fmt: skip
+    for scores in (scores for seeds in report.values() for scores in seeds):
+        default, best = (scores[f"photographs, {at}"] for at in ("by default", "at the best level"))
+        assert default["VI"] >= best["VI"]
+        assert all(0 <= default[name] <= best[name] <= 1 for name in ("AP .5", "F .7", "covering"))
+        for group in ("fluorescence", "tissue", "particles"):
+            assert scores[f"{group}, clusters"]["Dice"] > 0.99  # there are two bright squares
+            assert scores[f"{group}, objects"]["AP .5"] == scores[f"{group}, objects"]["count"] == 1
+    assert "tissue, objects" in capsys.readouterr().out
+
+
+def test_histories_are_what_they_are_called(tmp_path, rgb, grey):
+    for name, image in (("rgb", rgb), ("grey", grey)):
+        path = tmp_path / f"{name}.png"
+        imwrite(path, image)
+        values = Settings(**SMALL).to_dict()
+        made = {name: make(path, values, "") for name, make in ablation.HISTORIES.items()}
+        first, *_, last = Segmenter(Settings(**SMALL)).steps(image)
+        np.testing.assert_array_equal(made["untrained"], [first.labels])
+        np.testing.assert_array_equal(made["trained"][-1], last.labels)
+        assert (made["one label"][0] == 1).all()
+        assert [one.max() for one in made["k-means"]] == list(ablation.MEANS)
+        assert all(one.shape == image.shape[:2] and one.min() == 1 for one in made["k-means"])
+        others = ablation.means(path, values | {"seed": 1}, "")
+        assert (others[0] != made["k-means"][0]).any()
 
 
 def test_microscopy_sets_methods_beside_each_other(tmp_path, capsys):
