@@ -22,6 +22,7 @@ from benchmarks import (
     tune,
 )
 from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg.regions import dissimilarity
 
 from .conftest import SMALL, threads_of_torch
 
@@ -165,12 +166,17 @@ def test_settings_of_the_hierarchy_are_searched(tmp_path, rgb, capsys, monkeypat
         keep=tmp_path / "kept",
         generations=1,
         micrographs=tmp_path,
+        without=["LABEL_CHANGE"],
         set_=QUICK,
         json_=out,
     )
     report = json.loads(out.read_text())
-    assert report["settings"]["today"] == [*before] == [*tune.today()]
-    assert list(report["settings"]["best"][0]) == list(tune.SEARCHED)
+    assert tune.today() == before
+    assert report["settings"]["today"] == [before[0] | {"LABEL_CHANGE": 0}, before[1]]
+    best, _ = report["settings"]["best"]
+    assert {name: value > 0 for name, value in best.items()} == {
+        name: name != "LABEL_CHANGE" for name in tune.SEARCHED
+    }
     assert len(report["folds"]) == 5
     for scores in report["photographs"].values():
         assert set(tune.AIMS) <= set(scores)
@@ -191,6 +197,25 @@ def test_a_setting_is_tried_as_a_hierarchy_is_built(tmp_path, rgb):
     other = setting | {"EDGE": 0.0, "COLOUR_HISTOGRAM": 0.0}
     [tried] = tune.cut(photograph, other, [level])
     assert sorted(tried.areas) != sorted(np.bincount(built.ravel())[1:])
+
+
+def test_a_cue_to_do_without_is_one_of_those_searched(tmp_path):
+    with pytest.raises(typer.BadParameter, match="HUE is none of LABEL_HISTOGRAM, "):
+        tune.main(root=tmp_path, keep=tmp_path, without=["HUE"])
+
+
+def test_a_history_of_one_label_counts_no_labels(tmp_path, rgb, monkeypatch):
+    path, memory = tmp_path / "a.png", joblib.Memory(None, verbose=0)
+    imwrite(path, rgb)
+    values = Settings(**SMALL).to_dict()
+    without = ablation.build(memory, "one label", path, values)
+    monkeypatch.setattr(dissimilarity, "LABEL_HISTOGRAM", 0.0)
+    monkeypatch.setattr(dissimilarity, "LABEL_CHANGE", 0.0)
+    uncounted = ablation.build(memory, "trained", path, values)
+    for level in ablation.LEVELS:
+        np.testing.assert_array_equal(
+            without.cut(granularity=level), uncounted.cut(granularity=level)
+        )
 
 
 def test_a_fold_is_judged_by_what_is_best_for_the_others():
