@@ -11,19 +11,21 @@ copyright = "2026, napari-unsupseg developers"
 version = release = napari_unsupseg.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.extlinks",
 ]
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute"]
 html_theme = "pydata_sphinx_theme"
 html_title = "napari-unsupseg"
-html_theme_options = {"header_links_before_dropdown": 9}  # all pages of the first level
+html_theme_options = {"header_links_before_dropdown": 12}  # all pages of the first level
 SINGLE = (
     "first_steps",
     "how_it_works",
+    "glossary",
+    "comparison",
     "troubleshooting",
     "performance",
     "quality",
@@ -34,6 +36,7 @@ html_sidebars = {page: [] for page in (*SINGLE, "generated/settings")}  # no pag
 html_show_sourcelink = False
 smartquotes = False  # sentences of the tool stand as it says them
 myst_heading_anchors = 2  # for links to a heading
+nb_execution_mode = "off"  # docs/make_notebook.py has run it, in real windows
 # where the README says that its pages and its pictures are
 README_PLACES = (
     "https://github.com/napari-unsupseg/napari-unsupseg/blob/main",

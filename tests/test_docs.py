@@ -20,7 +20,8 @@ from .test_cli import QUICK, call
 
 ROOT = Path(__file__).parents[1]
 TAKE_LONG = {"performance", "quality"}  # and data sets
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("tutorials/*.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -34,7 +35,7 @@ COMMANDS = {
     page.stem: [
         re.sub(r"--workers \d+", "", line)  # has tests of its own
         for block in blocks(page, "sh")
-        for line in block.splitlines()
+        for line in block.replace("srun ", "").splitlines()
         if line.startswith("napari-unsupseg ") and "--scheduler" not in line
     ]
     for page in PAGES

@@ -16,7 +16,7 @@ from skimage.util import montage
 
 from napari_unsupseg.plugin.session import View
 
-__all__ = ["Rgb", "Window", "quantised", "side_by_side", "write_picture"]
+__all__ = ["COLOURS", "Rgb", "Window", "quantised", "side_by_side", "write_picture"]
 
 Rgb = NDArray[np.uint8]
 
