@@ -15,6 +15,7 @@ from napari_unsupseg.image.channels import (
     split_channels,
     split_frames,
 )
+from napari_unsupseg.image.image_list import is_image_list
 from napari_unsupseg.image.normalize import find_valid_pixels, no_pixel_error
 from napari_unsupseg.image.tiling import check_large_image, is_large, load_if_small
 from napari_unsupseg.options import (
@@ -44,14 +45,15 @@ def segment(
     device: str = "auto",
     preset: str = "standard",
     **options: Any,
-) -> Labels:
-    """Segment an image that nobody has labelled.
+) -> Any:
+    """Segment an image that nobody has labelled, or several with the same clusters in all.
 
     Parameters
     ----------
-    image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or of more axes
+    image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or of more axes; or list of them
         Bool, integers or floats. Of a dask array of more than 2²⁵ values crops are trained on,
-        and labels are a dask array too, computed chunk by chunk when they are asked for.
+        and labels are a dask array too, computed chunk by chunk when they are asked for. A list of
+        arrays is several images, which one network is trained on: see `Segmenter.fit`.
     {options}
     objects : bool
         Return objects, such as nuclei or particles, in place of clusters, touching ones apart;
@@ -68,14 +70,14 @@ def segment(
 
     Returns
     -------
-    ndarray of uint8, uint16 or uint32, shape (..., Y, X)
-        Without the axis of channels. At most `final_clusters` clusters from 1, the darkest, each
-        of segments that look alike and may lie in many places, or as many as strokes have labels
-        if these are more, which keep their numbers; the network's own, 1 to q
-        (`max_clusters`), if `final_clusters` or `settle` is 0. 0 where a pixel takes no part;
-        uint16 if q is above 255. With `granularity` or `n_segments`: segments, each a connected
-        region with a number of its own. With `objects`: objects from 1, 0 elsewhere, each with one
-        number over the frames of a series as long as it overlaps itself.
+    ndarray of uint8, uint16 or uint32, shape (..., Y, X), or list of them
+        Of several images a list in their order. Without the axis of channels. At most
+        `final_clusters` clusters from 1, the darkest, each of segments that look alike and may lie
+        in many places, or as many as strokes have labels if these are more, which keep their
+        numbers; the network's own, 1 to q (`max_clusters`), if `final_clusters` or `settle` is 0. 0
+        where a pixel takes no part; uint16 if q is above 255. With `granularity` or `n_segments`:
+        segments, each a connected region with a number of its own. With `objects`: objects from 1,
+        0 elsewhere, each with one number over the frames of a series as long as it overlaps itself.
 
     Raises
     ------
@@ -125,11 +127,22 @@ def segment(
     if objects:  # what is merged before they are found could be part of one
         segmenter.settings = dataclasses.replace(segmenter.settings, min_size=0)
 
-    def labels_of(segmenter: Segmenter) -> Labels:
-        if objects:
-            return segmenter.hierarchy_.objects(min_size=min_size, **object_options)
-        return segmenter.hierarchy_.cut(**cut) if is_cut(cut) else segmenter.labels_
+    def labels_of(segmenter: Segmenter) -> Any:
+        if not (objects or is_cut(cut)):
+            return segmenter.labels_
+        labels = [
+            hierarchy.objects(min_size=min_size, **object_options)
+            if objects
+            else hierarchy.cut(**cut)
+            for hierarchy in segmenter.hierarchies_
+        ]
+        return labels if is_image_list(image) else labels[0]
 
+    if is_image_list(image) and not joint:
+        raise SettingError(
+            "images in a list are trained on together: with joint=False segment each by a call of "
+            "its own"
+        )
     if not joint:
         are_numbered = objects or is_cut(cut)
         labels = _segment_separately(segmenter, image, image_options, labels_of, are_numbered)

@@ -2,9 +2,9 @@
 
 import dataclasses
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 import numpy as np
 import torch
@@ -13,8 +13,8 @@ from torch import nn
 
 import napari_unsupseg
 from napari_unsupseg._generators import run_to_end
-from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import ImageError, SettingError, StrokesError
+from napari_unsupseg.image.image_list import is_image_list, split_maps
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_unsupseg.learning.devices import (
@@ -32,6 +32,8 @@ from napari_unsupseg.settings import Settings
 
 __all__ = ["Segmenter"]
 
+AnyDtype = TypeVar("AnyDtype", bound=np.generic)
+
 
 class Segmenter(Predictor):
     """A segmentation in steps, or with a network of your own.
@@ -48,8 +50,8 @@ class Segmenter(Predictor):
 
     Attributes
     ----------
-    labels_ : ndarray of uint8 or uint16, shape (..., Y, X)
-        After `fit`: the labels.
+    labels_ : ndarray of uint8 or uint16, shape (..., Y, X), or list of them
+        After `fit`: the labels; of several images a list in their order.
     n_iterations_ : int
         After `fit`: the number of iterations done.
 
@@ -71,7 +73,7 @@ class Segmenter(Predictor):
     (76, 96)
     """
 
-    labels_: Labels
+    labels_: Any  # Labels; a list of them where a list of images was given
     n_iterations_: int
 
     def __init__(
@@ -95,15 +97,23 @@ class Segmenter(Predictor):
 
     @documented(ImageOptions)
     def fit(
-        self, image: ArrayLike, *, warm_start: bool = False, **options: Unpack[ImageOptions]
+        self,
+        image: ArrayLike,
+        *,
+        warm_start: bool = False,
+        **options: Unpack[ImageOptions],
     ) -> Self:
-        """Train on an image to the end.
+        """Train on an image, or on several together, to the end.
 
         Parameters
         ----------
-        image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or of more axes
+        image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or of more axes; or list of them
             Bool, integers or floats. Of a dask array of more than 2²⁵ values crops are trained on,
-            and `labels_` is a dask array too.
+            and `labels_` is a dask array too. A list of arrays is several images, of any sizes and
+            the same channels: one network is trained on all of them, a cluster has the same number
+            in each [1]_, and `labels_` is a list in their order. Then `axes` is one for all or a
+            list, and `mask` and `strokes` are lists with one for each image or None. Intensities of
+            each are brought to 0…1 by its own, as `predict` brings those of another image.
         {options}
         warm_start : bool
             Go on from the network at hand, from `load` or an earlier run, with the clusters that
@@ -118,10 +128,26 @@ class Segmenter(Predictor):
         ------
         UnsupsegError
             As `segment` raises it.
+
+        References
+        ----------
+        .. [1] W. Kim, A. Kanezaki, M. Tanaka, "Unsupervised learning of image segmentation based
+           on differentiable feature clustering", IEEE TIP 29 (2020), which calls them reference
+           images. :doi:`10.1109/TIP.2020.3011269`
+
+        Examples
+        --------
+        >>> from skimage.data import coins
+        >>> left, right = coins()[::4, :160:4], coins()[::4, 160::4]
+        >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500)).fit([left, right])
+        >>> [labels.shape for labels in segmenter.labels_]
+        [(76, 40), (76, 56)]
         """
         for step in self.steps(image, warm_start=warm_start, **options):  # noqa: B007
             pass
-        self.labels_, self.n_iterations_ = step.labels, step.iteration
+        self.n_iterations_ = step.iteration
+        split = self.split(step.labels)
+        self.labels_ = split if is_image_list(image) else split[0]
         if self._run is not None and self._run.is_cropped:
             axes, channel_axis = options.get("axes"), options.get("channel_axis")
             self.labels_ = self.lazy_labels(image, axes=axes, channel_axis=channel_axis).array()
@@ -129,14 +155,20 @@ class Segmenter(Predictor):
 
     @documented(ImageOptions)
     def steps(
-        self, image: ArrayLike, *, warm_start: bool = False, **options: Unpack[ImageOptions]
+        self,
+        image: ArrayLike,
+        *,
+        warm_start: bool = False,
+        **options: Unpack[ImageOptions],
     ) -> Generator[Step, None, None]:
-        """Train on an image, one iteration at a time.
+        """Train on an image, or on several together, one iteration at a time.
 
         Parameters
         ----------
-        image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or of more axes
+        image : array_like, shape (Y, X), (Y, X, 3) or (Y, X, 4), or of more axes; or list of them
             Bool, integers or floats. Of a dask array of more than 2²⁵ values crops are trained on.
+            Several images are given as to `fit`; the labels of a step are those of all of them,
+            which `split` divides.
         {options}
         warm_start : bool
             Go on from the network at hand, from `load` or an earlier run, with the clusters that
@@ -165,6 +197,37 @@ class Segmenter(Predictor):
             )
             self._run, self.precision = run, run.network.precision
             yield from run.steps()
+
+    def split(self, labels: NDArray[AnyDtype]) -> list[NDArray[AnyDtype]]:
+        """Divide the labels of a step among the images of the run.
+
+        Parameters
+        ----------
+        labels : ndarray, shape (frames, [Z,] Y, X)
+            Those of all images, frame by frame, each in the first corner of a frame that is as
+            large as the largest. Of one image its own.
+
+        Returns
+        -------
+        list of ndarray, shape (..., Y, X)
+            The labels of each image, of its shape.
+
+        Raises
+        ------
+        SettingError
+            If there is no run yet.
+
+        Examples
+        --------
+        >>> from skimage.data import coins
+        >>> left, right = coins()[::4, :160:4], coins()[::4, 160::4]
+        >>> segmenter = Segmenter(Settings(iterations=5, superpixels=500))
+        >>> step = next(segmenter.steps([left, right]))
+        >>> step.labels.shape, segmenter.split(step.labels)[0].shape
+        ((2, 76, 56), (76, 40))
+        """
+        image = self.image_
+        return split_maps(labels, image) if image.image_shapes else [labels]
 
     def resume(self) -> Generator[Step, None, None]:
         """Go on with a run where it was left, with its network, momentum and count of iterations.
@@ -222,7 +285,11 @@ class Segmenter(Predictor):
 
     @property
     def image_(self) -> NormalizedImage:
-        """The image of the run as the network sees it, from the first step on."""
+        """The image of the run as the network sees it, from the first step on.
+
+        Several images are the frames of one, each in the first corner of a frame as large as the
+        largest.
+        """
         return self._begun_run("there is no run yet: fit an image first").image
 
     @property
@@ -246,22 +313,26 @@ class Segmenter(Predictor):
         return self._begun_run("there is no run yet: fit an image first").seconds_left(seconds)
 
     @property
-    def strokes(self) -> Labels | None:
+    def strokes(self) -> Any:
         """Labels drawn on some pixels, shape (..., Y, X), 0 on all others; None if there are none.
 
-        Those of the run at hand. They can be set at any time and from any thread, between two
-        steps or during one, and count from the next iteration on: the run goes back to reduced
-        size, if it began at that, for the iterations that are left. The array is copied.
+        Those of the run at hand; of several images a list with one for each. They can be set at any
+        time and from any thread, between two steps or during one, and count from the next iteration
+        on: the run goes back to reduced size, if it began at that, for the iterations that are
+        left. The array is copied.
 
         Raises
         ------
         StrokesError
             If no image has been given yet, or strokes do not fit it.
         """
-        return None if self._run is None else self._run.strokes
+        drawn = None if self._run is None else self._run.strokes
+        if self._run is None or drawn is None or not self._run.image.image_shapes:
+            return drawn
+        return split_maps(drawn, self._run.image)
 
     @strokes.setter
-    def strokes(self, strokes: ArrayLike | None) -> None:
+    def strokes(self, strokes: ArrayLike | Sequence[ArrayLike | None] | None) -> None:
         if self._run is None:
             raise StrokesError("there is no image to draw on yet: give strokes to fit or to steps")
         self._run.set_strokes(strokes)
@@ -270,6 +341,11 @@ class Segmenter(Predictor):
     def hierarchy_(self) -> Hierarchy:
         """Segments of the run at every granularity, made from what it has gone through so far."""
         return run_to_end(self.hierarchy_generator())
+
+    @property
+    def hierarchies_(self) -> list[Hierarchy]:
+        """The hierarchy of each image of the run, one for one image; their clusters are common."""
+        return run_to_end(self.hierarchies_generator())
 
     def hierarchy_generator(self) -> Generator[float, None, Hierarchy]:
         """Make the hierarchy of the run, a part at a time, unless it is made.
@@ -289,7 +365,7 @@ class Segmenter(Predictor):
         Raises
         ------
         SettingError
-            If there is no run yet.
+            If there is no run yet, or it is of several images.
 
         Examples
         --------
@@ -301,17 +377,45 @@ class Segmenter(Predictor):
         1.0
         """
         run = self._begun_run("there is no run to make segments of: fit an image first")
-        with translate_out_of_memory(self.device):
-            return (yield from run.hierarchy_generator())
+        if (n_images := len(run.image.image_shapes)) > 1:
+            raise SettingError(
+                f"the run is of {n_images} images, and each has a hierarchy of its own: take "
+                "hierarchies_"
+            )
+        [hierarchy] = yield from self.hierarchies_generator()
+        return hierarchy
 
-    def uncertainty(self) -> NDArray[np.float32]:
+    def hierarchies_generator(self) -> Generator[float, None, list[Hierarchy]]:
+        """Make the hierarchy of each image of the run as `hierarchy_generator` does.
+
+        Yields
+        ------
+        float
+            Share that is done, from 0 to 1.
+
+        Returns
+        -------
+        list of Hierarchy
+            One for each image.
+
+        Raises
+        ------
+        SettingError
+            If there is no run yet.
+        """
+        run = self._begun_run("there is no run to make segments of: fit an image first")
+        with translate_out_of_memory(self.device):
+            return (yield from run.hierarchies_generator())
+
+    def uncertainty(self) -> Any:
         """Say how uncertain the cluster of each pixel is, by how it changed over the run.
 
         Returns
         -------
-        ndarray of float32, shape (..., Y, X)
-            From 0, certain, to 1: how far the run's labels, at some iterations and at the last,
-            disagree with the cluster that the pixel has in the end. 0 at pixels that take no part.
+        ndarray of float32, shape (..., Y, X), or list of them
+            Of several images a list. From 0, certain, to 1: how far the run's labels, at some
+            iterations and at the last, disagree with the cluster that the pixel has in the end. 0
+            at pixels that take no part.
 
         Raises
         ------
@@ -337,7 +441,8 @@ class Segmenter(Predictor):
                 "uncertainty is known where a run has trained, which are crops of an image as "
                 "large as this: fit a part of it"
             )
-        return run.uncertainty()
+        uncertainty = run.uncertainty()
+        return self.split(uncertainty) if run.image.image_shapes else uncertainty
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network of a run, to be used on other images.

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 import napari_unsupseg.learning.sampling
 from napari_unsupseg.image.channels import split_channels
+from napari_unsupseg.image.image_list import join_images
 from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
 from napari_unsupseg.learning.sampling import make_training_sample
 
@@ -122,3 +123,24 @@ def test_all_of_a_short_series_is_trained_on():
     assert sample.superpixels.shape == (3, 30, 35)
     patches = [set(np.unique(frame)) for frame in sample.superpixels]
     assert not patches[0] & patches[1]
+
+
+def test_each_of_several_images_has_the_same_share_of_tiles():
+    sizes = [(400, 300), (100, 70), (200, 500)]
+    images = [some_image(*size, seed=seed) for seed, size in enumerate(sizes)]
+    together = join_images(images)
+    sample = make_sample(together, max_pixels=18 * TILE**2)
+    frames = [frame for frame, _ in sample.locations]
+    assert [frames.count(image) for image in range(3)] == [6, 6, 6]
+    assert sample.valid.any(axis=(1, 2)).all()
+    # where strokes need tiles of one image, the others still have some
+    strokes = np.zeros(together.valid.shape, np.uint8)
+    strokes[0, :300:TILE, :300:TILE] = 1
+    sample = make_sample(together, max_pixels=18 * TILE**2, strokes=strokes)
+    assert {frame for frame, _ in sample.locations[9:]} == {0, 1, 2}
+
+
+def test_no_image_goes_without_a_tile():
+    together = join_images([some_image(40, 40, seed=seed) for seed in range(5)])
+    sample = make_sample(together, max_pixels=TILE**2)
+    assert [frame for frame, _ in sample.locations] == [0, 1, 2, 3, 4]

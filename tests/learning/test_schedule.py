@@ -1,7 +1,7 @@
 import pytest
 
 from napari_unsupseg import Settings
-from napari_unsupseg.learning.schedule import plan_stages
+from napari_unsupseg.learning.schedule import MAX_WHOLE_PIXELS, plan_stages
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,17 @@ def test_what_is_trained_on_whole(side, settle, is_whole):
     stages = plan_stages((side, side), 1, Settings(settle=settle))
     fits = [side**2 / stage.factor**2 <= stage.max_pixels for stage in stages]
     assert fits == is_whole
+
+
+@pytest.mark.parametrize("n_images", [1, 3])
+def test_several_images_cost_as_much_as_one_after_another(n_images):
+    one = plan_stages((481, 321), 1, Settings())
+    several = plan_stages((481, 321), n_images, Settings(), n_images)
+    assert [stage.factor for stage in several] == [stage.factor for stage in one]
+    assert several[0].max_pixels == n_images * one[0].max_pixels
+    assert several[1].max_pixels == n_images * one[1].max_pixels
+
+
+def test_a_hundred_images_fit_in_memory_as_one_large_one_does():
+    stages = plan_stages((481, 321), 100, Settings(), 100)
+    assert all(stage.max_pixels <= MAX_WHOLE_PIXELS for stage in stages)

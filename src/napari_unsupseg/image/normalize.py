@@ -1,6 +1,7 @@
 """Channels to float32 in [0, 1], and the pixels that take part."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -50,6 +51,9 @@ class NormalizedImage:
     spacing : tuple of float
         Distance of neighbours along each axis of a frame, 1 along the finest; empty if it is the
         same along all.
+    image_shapes : tuple of tuple of int
+        Shapes, without channels, of the images that were laid together as its frames, at full size
+        (see `image_list`); empty if it is one image.
     """
 
     values: NDArray[np.float32]
@@ -58,6 +62,7 @@ class NormalizedImage:
     spatial_ndim: int = 2
     limits: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros((0, 2)))
     spacing: tuple[float, ...] = ()
+    image_shapes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def is_constant(self) -> bool:
@@ -76,6 +81,13 @@ class NormalizedImage:
     def n_frames(self) -> int:
         """Number of frames; 1 if the image is one."""
         return math.prod(self.valid.shape[: -self.spatial_ndim])
+
+    @property
+    def frames_of_images(self) -> list[range]:
+        """Indices of the frames of each of its images; those of all frames if it is one."""
+        counts = [math.prod(shape[: -self.spatial_ndim]) for shape in self.image_shapes]
+        ends = list(itertools.accumulate(counts or [self.n_frames], initial=0))
+        return [range(first, after) for first, after in itertools.pairwise(ends)]
 
     def factors(self, factor: int) -> tuple[int, ...]:
         """Return how many pixels to average along each axis, `factor` along the finest."""

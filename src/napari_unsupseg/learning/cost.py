@@ -26,6 +26,7 @@ def training_bytes(
     n_frames: int,
     settings: Settings,
     *,
+    n_images: int = 1,
     is_whole: bool = False,
 ) -> int:
     """Estimate the memory that a run takes.
@@ -40,6 +41,8 @@ def training_bytes(
         Frames of the image.
     settings : Settings
         Those of the run.
+    n_images : int
+        Images that these are the frames of.
     is_whole : bool
         Whether the run trains on all of the image at full size whatever the settings, as it does
         with a caller's module. Nobody knows the memory of that module's own maps; those of the
@@ -54,7 +57,7 @@ def training_bytes(
     n_pixels = math.prod(frame_shape) * n_frames
     n_trained = n_pixels
     if not is_whole:
-        stages = plan_stages(frame_shape, n_frames, settings)
+        stages = plan_stages(frame_shape, n_frames, settings, n_images)
         n_trained = max(int(_sample_pixels(stage, frame_shape, n_frames)) for stage in stages)
     image_bytes = 3 * FLOAT32_BYTES * n_channels * n_pixels
     return image_bytes + activation_bytes(n_channels, n_trained, settings)
@@ -106,7 +109,9 @@ def inference_bytes_per_pixel(
     return 3 * n_features * feature_bytes + 2 * n_clusters * response_bytes
 
 
-def expected_seconds(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> float:
+def expected_seconds(
+    frame_shape: tuple[int, ...], n_frames: int, settings: Settings, n_images: int = 1
+) -> float:
     """Estimate how long a run takes on a CPU, within a factor of about two.
 
     Parameters
@@ -117,6 +122,8 @@ def expected_seconds(frame_shape: tuple[int, ...], n_frames: int, settings: Sett
         Frames of the image.
     settings : Settings
         Those of the run.
+    n_images : int
+        Images that these are the frames of.
 
     Returns
     -------
@@ -128,7 +135,7 @@ def expected_seconds(frame_shape: tuple[int, ...], n_frames: int, settings: Sett
     n_channels = n_components * n_filters + settings.max_clusters
     n_weights = kernel_size * n_filters**2 * (n_components - 1) + n_filters * settings.max_clusters
     n_trained = 0.0  # pixels, each counted once an iteration
-    for stage in plan_stages(frame_shape, n_frames, settings):
+    for stage in plan_stages(frame_shape, n_frames, settings, n_images):
         # a stage that does not settle takes all of its iterations
         n_iterations = min(stage.iterations, TYPICAL_ITERATIONS if stage.settle else math.inf)
         n_trained += n_iterations * _sample_pixels(stage, frame_shape, n_frames)

@@ -10,12 +10,13 @@ from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.learning.network import Network
 from napari_unsupseg.learning.sampling import make_training_sample
+from napari_unsupseg.learning.schedule import MAX_WHOLE_PIXELS
 from napari_unsupseg.learning.trainer import Trainer
 from napari_unsupseg.settings import Settings
 
 __all__ = ["fit_to_labels"]
 
-MAX_PIXELS = 2**15  # to learn from, in tiles at full size from all over the image
+MAX_PIXELS = 2**15  # of an image to learn from, in tiles at full size from all over it
 ITERATIONS = 60
 BALANCE = 0.3  # the rarer a label the more its pixels count, as `cluster_weights` has it
 
@@ -52,7 +53,7 @@ def fit_to_labels(
     sample = make_training_sample(
         dataclasses.replace(image, values=values),
         factor=1,
-        max_pixels=MAX_PIXELS,
+        max_pixels=min(MAX_PIXELS * len(image.frames_of_images), MAX_WHOLE_PIXELS),
         superpixels=0,
         compactness=settings.compactness,
         seed=settings.seed,

@@ -5,7 +5,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Generator, Iterator, Sequence
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -14,8 +14,20 @@ from torch import nn
 
 from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Labels
-from napari_unsupseg.errors import SettingError
+from napari_unsupseg.errors import ImageError, SettingError, StrokesError
 from napari_unsupseg.image.channels import ImageChannels, load_or_crop, split_channels
+from napari_unsupseg.image.image_list import (
+    GivenImage,
+    check_same_channels,
+    is_image_list,
+    join_images,
+    join_maps,
+    list_given,
+    name_error,
+    one_for_each,
+    split_images,
+    split_maps,
+)
 from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
 from napari_unsupseg.learning.checkpoint import Checkpoint
 from napari_unsupseg.learning.cost import training_bytes
@@ -45,14 +57,14 @@ HISTORY_ITERATIONS = (10, 15, 20, 30, 40, 60)
 
 @dataclasses.dataclass(eq=False)
 class Run:
-    """A run on one image, which can be left and gone on with at any iteration.
+    """A run on one image or on several, which can be left and gone on with at any iteration.
 
     Attributes
     ----------
     settings : Settings
         Those it was begun with.
     image : NormalizedImage
-        The image as the network sees it.
+        The image as the network sees it; several images are laid together as its frames.
     network : Network
         Trained in place.
     is_cropped : bool
@@ -82,6 +94,7 @@ class Run:
     result: Step | None = None
     followed_strokes: Labels | None = None
     _hierarchy: Hierarchy | None = None  # of the labels at hand, once it is made
+    _hierarchies: list[Hierarchy] = dataclasses.field(default_factory=list)  # of each image
     _checkpoint: Checkpoint | None = None  # that has learned them, likewise
     _generation: int = 0  # of those who have asked for steps, the last
 
@@ -94,19 +107,20 @@ class Run:
         *,
         features: nn.Module | None = None,
         known: Checkpoint | None = None,
-        axes: str | None = None,
+        axes: str | Sequence[str | None] | None = None,
         channel_axis: int | None = None,
         spatial_ndim: int = 2,
         spacing: Sequence[float] | None = None,
-        mask: ArrayLike | None = None,
-        strokes: ArrayLike | None = None,
+        mask: ArrayLike | Sequence[ArrayLike | None] | None = None,
+        strokes: ArrayLike | Sequence[ArrayLike | None] | None = None,
     ) -> Self:
         """Begin a run: check what is given, and build its network.
 
         Parameters
         ----------
-        image : array_like
-            Bool, integers or floats; an array or a dask array.
+        image : array_like or list of array_like
+            Bool, integers or floats; an array or a dask array, or several to be trained on
+            together.
         settings : Settings
             The settings.
         device : torch.device
@@ -129,42 +143,59 @@ class Run:
             If the image, its mask or strokes cannot be segmented as given, memory is too small, or
             the known network does not fit.
         """
-        channels, is_cropped = load_or_crop(
-            split_channels(image, axes, channel_axis),
-            spatial_ndim,
-            settings.seed,
-            mask=mask,
-            strokes=strokes,
-            min_size=settings.min_size,
-        )
+        given = list_given(image, axes=axes, mask=mask, strokes=strokes)
+        channels, is_cropped = _load(given, channel_axis, spatial_ndim, settings)
         _check_memory(channels, spatial_ndim, settings, device, is_whole=features is not None)
-        normalized = normalize_image(
-            channels, mask, settings.intensity, spatial_ndim, spacing=spacing
-        )
-        checked_strokes = check_strokes(strokes, normalized.valid, settings.max_clusters)
-        _warn(normalized, settings)
+        normalized = []
+        for one, of_one in zip(given, channels, strict=True):
+            with name_error(one.name):
+                normalized.append(
+                    normalize_image(
+                        of_one, one.mask, settings.intensity, spatial_ndim, spacing=spacing
+                    )
+                )
+        together = join_images(normalized) if is_image_list(image) else normalized[0]
+        _warn(together, settings)
         with translate_out_of_memory(device):
-            network = _first_network(normalized, settings, device, features, known)
+            network = _first_network(together, settings, device, features, known)
             network.precision = resolve_precision(settings.precision, device, spatial_ndim)
-        return cls(settings, normalized, network, is_cropped, strokes=checked_strokes)
+        run = cls(settings, together, network, is_cropped)
+        run.set_strokes(strokes)
+        return run
 
-    def set_strokes(self, strokes: ArrayLike | None) -> None:
+    def set_strokes(self, strokes: ArrayLike | Sequence[ArrayLike | None] | None) -> None:
         """Have other strokes followed from the next iteration on; a copy is taken.
 
         Parameters
         ----------
         strokes : array_like of int, shape (..., Y, X), or None
-            Labels from 1 drawn on some pixels, 0 on all others; None for none.
+            Labels from 1 drawn on some pixels, 0 on all others; None for none. Of several images a
+            list with one for each.
 
         Raises
         ------
         StrokesError
             If they do not fit the image.
         """
-        new = check_strokes(strokes, self.image.valid, self.settings.max_clusters)
+        new = self._check_strokes(strokes)
         # the same strokes again must not send the run back to its first stage
         if new is None or self.strokes is None or not np.array_equal(new, self.strokes):
             self.strokes = new
+
+    def _check_strokes(
+        self, strokes: ArrayLike | Sequence[ArrayLike | None] | None
+    ) -> Labels | None:
+        """Return a copy of strokes, laid together as the images are; None if there are none."""
+        max_clusters, shapes = self.settings.max_clusters, self.image.image_shapes
+        if not shapes:
+            return check_strokes(cast("ArrayLike | None", strokes), self.image.valid, max_clusters)
+        of_each = one_for_each("strokes", strokes, len(shapes), StrokesError)
+        valid = split_maps(self.image.valid, self.image)
+        checked = []
+        for index, (drawn, own) in enumerate(zip(of_each, valid, strict=True)):
+            with name_error(f"images[{index}]"):
+                checked.append(check_strokes(drawn, own, max_clusters))
+        return join_maps(checked, self.image)
 
     def steps(self) -> Iterator[Step]:
         """Train to the end, from where the run stands, and yield the steps.
@@ -235,6 +266,52 @@ class Run:
             self._checkpoint = None  # of the labels before
             yield self.result
 
+    def hierarchies_generator(self) -> Generator[float, None, list[Hierarchy]]:
+        """Make the hierarchy of each image, a part at a time, unless they are made.
+
+        Yields
+        ------
+        float
+            Share that is done, from 0 to 1.
+
+        Returns
+        -------
+        list of Hierarchy
+            One for each image: segments at every granularity. Their clusters are common.
+        """
+        if len(self.image.image_shapes) <= 1:
+            return [(yield from self.hierarchy_generator())]
+        if not self._hierarchies:
+            together = yield from map_yields(self.hierarchy_generator(), lambda share: share / 2)
+            self._hierarchies = yield from map_yields(
+                self._hierarchies_apart(together), lambda share: (1 + share) / 2
+            )
+        return self._hierarchies
+
+    def _hierarchies_apart(self, together: Hierarchy) -> Generator[float, None, list[Hierarchy]]:
+        """Make the hierarchy of each image by itself, with the clusters of all together.
+
+        What an image ends with, such as objects at its border, depends on its own shape.
+        """
+        maps = [*self.history.values(), self._last_step().labels, together.run_clusters]
+        *history, clusters = (split_maps(one, self.image) for one in maps)
+        strokes = self.followed_strokes
+        hierarchies: list[Hierarchy] = []
+        for index, image in enumerate(split_images(self.image)):
+            drawn = None if strokes is None else split_maps(strokes, self.image)[index]
+            made = build_hierarchy_generator(
+                image,
+                [labels[index] for labels in history],
+                min_size=self.settings.min_size,
+                strokes=drawn if drawn is not None and drawn.any() else None,
+                n_clusters=self._n_final_clusters,
+            )
+            n_images = len(self.image.image_shapes)
+            hierarchy = yield from map_yields(made, lambda share: (index + share) / n_images)  # noqa: B023
+            hierarchy.run_clusters = clusters[index]
+            hierarchies.append(hierarchy)
+        return hierarchies
+
     def hierarchy_generator(self) -> Generator[float, None, Hierarchy]:
         """Make the hierarchy of the labels so far, a part at a time, unless it is made.
 
@@ -246,7 +323,7 @@ class Run:
         Returns
         -------
         Hierarchy
-            Segments at every granularity.
+            Segments at every granularity, of all images together.
         """
         if self._hierarchy is None:
             self._hierarchy = yield from build_hierarchy_generator(
@@ -318,6 +395,7 @@ class Run:
         if step.iteration in HISTORY_ITERATIONS:
             self.history[step.iteration] = step.labels
         self._hierarchy = self._checkpoint = None
+        self._hierarchies = []
         return step
 
     def _constant_step(self) -> Step:
@@ -330,8 +408,33 @@ class Run:
         return step.relabelled(apply_strokes(step.labels, self.strokes))
 
 
+def _load(
+    given: Sequence[GivenImage], channel_axis: int | None, spatial_ndim: int, settings: Settings
+) -> tuple[list[ImageChannels], bool]:
+    """Return the channels of each image, and whether they are crops of one that is too large."""
+    channels = []
+    for one in given:
+        with name_error(one.name):
+            of_one, is_cropped = load_or_crop(
+                split_channels(one.image, one.axes, channel_axis),
+                spatial_ndim,
+                settings.seed,
+                mask=one.mask,
+                strokes=one.strokes,
+                min_size=settings.min_size,
+            )
+            if is_cropped and one.name:
+                raise ImageError(
+                    "is too large to be loaded, which images are that are trained on together: "
+                    "crop it"
+                )
+        channels.append(of_one)
+    check_same_channels(channels, [one.name for one in given])
+    return channels, is_cropped
+
+
 def _check_memory(
-    channels: ImageChannels,
+    channels: Sequence[ImageChannels],
     spatial_ndim: int,
     settings: Settings,
     device: torch.device,
@@ -339,11 +442,18 @@ def _check_memory(
     is_whole: bool,
 ) -> None:
     """Raise before a run that could not fit; a module of the caller's own sees images whole."""
-    n_channels, *size = channels.values.shape
-    frame_shape, n_frames = tuple(size[-spatial_ndim:]), math.prod(size[:-spatial_ndim])
-    check_memory(
-        training_bytes(n_channels, frame_shape, n_frames, settings, is_whole=is_whole), device
+    sizes = [image.values.shape[1:] for image in channels]
+    frame_shape = tuple(np.max([size[-spatial_ndim:] for size in sizes], axis=0).tolist())
+    n_frames = sum(math.prod(size[:-spatial_ndim]) for size in sizes)
+    n_bytes = training_bytes(
+        len(channels[0].values),
+        frame_shape,
+        n_frames,
+        settings,
+        n_images=len(channels),
+        is_whole=is_whole,
     )
+    check_memory(n_bytes, device)
 
 
 def _warn(image: NormalizedImage, settings: Settings) -> None:

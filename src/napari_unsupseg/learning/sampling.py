@@ -144,37 +144,45 @@ def _choose_tiles(
 ) -> list[TileLocation]:
     """Draw as many tiles as `max_pixels` holds, among those in which a pixel takes part.
 
-    Up to half of them, rounded up, hold pixels where `is_stroke`, shape (..., Y, X), is True.
+    Each of several images has the same share of them. Up to half of all, rounded up, hold pixels
+    where `is_stroke`, shape (..., Y, X), is True.
     """
     side = TILE[image.spatial_ndim]
     lengths = [min(side, length) for length in image.frame_shape]
-    candidates = _tiles_that_take_part(image, lengths)
-    n_tiles = min(len(candidates), max(1, max_pixels // math.prod(lengths)))
+    images = [_tiles_that_take_part(image, frames, lengths) for frames in image.frames_of_images]
+    share = max_pixels // math.prod(lengths) // len(images)
     random = np.random.default_rng(seed)
-    drawn = random.choice(len(candidates), n_tiles, replace=False)
+    drawn = [
+        random.choice(len(tiles), min(len(tiles), max(1, share)), replace=False) for tiles in images
+    ]
     if is_stroke is None:
-        return [candidates[index] for index in sorted(drawn)]
+        return [
+            tiles[index] for tiles, own in zip(images, drawn, strict=True) for index in sorted(own)
+        ]
     corners = _corners_over(is_stroke.reshape(-1, *image.frame_shape), lengths)
     stroked = [_tile_at(corner, lengths) for corner in random.permutation(corners).tolist()]
+    n_tiles = sum(map(len, drawn))
     stroked = stroked[: (n_tiles + 1) // 2]
-    others = [candidates[index] for index in drawn if candidates[index] not in stroked]
+    # one of each image in turn, as those at the end are left out
+    in_turn = itertools.zip_longest(
+        *([tiles[index] for index in own] for tiles, own in zip(images, drawn, strict=True))
+    )
+    others = [tile for turn in in_turn for tile in turn if tile and tile not in stroked]
     return stroked + others[: n_tiles - len(stroked)]
 
 
-def _tiles_that_take_part(image: NormalizedImage, lengths: Sequence[int]) -> list[TileLocation]:
-    """Return the whole tiles of all frames in which a pixel takes part."""
+def _tiles_that_take_part(
+    image: NormalizedImage, frames: Sequence[int], lengths: Sequence[int]
+) -> list[TileLocation]:
+    """Return the whole tiles of some frames in which a pixel takes part."""
     tiles = block_slices(image.frame_shape, lengths, only_whole=True)
-    taking_part = [
-        (index, tile)
-        for index, frame in enumerate(image.frames())
-        for tile in tiles
-        if frame.valid[tile].any()
-    ]
+    valid = image.valid.reshape(-1, *image.frame_shape)
+    taking_part = [(index, tile) for index in frames for tile in tiles if valid[index][tile].any()]
     if taking_part:
         return taking_part
     # all pixels that take part lie beside the last whole tiles
-    valid = image.valid.reshape(-1, *image.frame_shape)
-    return [_tile_at(corner, lengths) for corner in _corners_over(valid, lengths).tolist()]
+    corners = _corners_over(valid[frames[0] : frames[-1] + 1], lengths)
+    return [_tile_at((frames[0] + frame, *firsts), lengths) for frame, *firsts in corners.tolist()]
 
 
 def _corners_over(pixels: NDArray[np.bool_], lengths: Sequence[int]) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ import math
 
 from napari_unsupseg.settings import Settings
 
-__all__ = ["Stage", "plan_stages"]
+__all__ = ["MAX_WHOLE_PIXELS", "Stage", "plan_stages"]
 
 REDUCED_PIXELS = 12_000  # about what a frame is reduced to, and what tiles have together
 MAX_REDUCED_PIXELS = 2**15  # a reduced image of more is trained on in tiles
@@ -38,7 +38,9 @@ class Stage:
     settle: float
 
 
-def plan_stages(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> list[Stage]:
+def plan_stages(
+    frame_shape: tuple[int, ...], n_frames: int, settings: Settings, n_images: int = 1
+) -> list[Stage]:
     """Divide a run into stages.
 
     Parameters
@@ -49,6 +51,9 @@ def plan_stages(frame_shape: tuple[int, ...], n_frames: int, settings: Settings)
         Frames of the image.
     settings : Settings
         T (`iterations`) and `settle` are read.
+    n_images : int
+        Images that these are the frames of. Each has a share of tiles as large as if it were alone,
+        up to what memory allows.
 
     Returns
     -------
@@ -61,16 +66,20 @@ def plan_stages(frame_shape: tuple[int, ...], n_frames: int, settings: Settings)
     n_pixels = frame_pixels * n_frames
     factor = min(MAX_FACTOR, round((frame_pixels / REDUCED_PIXELS) ** (1 / n_dim)))
     # a series of small frames has too many pixels together: it is "reduced" to tiles
-    is_small = factor <= 1 and (n_frames == 1 or n_pixels <= MAX_REDUCED_PIXELS)
+    whole, reduced, max_reduced = (
+        min(n_images * pixels, MAX_WHOLE_PIXELS)
+        for pixels in (WHOLE_PIXELS, REDUCED_PIXELS, MAX_REDUCED_PIXELS)
+    )
+    is_small = factor <= 1 and (n_frames == 1 or n_pixels <= max_reduced)
     if is_small or not settings.settle or settings.iterations == 1:
-        max_pixels = MAX_WHOLE_PIXELS if n_pixels <= MAX_WHOLE_PIXELS else WHOLE_PIXELS
+        max_pixels = MAX_WHOLE_PIXELS if n_pixels <= MAX_WHOLE_PIXELS else whole
         return [Stage(1, max_pixels, settings.iterations, settings.settle)]
     factor = max(1, factor)
     n_reduced = n_pixels / factor**n_dim
-    max_pixels = MAX_REDUCED_PIXELS if n_reduced <= MAX_REDUCED_PIXELS else REDUCED_PIXELS
+    max_pixels = max_reduced if n_reduced <= max_reduced else reduced
     # a short run keeps most of its iterations for the reduced size, which is where it learns
     n_finishing = min(FINISHING_ITERATIONS, max(1, settings.iterations // 4))
     return [
         Stage(factor, max_pixels, settings.iterations - n_finishing, settings.settle),
-        Stage(1, REDUCED_PIXELS, n_finishing, 0),
+        Stage(1, reduced, n_finishing, 0),
     ]

@@ -165,7 +165,8 @@ def _plan_stages(
     """Return the stages of a run of so many iterations."""
     if isinstance(network.features, Components):
         settings = dataclasses.replace(settings, iterations=iterations)
-        return plan_stages(image.frame_shape, image.n_frames, settings)
+        n_images = len(image.frames_of_images)
+        return plan_stages(image.frame_shape, image.n_frames, settings, n_images)
     # nobody knows how far a caller's module sees, and so how small tiles may be
     return [Stage(1, image.valid.size, iterations, settings.settle)]
 

@@ -374,7 +374,10 @@ class Hierarchy:
 
     @functools.cached_property
     def run_clusters(self) -> Labels:
-        """The clusters that the run ends with, shape (..., Y, X); not to be written to."""
+        """The clusters that the run ends with, shape (..., Y, X); not to be written to.
+
+        A run on several images sets them, since they are made of all images together.
+        """
         return self.clusters(self._n_clusters) if self._n_clusters else self._labels
 
     @functools.cached_property
