@@ -46,6 +46,7 @@ from napari_unsupseg.cli_options import (
     StrokesOption,
     SummaryOption,
     TableOption,
+    TogetherOption,
     UncertaintyOption,
     VersionOption,
     WorkersOption,
@@ -123,6 +124,7 @@ def segment(
     image: ImageOptions,
     series: SeriesOption = None,
     joint: JointOption = True,
+    together: TogetherOption = False,
     z_spacing: ZSpacingOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 1,
@@ -168,6 +170,8 @@ def segment(
         uncertainty is not None and not joint,
         f"{uncertainty}: is of one run, and --separate has many",
     )
+    if together:
+        _check_together(save, scheduler, workers, joint=joint)
     outputs = {
         "labels": output,
         "preview": preview,
@@ -177,7 +181,7 @@ def segment(
         "uncertainty": uncertainty,
         "saved_network": save,
     }
-    _run(images, options, outputs, counts, summary, workers, scheduler)
+    _run(images, options, outputs, counts, summary, workers, scheduler, together=together)
 
 
 @app.command()
@@ -281,6 +285,8 @@ def _run(
     summary: Path | None,
     workers: int,
     scheduler: str | None,
+    *,
+    together: bool = False,
 ) -> None:
     """Do what a command asks for, and exit with an error if any of it failed."""
     from napari_unsupseg.batch.joint_tables import join_rows, with_rows
@@ -292,7 +298,9 @@ def _run(
     joint = _plan_joint_tables(outputs["table"], counts, are_many=are_many)
     if "table_rows" in joint:
         outputs = {**outputs, "table": None}
-    jobs = with_rows(_plan_jobs(images, outputs), joint)
+    jobs = with_rows(_plan_jobs(images, outputs, together=together), joint)
+    if together:
+        options = dataclasses.replace(options, together=tuple(job.image.name for job in jobs))
     to_stdout = str(summary) == "-"
     images = _list_all([job.image for job in jobs])
     read = [path for path in (*images, options.strokes, options.network) if path]
@@ -307,7 +315,9 @@ def _run(
     # stdout then has the summary alone, for a program to read
     console = Console(stderr=to_stdout, highlight=False, soft_wrap=True)
     with terminate_like_ctrl_c():
-        if scheduler or workers > 1:
+        if together:
+            reports = _run_together(jobs, options, console)
+        elif scheduler or workers > 1:
             reports = _run_side_by_side(jobs, options, console, workers, scheduler)
         else:
             reports = _run_one_by_one(jobs, options, console)
@@ -402,6 +412,24 @@ def _run_one_by_one(jobs: "list[Job]", options: "JobOptions", console: Console) 
     return reports
 
 
+def _run_together(jobs: "list[Job]", options: "JobOptions", console: Console) -> "list[Report]":
+    """Segment all images by one run; Ctrl-C ends it."""
+    from napari_unsupseg.batch.pipeline import try_run_together
+
+    def watch(steps: "Iterator[Step]", name: str) -> "tuple[Step, bool]":
+        return show_training(steps, name, options.settings.iterations, console)
+
+    try:
+        with print_warnings():
+            reports = try_run_together(jobs, options, watch)
+    except KeyboardInterrupt:
+        print_error("stopped before any labels were there")
+        return []
+    for report in reports[:1] if "error" in reports[0] else reports:
+        print_report(report, console)
+    return reports
+
+
 def _run_side_by_side(
     jobs: "list[Job]", options: "JobOptions", console: Console, workers: int, scheduler: str | None
 ) -> "list[Report]":
@@ -454,7 +482,9 @@ def _is_of_stopped_call(path: Path, options: "JobOptions", n_jobs: int) -> bool:
         return False
 
 
-def _plan_jobs(images: list[Path], outputs: Mapping[str, str | None]) -> "list[Job]":
+def _plan_jobs(
+    images: list[Path], outputs: Mapping[str, str | None], *, together: bool = False
+) -> "list[Job]":
     """Name every file to be written, of all images but those that are results of others."""
     from napari_unsupseg.batch.jobs import (
         PREVIEW_ENDING,
@@ -497,12 +527,12 @@ def _plan_jobs(images: list[Path], outputs: Mapping[str, str | None]) -> "list[J
             f"{flag} {path}: must end in {allowed}, or in / for a folder",
         )
         _refuse_if(
-            len(images) > 1,
+            len(images) > 1 and not (together and kind == "saved_network"),
             f"{flag} {path}: is one file, and there are {len(images)} images: name a folder",
         )
         results[kind] = [path]
     jobs = [
-        Job(image, **{kind: paths[index] for kind, paths in results.items()})
+        Job(image, **{kind: paths[index] for kind, paths in results.items() if index < len(paths)})
         for index, image in enumerate(images)
     ]
     _tell_left_out([path for path in left_out if not any(path in job.results for job in jobs)])
@@ -578,6 +608,19 @@ def _check_objects(which: ObjectOptions, min_size: int, *, wanted: bool) -> Obje
     except SettingError as error:
         raise typer.BadParameter(str(error)) from error
     return which
+
+
+def _check_together(save: str | None, scheduler: str | None, workers: int, *, joint: bool) -> None:
+    """Refuse what there cannot be of one network for all images."""
+    _refuse_if(not joint, "--together is one network for all images, and --separate has many")
+    _refuse_if(
+        workers > 1 or scheduler,
+        "--together is one run, which one process does: leave --workers and --scheduler out",
+    )
+    _refuse_if(
+        save is not None and _names_folder(save),
+        f"--save {save}: is a folder, and --together has one network: name a file (.unsupseg)",
+    )
 
 
 def _check_labelling(options: "JobOptions", outlined: Path | None) -> None:

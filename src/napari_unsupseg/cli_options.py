@@ -44,6 +44,7 @@ __all__ = [
     "StrokesOption",
     "SummaryOption",
     "TableOption",
+    "TogetherOption",
     "UncertaintyOption",
     "VersionOption",
     "WorkersOption",
@@ -371,6 +372,14 @@ JointOption = Annotated[
         "--joint/--separate",
         help="One network for all planes of a stack or movie, with the same numbers in each, "
         "or one for each plane.",
+    ),
+]
+TogetherOption = Annotated[
+    bool,
+    typer.Option(
+        "--together",
+        help="One network for all images, which a cluster has the same number in; --save writes "
+        "it to one file.",
     ),
 ]
 ZSpacingOption = Annotated[

@@ -156,6 +156,8 @@ class JobOptions:
         Where to cut the hierarchy into segments.
     joint : bool
         Whether to train one network on all frames of a series, or one on each.
+    together : tuple of str
+        Names of the images that one network is trained on together; none if each has its own.
     series : int or None
         Which image of a file with several, from 0; by default as `open_image` chooses.
     strokes : Path or None
@@ -183,6 +185,7 @@ class JobOptions:
     image: ImageOptions = dataclasses.field(default_factory=ImageOptions)
     cut: CutOptions = dataclasses.field(default_factory=CutOptions)
     joint: bool = True
+    together: tuple[str, ...] = ()
     series: int | None = None
     strokes: Path | None = None
     network: Path | None = None
@@ -244,7 +247,11 @@ class JobOptions:
             "applied": self.apply_only,
         } | {
             name: value
-            for name, value in (("series", self.series), ("objects", self.objects))
+            for name, value in (
+                ("series", self.series),
+                ("objects", self.objects),
+                ("together", list(self.together) or None),
+            )
             if value is not None
         }
 

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import re
 import threading
 import time
 import warnings
@@ -54,9 +55,17 @@ from napari_unsupseg.segment_function import label_frames
 from napari_unsupseg.segmenter import Segmenter
 from napari_unsupseg.settings import Settings, setting_specs
 
-__all__ = ["Report", "is_done", "run_job", "try_run_job"]
+__all__ = ["Report", "is_done", "run_job", "run_together", "try_run_job", "try_run_together"]
 
 Report = dict[str, Any]  # what became of an image, for the user; fit for JSON
+
+
+class _Prepared(NamedTuple):
+    """A job of which it is known what an earlier call has done."""
+
+    job: Job  # without what is there already
+    is_done: bool = False
+    labels_stay: bool = False  # other results are missing
 
 
 class _Labelled(NamedTuple):
@@ -99,56 +108,65 @@ def run_job(
     UnsupsegError
         If the image cannot be read or segmented, or a result not be written.
     """
-    earlier = _find_earlier(job, options)
-    if earlier == "done":
-        return {"image": str(job.image), "labels": str(job.labels), "skipped": True}
-    # what a user ended early, or is of an image that is gone, is kept until it is done again
-    may_replace = options.overwrite or earlier == "outdated" or is_resumable(job, options)
-    if not (may_replace or earlier):
-        _refuse_other_options(job, options)
-    labels_stay = earlier == "incomplete"
-    if labels_stay:
-        job = job.missing()
-    for path in job.results:
-        # rows lie in a hidden folder, which is ours
-        is_kept = labels_stay and path == job.labels
-        is_own = path in (job.table_rows, job.counts_rows)
-        if not is_kept:
-            check_writable(path, overwrite=may_replace or is_own)
+    prepared = _prepare(job, options)
+    if prepared.is_done:
+        return _skipped(job)
     start, watch = time.perf_counter(), watch or _watch_silently
-    # who says what the axes are says what the samples of a pixel are
-    as_stored = any(options.image.get(name) is not None for name in ("axes", "channel_axis"))
-    with open_image(job.image, series=options.series, as_stored=as_stored) as opened:
-        image = _resolve_metadata(job, opened, options)
-        check_axes = check_zarr_axes if is_zarr(job.labels) else check_tiff_axes
-        check_axes(job.labels, split_channels(image.values, image.axes).axes)
+    with _open(prepared.job, options) as image:
         if is_large(image.values):
-            if labels_stay:
+            if prepared.labels_stay:
                 raise FileError(
-                    f"{job.labels}: is there without {' and '.join(job.flags)}, and of an image "
-                    "that is too large to be loaded nothing is added to labels; choose another "
-                    "place, or overwrite it (--overwrite)"
+                    f"{job.labels}: is there without {' and '.join(prepared.job.flags)}, and of an "
+                    "image that is too large to be loaded nothing is added to labels; choose "
+                    "another place, or overwrite it (--overwrite)"
                 )
-            train = functools.partial(_train, job, image, options, watch)
-            record = run_job_in_chunks(job, image, options, train, track or _track_silently)
+            train = functools.partial(_train, [prepared.job], [image], options, watch)
+            record = run_job_in_chunks(
+                prepared.job, image, options, train, track or _track_silently
+            )
+        elif options.joint:
+            [record] = _run_in_memory([prepared], [image], options, watch)
         else:
-            record = _run_in_memory(job, image, options, watch, labels_stay=labels_stay)
-    job.mark_rows()
-    return {
-        "image": str(job.image),
-        "axes": describe_axes(image.values.shape, image.axes),
-        "labels": str(job.labels),
-        **{kind: str(path) if path else None for kind, path in job.beside.items()},
-        "counts": None,  # as a table of many images it is written later
-        "clusters": record["clusters"],
-        "segments": record.get("segments"),
-        "objects": record.get("objects"),
-        "iterations": record.get("iterations"),
-        "seconds": round(time.perf_counter() - start, 3),
-        "device": options.device,
-        "precision": record["precision"],
-        "interrupted": "interrupted" in record,
-    }
+            record = _run_separately(prepared, image, options, watch)
+    return _report(prepared.job, image, options, record, start)
+
+
+def run_together(
+    jobs: Sequence[Job], options: JobOptions, watch: Watch | None = None
+) -> list[Report]:
+    """Segment several images by one run, with the same clusters in all, and write their results.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        The images and their results. The first has the network's file, if it is to be saved.
+    options : JobOptions
+        How to segment them; `together` has the names of all.
+    watch : callable, optional
+        Goes through the steps of the run, as `run_job` has it.
+
+    Returns
+    -------
+    list of dict
+        The reports of all, as `run_job` returns them. What an earlier call has done of them stays:
+        those images are trained on again, for the others.
+
+    Raises
+    ------
+    UnsupsegError
+        If one of the images cannot be read or segmented, or a result not be written.
+    """
+    prepared = [_prepare(job, options) for job in jobs]
+    if all(one.is_done for one in prepared):
+        return [_skipped(job) for job in jobs]
+    start = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        images = [stack.enter_context(_open(one.job, options)) for one in prepared]
+        records = _run_in_memory(prepared, images, options, watch or _watch_silently)
+    return [
+        _skipped(one.job) if one.is_done else _report(one.job, image, options, record, start)
+        for one, image, record in zip(prepared, images, records, strict=True)
+    ]
 
 
 def is_done(job: Job, options: JobOptions) -> bool:
@@ -202,6 +220,94 @@ def try_run_job(
     except Exception as error:
         sentence = f"{job.image}: failed ({type(error).__name__}: {first_line(error)})"
     return {"image": str(job.image), "error": sentence}
+
+
+def try_run_together(
+    jobs: Sequence[Job], options: JobOptions, watch: Watch | None = None
+) -> list[Report]:
+    """Segment several images by one run; report what is wrong where it fails.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        The images and their results.
+    options : JobOptions
+        How to segment them.
+    watch : callable, optional
+        Goes through the steps of the run, see `run_job`.
+
+    Returns
+    -------
+    list of dict
+        The reports of `run_together`; or, for each image, one with ``error``, the same sentence.
+    """
+    try:
+        return run_together(jobs, options, watch)
+    except UnsupsegError as error:
+        # the library knows no files
+        sentence = re.sub(
+            r"\bimages\[(\d+)\]", lambda index: str(jobs[int(index[1])].image), str(error)
+        )
+    except Exception as error:
+        sentence = f"{jobs[0].image}: failed ({type(error).__name__}: {first_line(error)})"
+    return [{"image": str(job.image), "error": sentence} for job in jobs]
+
+
+def _prepare(job: Job, options: JobOptions) -> _Prepared:
+    """Say what is left to do, or raise if results could not be written or would be lost."""
+    earlier = _find_earlier(job, options)
+    if earlier == "done":
+        return _Prepared(job, is_done=True)
+    # what a user ended early, or is of an image that is gone, is kept until it is done again
+    may_replace = options.overwrite or earlier == "outdated" or is_resumable(job, options)
+    if not (may_replace or earlier):
+        _refuse_other_options(job, options)
+    labels_stay = earlier == "incomplete"
+    if labels_stay:
+        job = job.missing()
+    for path in job.results:
+        # rows lie in a hidden folder, which is ours
+        is_kept = labels_stay and path == job.labels
+        is_own = path in (job.table_rows, job.counts_rows)
+        if not is_kept:
+            check_writable(path, overwrite=may_replace or is_own)
+    return _Prepared(job, labels_stay=labels_stay)
+
+
+@contextlib.contextmanager
+def _open(job: Job, options: JobOptions) -> Iterator[JobImage]:
+    """Open the image of a job, of which its file and the user say what it is."""
+    # who says what the axes are says what the samples of a pixel are
+    as_stored = any(options.image.get(name) is not None for name in ("axes", "channel_axis"))
+    with open_image(job.image, series=options.series, as_stored=as_stored) as opened:
+        image = _resolve_metadata(job, opened, options)
+        check_axes = check_zarr_axes if is_zarr(job.labels) else check_tiff_axes
+        check_axes(job.labels, split_channels(image.values, image.axes).axes)
+        yield image
+
+
+def _skipped(job: Job) -> Report:
+    return {"image": str(job.image), "labels": str(job.labels), "skipped": True}
+
+
+def _report(job: Job, image: JobImage, options: JobOptions, record: Record, start: float) -> Report:
+    """Say what was done of a job, begun at a time of `time.perf_counter`."""
+    job.mark_rows()
+    return {
+        "image": str(job.image),
+        "axes": describe_axes(image.values.shape, image.axes),
+        "labels": str(job.labels),
+        **{kind: str(path) if path else None for kind, path in job.beside.items()},
+        "counts": None,  # as a table of many images it is written later
+        "clusters": record["clusters"],
+        "segments": record.get("segments"),
+        "objects": record.get("objects"),
+        "iterations": record.get("iterations"),
+        "seconds": round(time.perf_counter() - start, 3),
+        "device": options.device,
+        "precision": record["precision"],
+        "interrupted": "interrupted" in record,
+    }
 
 
 def _read_record(job: Job) -> Record | None:
@@ -303,72 +409,130 @@ def _resolve_settings(job: Job, image: JobImage, options: JobOptions) -> Setting
     return dataclasses.replace(options.settings, min_size=min_size)
 
 
-def _train(job: Job, image: JobImage, options: JobOptions, watch: Watch) -> TrainedSegmenter:
-    """Return a segmenter with a network for an image, and how its labels are made."""
-    settings = _resolve_settings(job, image, options)
+def _train(
+    jobs: Sequence[Job], images: Sequence[JobImage], options: JobOptions, watch: Watch
+) -> TrainedSegmenter:
+    """Return a segmenter with a network for an image or several, and how labels are made."""
+    settings = _resolve_common_settings(jobs, images, options)
     # the smallest object is chosen once all are found: what is merged before could be part of one
     segmenter = options.build_segmenter(
         settings if options.objects is None else dataclasses.replace(settings, min_size=0)
     )
     step, is_interrupted = None, False
     if not options.apply_only:
+        given: dict[str, Any] = {
+            "image": [image.values for image in images],
+            "axes": [image.axes for image in images],
+            "mask": [image.mask for image in images],
+        }
+        if not options.together:
+            given = {name: value for name, [value] in given.items()}
         steps: Iterator[Step] = segmenter.steps(
-            image.values,
-            axes=image.axes,
+            **given,
             spatial_ndim=options.spatial_ndim,
-            spacing=resolve_spacing(image, options),
-            mask=image.mask,
+            spacing=_resolve_common_spacing(jobs, images, options),
             strokes=read_image(options.strokes) if options.strokes else None,
             warm_start=options.network is not None,
         )
         if options.wants_hierarchy:
             steps = _followed_by_hierarchy(steps, segmenter)
-        step, is_interrupted = watch(steps, job.image.name)
+        name = count(len(jobs), "image") if options.together else jobs[0].image.name
+        step, is_interrupted = watch(steps, name)
         if is_interrupted and step.hierarchy_share is None:
             # the labels to keep are made of the run as far as it has come
-            step, _ = watch(itertools.chain([step], segmenter.finish()), job.image.name)
+            step, _ = watch(itertools.chain([step], segmenter.finish()), name)
     record = segmenter.record(step) | {"settings": settings.to_dict()}
-    record |= {"image": job.image.name, "file": image.identity, "options": options.to_dict()}
+    record |= {"image": jobs[0].image.name, "file": images[0].identity}
+    record |= {"options": options.to_dict()}
     if is_interrupted:
         record |= {"interrupted": True}
     return TrainedSegmenter(segmenter, step, record)
+
+
+def _resolve_common_settings(
+    jobs: Sequence[Job], images: Sequence[JobImage], options: JobOptions
+) -> Settings:
+    """Return the settings, or raise if images of one run would need different ones."""
+    first, *others = (
+        _resolve_settings(job, image, options) for job, image in zip(jobs, images, strict=True)
+    )
+    for job, other in zip(jobs[1:], others, strict=True):
+        if other != first:
+            raise FileError(
+                f"{jobs[0].image} and {job.image}: have pixels of different sizes, so that "
+                f"--min-area {options.min_area:g} is {first.min_size:,} and {other.min_size:,} of "
+                "them: give --min-size in pixels"
+            )
+    return first
+
+
+def _resolve_common_spacing(
+    jobs: Sequence[Job], images: Sequence[JobImage], options: JobOptions
+) -> Sequence[float] | None:
+    """Return the distance of voxels, or raise if that of images of one run differs."""
+    first, *others = (resolve_spacing(image, options) or () for image in images)
+    for job, other in zip(jobs[1:], others, strict=True):
+        ours, theirs = (np.array(spacing) / min(spacing, default=1) for spacing in (first, other))
+        if len(first) != len(other) or not np.allclose(ours, theirs, rtol=0.05):
+            raise FileError(
+                f"{jobs[0].image} and {job.image}: have voxels of different shapes: give "
+                "--z-spacing, or segment each by a command of its own"
+            )
+    return first or None
 
 
 def _followed_by_hierarchy(steps: Iterator[Step], segmenter: Segmenter) -> Iterator[Step]:
     """Yield the steps of a run, and its last one again while the hierarchy is built."""
     for step in steps:
         yield step
-    yield from map_yields(segmenter.hierarchy_generator(), step.with_hierarchy_share)
+    yield from map_yields(segmenter.hierarchies_generator(), step.with_hierarchy_share)
 
 
 def _run_in_memory(
-    job: Job, image: JobImage, options: JobOptions, watch: Watch, *, labels_stay: bool
+    jobs: Sequence[_Prepared], images: Sequence[JobImage], options: JobOptions, watch: Watch
+) -> list[Record]:
+    """Segment images in memory by one network and write results; return how they were made."""
+    segmenter, step, of_all = _train([one.job for one in jobs], images, options, watch)
+    records = [
+        of_all | {"image": one.job.image.name, "file": image.identity}
+        for one, image in zip(jobs, images, strict=True)
+    ]
+    with _defer_interrupts(records):
+        for index, ((job, is_done, labels_stay), image, record) in enumerate(
+            zip(jobs, images, records, strict=True)
+        ):
+            if is_done:
+                continue
+            if step is None:
+                labelled = _predict_labels(segmenter, image, options, record)
+                assert labelled.clusters is not None
+                record |= {"clusters": len(np.setdiff1d(labelled.clusters, [0]))}
+            else:
+                labelled = _select_labels(segmenter, step, options, record, index)
+            if labels_stay:
+                _check_same(job, labelled.labels, record)
+            if job.saved_network:
+                segmenter.save(job.saved_network)
+            if job.uncertainty:
+                axes = split_channels(image.values, image.axes).axes
+                uncertainty = segmenter.uncertainty()
+                if options.together:
+                    uncertainty = uncertainty[index]
+                write_tiff_labels(job.uncertainty, uncertainty, axes, record, image.pixel_size)
+            _write_results(job, image, options, labelled, record, labels_stay=labels_stay)
+    return records
+
+
+def _run_separately(
+    prepared: _Prepared, image: JobImage, options: JobOptions, watch: Watch
 ) -> Record:
-    """Segment an image that is in memory and write its results; return how they were made."""
-    if not options.joint:
-        labels, record = _label_separately(job, image, options, watch)
-        if labels_stay:
-            _check_same(job, labels, record)
-        with _defer_interrupts(record):
-            _write_results(job, image, options, _Labelled(labels), record, labels_stay=labels_stay)
-        return record
-    segmenter, step, record = _train(job, image, options, watch)
-    with _defer_interrupts(record):
-        if step is None:
-            labelled = _predict_labels(segmenter, image, options, record)
-            assert labelled.clusters is not None
-            record |= {"clusters": len(np.setdiff1d(labelled.clusters, [0]))}
-        else:
-            labelled = _select_labels(segmenter, step, options, record)
-        if labels_stay:
-            _check_same(job, labelled.labels, record)
-        if job.saved_network:
-            segmenter.save(job.saved_network)
-        if job.uncertainty:
-            axes = split_channels(image.values, image.axes).axes
-            uncertainty = segmenter.uncertainty()
-            write_tiff_labels(job.uncertainty, uncertainty, axes, record, image.pixel_size)
-        _write_results(job, image, options, labelled, record, labels_stay=labels_stay)
+    """Segment each frame of an image by a run of its own and write its results."""
+    job, _, labels_stay = prepared
+    labels, record = _label_separately(job, image, options, watch)
+    if labels_stay:
+        _check_same(job, labels, record)
+    with _defer_interrupts([record]):
+        _write_results(job, image, options, _Labelled(labels), record, labels_stay=labels_stay)
     return record
 
 
@@ -398,7 +562,7 @@ def _label_separately(
         if "interrupted" in record:
             return None
         frame_image = image._replace(values=frame, axes=axes, mask=mask)
-        segmenter, step, record = _train(job, frame_image, options, watch)
+        segmenter, step, record = _train([job], [frame_image], options, watch)
         assert step is not None
         steps.append(step)
         return _select_labels(segmenter, step, options, record).labels
@@ -416,16 +580,17 @@ def _label_separately(
 
 
 def _select_labels(
-    segmenter: Segmenter, step: Step, options: JobOptions, record: Record
+    segmenter: Segmenter, step: Step, options: JobOptions, record: Record, index: int = 0
 ) -> _Labelled:
-    """Return the kind of labels that was asked for, of a run."""
+    """Return the kind of labels that was asked for, of one of the images of a run."""
+    clusters = segmenter.split(step.labels)[index]
     if options.wants_hierarchy:
         if step.hierarchy_share is not None and step.hierarchy_share < 1:
             raise KeyboardInterrupt  # an unfinished hierarchy cannot be cut
-        hierarchy = segmenter.hierarchy_
+        hierarchy = segmenter.hierarchies_[index]
         labels = options.label_by_hierarchy(hierarchy, record["settings"]["min_size"])
-        return _Labelled(labels, step.labels, hierarchy)
-    return _label_clusters(step.labels, options)
+        return _Labelled(labels, clusters, hierarchy)
+    return _label_clusters(clusters, options)
 
 
 def _predict_labels(
@@ -449,13 +614,14 @@ def _label_clusters(clusters: Labels, options: JobOptions) -> _Labelled:
 
 
 @contextlib.contextmanager
-def _defer_interrupts(record: Record) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM wait until all is written, and then be told in the record."""
+def _defer_interrupts(records: Sequence[Record]) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM wait until all is written, and then be told in the records."""
     interrupted = threading.Event()
     with handle_interrupts(lambda *_: interrupted.set()):
         yield
     if interrupted.is_set():
-        record |= {"interrupted": True}
+        for record in records:
+            record |= {"interrupted": True}
 
 
 def _write_results(

@@ -109,9 +109,7 @@ def inference_bytes_per_pixel(
     return 3 * n_features * feature_bytes + 2 * n_clusters * response_bytes
 
 
-def expected_seconds(
-    frame_shape: tuple[int, ...], n_frames: int, settings: Settings, n_images: int = 1
-) -> float:
+def expected_seconds(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> float:
     """Estimate how long a run takes on a CPU, within a factor of about two.
 
     Parameters
@@ -122,8 +120,6 @@ def expected_seconds(
         Frames of the image.
     settings : Settings
         Those of the run.
-    n_images : int
-        Images that these are the frames of.
 
     Returns
     -------
@@ -135,7 +131,7 @@ def expected_seconds(
     n_channels = n_components * n_filters + settings.max_clusters
     n_weights = kernel_size * n_filters**2 * (n_components - 1) + n_filters * settings.max_clusters
     n_trained = 0.0  # pixels, each counted once an iteration
-    for stage in plan_stages(frame_shape, n_frames, settings, n_images):
+    for stage in plan_stages(frame_shape, n_frames, settings):
         # a stage that does not settle takes all of its iterations
         n_iterations = min(stage.iterations, TYPICAL_ITERATIONS if stage.settle else math.inf)
         n_trained += n_iterations * _sample_pixels(stage, frame_shape, n_frames)
