@@ -29,6 +29,7 @@ from napari_unsupseg.regions.labels import label_regions, map_labels
 from napari_unsupseg.regions.merge_granularities import MergeGranularities
 from napari_unsupseg.regions.objects import make_objects, number_in_frames, typical_size
 from napari_unsupseg.regions.region_shapes import Levels, object_shapes, quantize
+from napari_unsupseg.regions.representative_cuts import representative_granularities
 from napari_unsupseg.regions.splitting import Basins, find_basins
 from napari_unsupseg.regions.stability import outline_stability
 from napari_unsupseg.regions.strokes import (
@@ -142,6 +143,35 @@ class Hierarchy:
         if min_size > 1:
             groups = self._graph.contract(groups).merge_small(min_size)[groups]
         return map_labels(groups, self._fragments)
+
+    def representative_granularities(self, n: int = 5) -> Floats:
+        """Name a few granularities worth looking at: any other cut is much like one of theirs.
+
+        Parameters
+        ----------
+        n : int
+            How many to name; at most 99 are.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,) or fewer
+            They rise, from above 0 to below 1; fewer if there are not so many different cuts.
+
+        Raises
+        ------
+        SettingError
+            If `n` is no whole number from 1.
+
+        Notes
+        -----
+        Cuts are medoids of all cuts. A cut counts as long as it lives, from the merge that makes it
+        to the next, and two are as far apart as their variation of information:
+        `regions.representative_cuts` has the details.
+        """
+        _check_count("n", n)
+        merges = np.asarray(self._merges, dtype=np.int64)
+        areas = self._graph.sums.areas
+        return representative_granularities(merges, self._granularities, areas, n)
 
     def clusters(self, n_clusters: int) -> Labels:
         """Give segments that look alike a common label.
