@@ -1,19 +1,59 @@
 import numpy as np
 import pytest
+import tifffile
 
 from napari_unsupseg import segment
 
 from ..conftest import SMALL
-from .conftest import WAIT, click, labels_of, wait_until_ready
+from .conftest import WAIT, click, labels_of, seen, wait_until_ready
+
+RED = 179, 38, 30
 
 
-def test_a_stack_asks_what_its_axes_are(viewer, panel, qtbot, notes):
+def test_a_stack_asks_in_red_what_its_axes_are_and_run_waits_for_it(viewer, panel, qtbot):
     viewer.add_image(np.zeros((3, 40, 50)), name="stack")
+
+    def is_red():
+        pixels = seen(viewer, panel.axes.native).astype(int)
+        return bool((np.abs(pixels - RED).max(axis=-1) < 10).mean() > 0.5)
+
     assert panel.axes.visible
-    click(qtbot, panel.run_button)
-    assert "stack has 3 axes: choose what they are" in notes[-1].message
-    assert len(viewer.layers) == 1
+    qtbot.waitUntil(is_red, timeout=WAIT)
+    assert not panel.run_button.enabled
+    assert not panel.strokes_button.enabled
+    assert panel.plan.value.startswith("Say above what the axes of the image are")
+    panel.axes.value = "zyx"
+    qtbot.waitUntil(lambda: not is_red(), timeout=WAIT)
     assert panel.run_button.enabled
+    assert panel.plan.value.startswith("Run segments 3 frames of 40 × 50 pixels, 1 channel")
+
+
+def test_the_menu_of_axes_is_as_wide_as_what_it_says(viewer, panel, qtbot):
+    viewer.add_image(np.zeros((48, 13, 8, 9)), name="movie")
+    panel.axes.value = "tzyx"
+    qtbot.wait(100)
+    menu = panel.axes.native
+    metrics = menu.fontMetrics()
+    assert metrics.horizontalAdvance("48 time points × 13 slices") < menu.width() - 30  # its arrow
+    assert metrics.horizontalAdvance(menu.currentText()) < menu.view().minimumWidth()
+
+
+@pytest.mark.parametrize(
+    ("axes", "keywords"),
+    [
+        pytest.param("tyx", {"imagej": True}, id="movie by ImageJ"),
+        pytest.param("syx", {"photometric": "rgb", "planarconfig": "separate"}, id="planar RGB"),
+        pytest.param(None, {"photometric": "minisblack"}, id="nothing tells"),
+    ],
+)
+def test_axes_are_those_of_the_file_that_napari_has_read(viewer, panel, tmp_path, axes, keywords):
+    metadata = {"axes": "TYX"} if axes == "tyx" else None
+    path = tmp_path / "three.tif"
+    tifffile.imwrite(path, np.zeros((3, 40, 50), np.uint8), metadata=metadata, **keywords)
+    viewer.open(path, plugin="napari")
+    assert panel.axes.value == axes
+    viewer.layers["three"].data = np.zeros((4, 40, 50), np.uint8)  # no longer what the file has
+    assert panel.axes.value is None
 
 
 @pytest.mark.parametrize(

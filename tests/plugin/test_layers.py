@@ -84,7 +84,7 @@ def test_the_finest_level_counts_and_zarr_becomes_dask():
     ],
 )
 def test_frames(shape, axes, spatial_ndim, frame, n_frames):
-    assert training_frames(image_of(shape), axes, spatial_ndim) == (frame, n_frames)
+    assert training_frames(layer_array(image_of(shape)), axes, spatial_ndim) == (frame, n_frames)
 
 
 def test_voxels_have_the_spacing_of_the_layer():

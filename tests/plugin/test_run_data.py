@@ -4,7 +4,7 @@ import pytest
 
 from napari_unsupseg.plugin.run_data import Phase, RunUpdate, TrainingCurve
 
-UPDATE = RunUpdate(Phase.TRAINING, 1, 10, 7, 0.5, 1, "cpu, float32")
+UPDATE = RunUpdate(Phase.TRAINING, 1, 10, 7, 0.5, 1, "cpu")
 
 
 def test_a_curve_has_each_iteration_once():

@@ -36,12 +36,14 @@ __all__ = [
     "list_tiff_files",
     "ome_axes",
     "open_tiff",
+    "read_tiff_axes",
     "read_tiff_record",
     "write_tiff_labels",
 ]
 
 OME_UNITS = {"um": "µm", "angstrom": "Å"}  # OME writes all other units as `PixelSize` does
 OME_AXES = "tzc"  # beside y and x
+KNOWN_AXES = frozenset("tzcyxs")  # tifffile has Q or I if nothing in the file says what one is
 MULTI_FILE_KINDS = ("ome", "mmstack", "ndtiff")  # the latter two by Micro-Manager
 # compressions whose decoders make RGB of YCbCr: JPEG of four kinds, WebP, and JPEG XL of two
 DECODED_TO_RGB = (6, 7, 33007, 34892, 50001, 50002, 52546)
@@ -111,11 +113,9 @@ def open_tiff(path: Path, series: int | None = None) -> Iterator[TiffImage]:
                 values, axes = _look_up_palette(values, chosen.keyframe.colormap, path), axes + "s"
             elif space := _colour_space(chosen, path):
                 values = convert_to_rgb(values, axes.index("s"), space, path)
-            # tifffile calls an axis Q or I if nothing in the file says what it is
-            known = None if set(axes) - set("tzcyxs") else axes
             yield TiffImage(
                 values,
-                known,
+                axes if KNOWN_AXES.issuperset(axes) else None,
                 _sample_model(chosen),
                 _pixel_size(tiff, index, path),
                 chosen.keyframe.tags.valueof("Orientation", 1),
@@ -190,6 +190,32 @@ def list_tiff_files(path: Path) -> list[Path]:
         if tiff.series[0].kind in MULTI_FILE_KINDS:
             others = _list_files(tiff) - {path.absolute()}
     return [path, *sorted(others)]
+
+
+def read_tiff_axes(path: Path) -> tuple[tuple[int, ...], str] | None:
+    """Read shape and axes of the largest image of a TIFF file, and none of its values.
+
+    Parameters
+    ----------
+    path : Path
+        It need not be a TIFF file, nor exist.
+
+    Returns
+    -------
+    tuple of tuple of int and str, or None
+        Its shape, and one letter for each axis, as `napari_unsupseg.segment` takes them; None if
+        the file does not say them.
+    """
+    if not is_tiff(path):
+        return None
+    try:
+        with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
+            largest = max(tiff.series, key=lambda series: int(series.size))
+            shape, axes = tuple(largest.shape), largest.axes.lower()
+    # of a damaged file tifffile may raise anything; whoever reads the file then says what is wrong
+    except Exception:
+        return None
+    return (shape, axes) if KNOWN_AXES.issuperset(axes) else None
 
 
 def read_tiff_record(path: Path) -> dict[str, Any] | None:

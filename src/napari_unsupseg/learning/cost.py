@@ -4,11 +4,20 @@ The panel asks while somebody types settings, so nothing here needs torch.
 """
 
 import math
+from typing import NamedTuple
 
 from napari_unsupseg.learning.schedule import Stage, plan_stages
 from napari_unsupseg.settings import Settings
 
-__all__ = ["activation_bytes", "expected_seconds", "inference_bytes_per_pixel", "training_bytes"]
+__all__ = [
+    "StageCost",
+    "activation_bytes",
+    "expected_seconds",
+    "finishing_seconds",
+    "inference_bytes_per_pixel",
+    "stage_costs",
+    "training_bytes",
+]
 
 FLOAT32_BYTES = 4
 
@@ -18,6 +27,24 @@ SECONDS_PER_CHANNEL = 8.5e-9  # and pixel: its activations
 SECONDS_PER_WEIGHT = 3.9e-11  # and pixel: its multiplications
 SECONDS_PER_PIXEL = 2.5e-6  # of the image, once: superpixels, labels of all of it, segments
 TYPICAL_ITERATIONS = 60  # after which the labels of most images have settled
+
+
+class StageCost(NamedTuple):
+    """What a stage of a run costs on a CPU.
+
+    Attributes
+    ----------
+    factor : int
+        Pixels of the image along a side of each that is trained on.
+    iterations : int
+        Those that it takes on most images.
+    iteration_seconds : float
+        What one of them takes.
+    """
+
+    factor: int
+    iterations: int
+    iteration_seconds: float
 
 
 def training_bytes(
@@ -126,17 +153,60 @@ def expected_seconds(frame_shape: tuple[int, ...], n_frames: int, settings: Sett
     float
         Seconds, if labels settle as soon as those of most images.
     """
+    stages = stage_costs(frame_shape, n_frames, settings)
+    training = sum(stage.iterations * stage.iteration_seconds for stage in stages)
+    return training + finishing_seconds(frame_shape, n_frames)
+
+
+def finishing_seconds(frame_shape: tuple[int, ...], n_frames: int) -> float:
+    """Estimate how long all takes on a CPU that a run does but its iterations.
+
+    Parameters
+    ----------
+    frame_shape : tuple of int
+        Pixels along each axis of a frame, (Y, X) or (Z, Y, X).
+    n_frames : int
+        Frames of the image.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    return math.prod(frame_shape) * n_frames * SECONDS_PER_PIXEL
+
+
+def stage_costs(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> list[StageCost]:
+    """Estimate what each stage of a run costs on a CPU.
+
+    Parameters
+    ----------
+    frame_shape : tuple of int
+        Pixels along each axis of a frame, (Y, X) or (Z, Y, X).
+    n_frames : int
+        Frames of the image.
+    settings : Settings
+        Those of the run.
+
+    Returns
+    -------
+    list of StageCost
+        First to last.
+    """
     kernel_size: int = 3 ** len(frame_shape)
     n_filters, n_components = settings.filters, settings.components
     n_channels = n_components * n_filters + settings.max_clusters
     n_weights = kernel_size * n_filters**2 * (n_components - 1) + n_filters * settings.max_clusters
-    n_trained = 0.0  # pixels, each counted once an iteration
-    for stage in plan_stages(frame_shape, n_frames, settings):
-        # a stage that does not settle takes all of its iterations
-        n_iterations = min(stage.iterations, TYPICAL_ITERATIONS if stage.settle else math.inf)
-        n_trained += n_iterations * _sample_pixels(stage, frame_shape, n_frames)
     seconds = SECONDS_PER_CHANNEL * n_channels + SECONDS_PER_WEIGHT * n_weights
-    return n_trained * seconds + math.prod(frame_shape) * n_frames * SECONDS_PER_PIXEL
+    return [
+        StageCost(
+            stage.factor,
+            # a stage that does not settle takes all of its iterations
+            min(stage.iterations, TYPICAL_ITERATIONS) if stage.settle else stage.iterations,
+            _sample_pixels(stage, frame_shape, n_frames) * seconds,
+        )
+        for stage in plan_stages(frame_shape, n_frames, settings)
+    ]
 
 
 def _sample_pixels(stage: Stage, frame_shape: tuple[int, ...], n_frames: int) -> float:

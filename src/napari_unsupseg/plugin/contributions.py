@@ -262,6 +262,8 @@ def _segment(viewer: "napari.viewer.Viewer", image: Image) -> None:
     panel.image.value = image
     if panel.run_button.enabled:
         panel.start()
+    elif panel.axes.choices and panel.axes.value is None:
+        show_error(f"choose under axes what the axes of {image.name} are, then press Run")
     else:
         show_error("a run is going on: stop it first, or wait until it ends")
 

@@ -1,7 +1,9 @@
 """What is read off a layer: its array, its axes, its frames and voxels; and where it lies."""
 
+import functools
 import math
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from napari_unsupseg.image.axes import (
 from napari_unsupseg.image.channels import check_numbers
 from napari_unsupseg.image.tiling import check_large_image, crop_slices, is_large, is_lazy
 from napari_unsupseg.io.pixel_size import PixelSize
+from napari_unsupseg.io.tiff import read_tiff_axes
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -134,7 +137,8 @@ def axes_choices(layer: "Image") -> list[tuple[str, str | None]]:
     -------
     list of tuple of str and str or None
         Words for the menu, and one letter for each axis, the likeliest first. The first letters are
-        None, and the words ask for a choice, if neither shape nor axis labels tell the axes.
+        None, and the words ask for a choice, if neither shape nor axis labels nor the file that the
+        layer was opened from tell the axes.
     """
     shape = layer_array(layer).shape
     if layer.rgb:
@@ -147,7 +151,7 @@ def axes_choices(layer: "Image") -> list[tuple[str, str | None]]:
         planes.append("tyx")
     channels = [axes_from_channel(shape, axis) for axis in range(layer.ndim)]
     choices = [_choice(shape, axes) for axes in [*planes, *channels]]
-    named = named_axes(layer)
+    named = named_axes(layer) or _axes_of_file(layer, shape)
     if named is None:
         return [("choose what the axes are", None), *choices]
     return [_choice(shape, named), *(choice for choice in choices if choice[1] != named)]
@@ -175,6 +179,21 @@ def named_axes(layer: "Image | Labels") -> str | None:
     named = "".join(letters)
     is_clear = "?" not in named and len(set(named)) == len(named)
     return named if is_clear and named.replace(CHANNELS, "").endswith("yx") else None
+
+
+def _axes_of_file(layer: "Image", shape: tuple[int, ...]) -> str | None:
+    """Return a letter for each axis if the file of a layer says it, and the layer has its shape.
+
+    napari's own reader hands on none of what a TIFF file says of its axes.
+    """
+    path = layer.source.path
+    said = None if path is None else _read_tiff_axes(path)
+    return said[1] if said is not None and said[0] == shape else None
+
+
+@functools.lru_cache(maxsize=64)  # a menu asks each time that any layer comes or goes
+def _read_tiff_axes(path: str) -> tuple[tuple[int, ...], str] | None:
+    return read_tiff_axes(Path(path))
 
 
 def _choice(shape: tuple[int, ...], axes: str) -> tuple[str, str]:
@@ -205,13 +224,13 @@ def pixel_transform(axes: str, pixel_size: PixelSize) -> dict[str, Any]:
     }
 
 
-def training_frames(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple[int, ...], int]:
-    """Return size and number of the frames that a run on a layer trains on.
+def training_frames(array: Any, axes: str, spatial_ndim: int) -> tuple[tuple[int, ...], int]:
+    """Return size and number of the frames that a run on an image trains on.
 
     Parameters
     ----------
-    layer : napari.layers.Image
-        The image.
+    array : array_like
+        The image, see `layer_array`.
     axes : str
         One letter for each of its axes.
     spatial_ndim : int
@@ -222,7 +241,6 @@ def training_frames(layer: "Image", axes: str, spatial_ndim: int) -> tuple[tuple
     tuple of int, int
         Pixels along each axis of a frame, and how many frames there are.
     """
-    array = layer_array(layer)
     shape = labels_shape(array.shape, axes)
     if is_large(array):
         crops = crop_slices(shape, spatial_ndim, seed=0)

@@ -18,6 +18,7 @@ from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.refusals import tell_refusals
 from napari_unsupseg.plugin.request_builder import RequestBuilder
 from napari_unsupseg.plugin.run_data import Phase, RunRequest, RunResult, RunUpdate
+from napari_unsupseg.plugin.run_estimate import RunEstimate
 from napari_unsupseg.plugin.session import (
     Actions,
     Event,
@@ -39,6 +40,7 @@ from napari_unsupseg.plugin.widgets.notice import Notice
 from napari_unsupseg.plugin.widgets.progress_text import progress_text
 from napari_unsupseg.plugin.widgets.results import Results
 from napari_unsupseg.plugin.widgets.run_buttons import RunButtons
+from napari_unsupseg.plugin.widgets.run_plan import RunPlan
 from napari_unsupseg.plugin.widgets.run_progress import RunProgress
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
 from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
@@ -76,7 +78,9 @@ class SegmentationPanel(Container[Widget]):
         self.strokes_button = StrokesButton(viewer, self._on_strokes_changed)
         self.progress = RunProgress()
         self.status = Sentence()
-        self.notice = Notice(self._image_form, self._settings_form)
+        self.plan = RunPlan(self._image_form, self._settings_form)
+        self.notice = Notice(self._image_form, self._settings_form, self.plan)
+        self._estimate: RunEstimate | None = None  # of the run that is going on
         self.plot = TrainingCurvePlot(viewer)
         self.network = TrainedNetwork(
             self._show_status, self._on_network_job, self.progress.show_share
@@ -127,6 +131,7 @@ class SegmentationPanel(Container[Widget]):
         body = Container[Widget](
             widgets=[
                 self._image_form,
+                self.plan,
                 self._buttons,
                 self.strokes_button,
                 self.progress,
@@ -147,6 +152,7 @@ class SegmentationPanel(Container[Widget]):
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_image_changed)
+        self.axes.changed.connect(self._show_actions)
         self.run_button.changed.connect(self.start)
         self.pause_button.changed.connect(self.toggle_pause)
         self.stop_button.changed.connect(self.stop)
@@ -266,10 +272,11 @@ class SegmentationPanel(Container[Widget]):
         if not self.strokes_button.is_active():
             self._viewer.layers.selection.active = new.image
         self._session = self._session.start(new)
+        self._estimate = RunEstimate.of(new.request)
         self.plot.begin(new.curve)
         self.curve_section.visible = True
         self.progress.value = 0
-        self._show_status("loading PyTorch…" if self.notice.is_preloading else "starting…")
+        self._show_status("loading PyTorch…" if self.plan.is_preloading else "starting…")
         self._show_actions()
         create_worker(
             run,
@@ -295,9 +302,18 @@ class SegmentationPanel(Container[Widget]):
             QTimer.singleShot(0, current.control.picture_drawn)
         if current.control.is_stopped:  # the status says so until the run obeys
             return
-        self._show_status(progress_text(update, current.image.name))
+        self._show_status(progress_text(update, current.image.name, self._seconds_left(update)))
         if update.phase in (Phase.PREDICTING, Phase.SEGMENTING):
             self._handle(Event.FINISH)
+
+    def _seconds_left(self, update: RunUpdate) -> float | None:
+        """Estimate what the run may still take, and what the next one will on such a computer."""
+        if self._estimate is None:
+            return None
+        self._estimate.add(update)
+        if self._estimate.slowness is not None and update.device == "cpu":
+            self.plan.slowness = self._estimate.slowness
+        return self._estimate.seconds_left()
 
     def _on_returned(self, result: RunResult | None) -> None:
         current = self._session.run
@@ -447,6 +463,7 @@ class SegmentationPanel(Container[Widget]):
             has_image=self.image.value is not None,
             has_last_image=last is not None and last.image in self._viewer.layers,
             has_network=self.network.segmenter is not None,
+            asks_for_axes=self._image_form.asks_for_axes,
         )
 
     def _show_actions(self) -> None:

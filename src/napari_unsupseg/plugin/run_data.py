@@ -147,7 +147,7 @@ class RunUpdate:
     factor : int
         Pixels of the image along a side of each that was trained on: 1 at full size.
     device : str
-        Device and precision.
+        Where it trains.
     labels : ndarray of uint8 or uint16, shape (..., Y, X), or None
         Labels of the image, if it is time for a picture, and after the last iteration.
     share : float or None

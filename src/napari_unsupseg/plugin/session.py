@@ -214,7 +214,12 @@ class Actions:
 
 
 def available_actions(
-    session: Session, *, has_image: bool, has_last_image: bool, has_network: bool
+    session: Session,
+    *,
+    has_image: bool,
+    has_last_image: bool,
+    has_network: bool,
+    asks_for_axes: bool = False,
 ) -> Actions:
     """Decide which controls are switched on: the one place where that is said.
 
@@ -228,6 +233,8 @@ def available_actions(
         Whether the image of the last run is still in the viewer.
     has_network : bool
         Whether there is a trained network, of a run or from a file.
+    asks_for_axes : bool
+        Whether the user has to say first what the axes of the image are.
 
     Returns
     -------
@@ -245,17 +252,17 @@ def available_actions(
     has_segments = shows_its_image and last is not None and last.has_segments
     n_pictures = len(last.result.history.iterations) if last and last.result else 0
     return Actions(
-        run=is_free and has_image,
+        run=is_free and has_image and not asks_for_axes,
         pause=session.state in (State.TRAINING, State.PAUSED),
         stop=can_stop_run or can_stop_job,
         continue_training=can_continue,
         start_over=can_stop_run or can_continue,
-        draw_strokes=has_image,
+        draw_strokes=has_image and not asks_for_axes,
         cut_segments=has_segments,
         show_history=has_segments and n_pictures > 1,
         copy_script=last is not None,
         load_network=is_free,
         save_network=is_free and has_network,
-        apply_network=is_free and has_network and has_image,
+        apply_network=is_free and has_network and has_image and not asks_for_axes,
         see_progress=has_run or can_stop_job,
     )

@@ -269,7 +269,7 @@ class _Runner:
             n_clusters=step.n_clusters,
             loss=step.loss,
             factor=step.factor,
-            device=f"{segmenter.device}, {segmenter.record()['precision']}",
+            device=str(segmenter.device),
             labels=labels,
             share=share,
             iteration_seconds=seconds,

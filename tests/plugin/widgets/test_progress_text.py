@@ -7,22 +7,21 @@ import pytest
 from napari_unsupseg.plugin.run_data import Phase, RunResult, RunUpdate
 from napari_unsupseg.plugin.widgets.progress_text import objects_text, progress_text, result_text
 
-UPDATE = RunUpdate(Phase.TRAINING, 7, 100, 12, 0.5, 1, "cpu, float32")
+UPDATE = RunUpdate(Phase.TRAINING, 7, 100, 12, 0.5, 1, "cpu")
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        pytest.param({}, "iteration 7 of at most 100, 12 clusters\ncpu, float32", id="first"),
+        pytest.param({}, "iteration 7 of at most 100, 12 clusters\ncpu", id="first"),
         pytest.param(
             {"iteration_seconds": 0.04, "seconds_left": 200.0},
-            "iteration 7 of at most 100, 12 clusters\n"
-            "25 iterations/s, at most 3 min left, cpu, float32",
+            "iteration 7 of at most 100, 12 clusters\n25 iterations/s, at most 3 min left, cpu",
             id="with its speed",
         ),
         pytest.param(
             {"factor": 4, "phase": Phase.PAUSED},
-            "paused at iteration 7 of at most 100 at 1/4 size, 12 clusters\ncpu, float32",
+            "paused at iteration 7 of at most 100 at 1/4 size, 12 clusters\ncpu",
             id="paused at reduced size",
         ),
         pytest.param(
@@ -40,8 +39,20 @@ def test_how_far_a_run_is(changes, text):
     assert progress_text(dataclasses.replace(UPDATE, **changes), "cells") == text
 
 
+@pytest.mark.parametrize(
+    ("at_most", "about", "said"),
+    [
+        pytest.param(90.0, 20.0, "about 20 s left, at most 90 s, cpu", id="fewer than the most"),
+        pytest.param(20.0, 31.0, "about 31 s left, cpu", id="all iterations and what follows"),
+    ],
+)
+def test_how_long_a_run_may_take(at_most, about, said):
+    update = dataclasses.replace(UPDATE, iteration_seconds=0.1, seconds_left=at_most)
+    assert progress_text(update, "cells", about).endswith(f"10 iterations/s, {said}")
+
+
 RECORD = {"clusters": 5, "iterations": 30, "precision": "float32"}
-SENTENCE = "5 clusters after 30 iterations in float32"
+SENTENCE = "5 clusters after 30 iterations in standard precision"
 
 
 @pytest.mark.parametrize(

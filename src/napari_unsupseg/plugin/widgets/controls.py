@@ -33,6 +33,7 @@ from napari_unsupseg.settings import SettingSpec, setting_specs
 __all__ = [
     "CollapsibleSection",
     "Sentence",
+    "fill_row",
     "fit_labels",
     "make_accessible",
     "make_scrollable",
@@ -218,6 +219,18 @@ class _FittingScrollArea(QScrollArea):
         if event and event.type() == QEvent.Type.LayoutRequest:  # a section was unfolded
             self.updateGeometry()
         return super().eventFilter(widget, event)
+
+
+def fill_row(control: ValueWidget[Any]) -> None:
+    """Give a control that lies in a form all of its row, which its label leaves to it.
+
+    Parameters
+    ----------
+    control : ValueWidget
+        It stands in a container that has labels; screen readers are still told its own.
+    """
+    labelled_row = control.native.parentWidget()
+    labelled_row.findChild(QLabel, options=Qt.FindChildOption.FindDirectChildrenOnly).hide()
 
 
 def narrow_readout(slider: Widget, widest: str) -> None:

@@ -10,9 +10,12 @@ from napari_unsupseg.image.axes import CHANNELS
 from napari_unsupseg.options import ImageOptions
 from napari_unsupseg.plugin.layers import axes_choices, check_image_layer, voxel_spacing
 from napari_unsupseg.plugin.training_region import REGIONS
-from napari_unsupseg.plugin.widgets.controls import value_widget
+from napari_unsupseg.plugin.widgets.controls import fill_row, value_widget
 
 __all__ = ["ImageForm"]
+
+ASKING_STYLE = "QComboBox {background: #b3261e; color: white}"  # red, in both of napari's themes
+BESIDE_ENTRIES = 30  # pixels of a list beside its entries: its frame, and room for a scroll bar
 
 
 class ImageForm(Container[Widget]):
@@ -42,9 +45,10 @@ class ImageForm(Container[Widget]):
             tooltip="Where the network trains; its clusters are then found in all of the image.",
         )
         self.extend([self.image, self.axes, self.volumes, self.region])
+        fill_row(self.axes)  # as wide as "48 time points × 13 slices"
         self._followed: napari.layers.Image | None = None
         self.image.changed.connect(self._on_image_changed)
-        self.axes.changed.connect(self._show_volumes)
+        self.axes.changed.connect(self._on_axes_changed)
         self._on_image_changed()
 
     @property
@@ -64,6 +68,11 @@ class ImageForm(Container[Widget]):
         except UnsupsegError as error:
             return str(error)
         return ""
+
+    @property
+    def asks_for_axes(self) -> bool:
+        """Whether the user has to say what the axes of the chosen image are."""
+        return bool(self.axes.choices) and self.axes.value is None
 
     def known_axes(self) -> str:
         """Return one letter for each axis of the image.
@@ -109,16 +118,26 @@ class ImageForm(Container[Widget]):
         self.axes.reset_choices()
         # an image of two axes leaves nothing to choose
         self.axes.visible = bool(self.axes.choices) and self.image.value.ndim > 2
+        self._widen_list()
         # other data may have the same axes, and more to be said of
         self.axes.changed.emit(self.axes.value)
+
+    def _widen_list(self) -> None:
+        """Have the list that drops down from the menu of axes show its entries in full."""
+        menu = self.axes.native
+        menu.ensurePolished()  # or its font is not yet napari's
+        entries = (menu.itemText(index) for index in range(menu.count()))
+        widest = max(map(menu.fontMetrics().horizontalAdvance, entries), default=0)
+        menu.view().setMinimumWidth(widest + BESIDE_ENTRIES)
 
     @property
     def _has_volumes(self) -> bool:
         # wherever the channels are
         return "zyx" in (self.axes.value or "").replace(CHANNELS, "")
 
-    def _show_volumes(self) -> None:
+    def _on_axes_changed(self) -> None:
         self.volumes.visible = self._has_volumes
+        self.axes.native.setStyleSheet(ASKING_STYLE if self.asks_for_axes else "")
 
     def _axes_choices(self, _widget: object) -> list[tuple[str, Any]]:
         image = self.image.value

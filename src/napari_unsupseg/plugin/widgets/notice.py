@@ -3,12 +3,11 @@
 from qtpy.QtCore import QTimer
 
 from napari_unsupseg.image.tiling import is_large
-from napari_unsupseg.plugin.background import preload
-from napari_unsupseg.plugin.layers import layer_array, training_frames
-from napari_unsupseg.plugin.training_region import WHOLE
+from napari_unsupseg.plugin.layers import layer_array
 from napari_unsupseg.plugin.widgets.controls import Sentence
 from napari_unsupseg.plugin.widgets.image_form import ImageForm
 from napari_unsupseg.plugin.widgets.progress_text import slow_notice
+from napari_unsupseg.plugin.widgets.run_plan import RunPlan
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
 
 __all__ = ["Notice"]
@@ -30,14 +29,14 @@ class Notice(Sentence):
         It has the image, its axes and the region.
     settings_form : SettingsForm
         It has the settings and the device.
+    plan : RunPlan
+        It knows how long the run may take, and is refreshed with the notice.
     """
 
-    def __init__(self, image_form: ImageForm, settings_form: SettingsForm) -> None:
+    def __init__(self, image_form: ImageForm, settings_form: SettingsForm, plan: RunPlan) -> None:
         super().__init__()
         self.visible = False
-        self._image_form, self._settings_form = image_form, settings_form
-        # only PyTorch knows where a run would go on, and it takes seconds to load
-        self._preloading = preload()
+        self._image_form, self._settings_form, self._plan = image_form, settings_form, plan
         self._preload_poll = QTimer(self.native)
         self._preload_poll.timeout.connect(self._on_preload_poll)
         self._preload_poll.start(PRELOAD_POLL_MS)
@@ -51,13 +50,9 @@ class Notice(Sentence):
         ):
             control.changed.connect(self.refresh)
 
-    @property
-    def is_preloading(self) -> bool:
-        """Whether PyTorch is still being loaded."""
-        return self._preloading.is_alive()
-
     def refresh(self) -> None:
-        """Write the sentences anew."""
+        """Write the sentences anew, and the plan."""
+        self._plan.refresh()
         has_image = self._image_form.image.value is not None
         self.value = (self._image_form.problem() or self._run_notice()) if has_image else NO_IMAGE
         self.visible = bool(self.value)
@@ -66,21 +61,15 @@ class Notice(Sentence):
         is_large_image = is_large(layer_array(self._image_form.image.value))
         sentences = [
             LARGE_NOTICE if is_large_image else "",
-            "" if self.is_preloading else self._slow_notice(),
+            self._slow_notice(),
         ]
         return " ".join(filter(None, sentences))
 
     def _slow_notice(self) -> str:
-        from napari_unsupseg.learning.devices import available_devices
-
-        form, device = self._image_form, self._settings_form.device.value
-        runs_on_accelerator = device != "cpu" and available_devices()[0] != "cpu"
-        if form.axes.value is None or form.region.value != WHOLE or runs_on_accelerator:
-            return ""
-        shape, n_frames = training_frames(form.image.value, form.axes.value, form.spatial_ndim)
-        return slow_notice(shape, n_frames, self._settings_form.settings())
+        seconds = self._plan.seconds()
+        return "" if seconds is None else slow_notice(seconds, self._settings_form.settings())
 
     def _on_preload_poll(self) -> None:
-        if not self.is_preloading:
+        if not self._plan.is_preloading:
             self._preload_poll.stop()
             self.refresh()

@@ -6,15 +6,16 @@ import numpy as np
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg._words import count
-from napari_unsupseg.learning.cost import expected_seconds
+from napari_unsupseg.image.axes import format_shape
 from napari_unsupseg.plugin.run_data import Phase, RunResult, RunUpdate
 from napari_unsupseg.settings import Settings
 
-__all__ = ["duration", "objects_text", "progress_text", "result_text", "slow_notice"]
+__all__ = ["duration", "objects_text", "plan_text", "progress_text", "result_text", "slow_notice"]
 
 MOST = 0.5  # of an image that objects rarely have
 WHOLE = 0.1  # of an image that a single object rarely has
 SLOW = 60  # seconds; a run that may take longer is announced
+PRECISIONS = {"float32": "standard precision", "bfloat16": "reduced precision"}
 
 
 def duration(seconds: float) -> str:
@@ -42,7 +43,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def progress_text(update: RunUpdate, image_name: str) -> str:
+def progress_text(update: RunUpdate, image_name: str, seconds_left: float | None = None) -> str:
     """Say how far a run is.
 
     Parameters
@@ -51,6 +52,8 @@ def progress_text(update: RunUpdate, image_name: str) -> str:
         From the run.
     image_name : str
         Name of the image.
+    seconds_left : float, optional
+        What the run may still take, if it goes as most do.
 
     Returns
     -------
@@ -71,7 +74,11 @@ def progress_text(update: RunUpdate, image_name: str) -> str:
     speed = [update.device]
     if update.iteration_seconds and update.seconds_left is not None:
         speed.insert(0, f"{1 / update.iteration_seconds:.3g} iterations/s")
-        speed.insert(1, f"at most {duration(update.seconds_left)} left")
+        left = [] if seconds_left is None else [f"about {duration(seconds_left)} left"]
+        # what most images need can be more than is left of the iterations, with what follows them
+        if seconds_left is None or update.seconds_left > seconds_left:
+            left.append(f"at most {duration(update.seconds_left)}" + (" left" if not left else ""))
+        speed[1:1] = left
     return f"{stands}\n{', '.join(speed)}"
 
 
@@ -98,12 +105,14 @@ def result_text(result: RunResult) -> str:
     return (
         f"{count(record['clusters'], 'cluster')} after "
         f"{count(record['iterations'], 'iteration')} "
-        f"in {record['precision']}{left_off}"
+        f"in {PRECISIONS[record['precision']]}{left_off}"
     )
 
 
-def slow_notice(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> str:
-    """Warn of a run that would take long on a CPU, and say what to do.
+def plan_text(
+    frame_shape: tuple[int, ...], n_frames: int, channels: str, part: str, seconds: float | None
+) -> str:
+    """Say what *Run* will do.
 
     Parameters
     ----------
@@ -111,6 +120,41 @@ def slow_notice(frame_shape: tuple[int, ...], n_frames: int, settings: Settings)
         Pixels along each axis of a frame.
     n_frames : int
         Frames of the image.
+    channels : str
+        How many channels it has, in words.
+    part : str
+        What of it the network trains on; empty for all of it.
+    seconds : float or None
+        How long it may take; None if that is not known.
+
+    Returns
+    -------
+    str
+        A line.
+
+    Examples
+    --------
+    >>> plan_text((512, 512), 48, "1 channel", "", 130)
+    'Run segments 48 frames of 512 × 512 pixels, 1 channel: about 2 min'
+    >>> plan_text((20, 90, 80), 1, "2 channels", "selected rectangle", None)
+    'Run segments 20 × 90 × 80 voxels, 2 channels, and trains on the selected rectangle'
+    """
+    frames = f"{count(n_frames, 'frame')} of " if n_frames > 1 else ""
+    unit = "pixels" if len(frame_shape) == 2 else "voxels"
+    size = f"{frames}{format_shape(frame_shape)} {unit}, {channels}"
+    trained_on = part if part.startswith("what") else f"the {part}"
+    where = f", and trains on {trained_on}" if part else ""
+    time = "" if seconds is None else f": about {duration(seconds)}"
+    return f"Run segments {size}{where}{time}"
+
+
+def slow_notice(seconds: float, settings: Settings) -> str:
+    """Warn of a run that would take long on a CPU, and say what to do.
+
+    Parameters
+    ----------
+    seconds : float
+        How long it may take.
     settings : Settings
         The settings.
 
@@ -119,7 +163,6 @@ def slow_notice(frame_shape: tuple[int, ...], n_frames: int, settings: Settings)
     str
         Empty if it would be quick.
     """
-    seconds = expected_seconds(frame_shape, n_frames, settings)
     if seconds < SLOW:
         return ""
     remedy = "" if settings.settle else "set settle to 0.02 to end when labels have settled, or "

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import napari.layers
 import numpy as np
-from magicgui.widgets import Container, FloatSlider, PushButton, Slider, SpinBox, Widget
+from magicgui.widgets import Container, PushButton, Slider, Widget
 from magicgui.widgets.bases import ValueWidget
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
@@ -25,11 +25,12 @@ from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.session import Actions, LayerRun, View
 from napari_unsupseg.plugin.view_layers import LayerSnapshot, ViewLayers
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
-from napari_unsupseg.plugin.widgets.controls import Sentence, narrow_readout
+from napari_unsupseg.plugin.widgets.controls import Sentence
 from napari_unsupseg.plugin.widgets.layers_button import LayersButton
 from napari_unsupseg.plugin.widgets.objects_section import ObjectsSection
 from napari_unsupseg.plugin.widgets.progress_text import objects_text, result_text
 from napari_unsupseg.plugin.widgets.save_button import SaveButton
+from napari_unsupseg.plugin.widgets.segments_section import SegmentsSection
 from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
 from napari_unsupseg.plugin.widgets.view_buttons import ViewButtons
 from napari_unsupseg.regions.hierarchy_builder import precompile_objects
@@ -91,24 +92,9 @@ class Results(Container[Widget]):
         self.run: LayerRun | None = None
         self._finder = ObjectFinder(self._show_objects, self._refuse_objects)
         self._object_options: dict[str, Any] = {}  # of those that are shown
-        self.granularity = FloatSlider(
-            label="granularity",
-            value=0.5,
-            min=0,
-            max=1,
-            step=0.01,
-            enabled=False,
-            tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one).",
-        )
-        narrow_readout(self.granularity, "0.00")
-        self.smallest = SpinBox(
-            label="smallest",
-            value=0,
-            min=0,
-            max=1_000_000,
-            enabled=False,
-            tooltip="Pixels of the smallest segment; smaller ones join what they resemble most.",
-        )
+        self.segments_section = SegmentsSection(self._show_segments)
+        self.granularity = self.segments_section.granularity
+        self.smallest = self.segments_section.smallest
         self.history = Slider(
             label="history",
             min=0,
@@ -140,13 +126,11 @@ class Results(Container[Widget]):
         self.objects_section.append(self.layers_button)
         self._controls = {
             View.CLUSTERS: _form([self.history, self.uncertainty_button]),
-            View.SEGMENTS: _form([self.granularity, self.smallest]),
+            View.SEGMENTS: self.segments_section,
             View.OBJECTS: self.objects_section,
         }
         self.extend([self.heading, self.view_buttons, self.clusters])
         self.extend([*self._controls.values(), self.copy_button])
-        self.granularity.changed.connect(self._show_segments)
-        self.smallest.changed.connect(self._show_segments)
         self.history.changed.connect(self._show_clusters)
         self.measurements_button.changed.connect(self._show_measurements)
         self.uncertainty_button.changed.connect(self._add_uncertainty)
@@ -279,7 +263,7 @@ class Results(Container[Widget]):
         if not actions.copy_script:  # another run may change the clusters that are hidden
             self.clusters.show_all()
         self.copy_button.enabled = actions.copy_script
-        self.granularity.enabled = self.smallest.enabled = actions.cut_segments
+        self.segments_section.enabled = actions.cut_segments
         self.history.enabled = actions.show_history
         self.uncertainty_button.enabled = actions.cut_segments
 
@@ -314,21 +298,17 @@ class Results(Container[Widget]):
         has_table = view is View.CLUSTERS or self._shows_objects_of_clusters
         self.clusters.visible = has_views and has_table
 
-    @property
-    def _cut(self) -> dict[str, Any]:
-        """How the sliders cut the hierarchy, as keywords."""
-        cut: dict[str, Any] = {"granularity": self.granularity.value}
-        return cut | {"min_size": self.smallest.value} if self.smallest.value else cut
-
     def _show_segments(self) -> None:
         """Cut the hierarchy of the last run as the sliders say, and show the segments."""
         run = self.run
         hierarchy = None if run is None else _result_of(run).hierarchy
         if run is None or hierarchy is None:
             return
-        segments = _two_bytes(hierarchy.cut(**self._cut))
-        sentence = count(int(segments.max()), "segment")
-        self._show_labels(run, View.SEGMENTS, segments, self._cut, sentence)
+        cut = self.segments_section.cut
+        segments = _two_bytes(hierarchy.cut(**cut))
+        n_segments = int(segments.max())
+        self.segments_section.show_count(n_segments)
+        self._show_labels(run, View.SEGMENTS, segments, cut, count(n_segments, "segment"))
 
     def _find_objects(self) -> None:
         """Find the objects of the last run as the controls say, unless they are shown already."""
@@ -455,7 +435,7 @@ class Results(Container[Widget]):
             )
             return
         # only what was made
-        cut = self._cut if self.layers.is_made(View.SEGMENTS, run) else None
+        cut = self.segments_section.cut if self.layers.is_made(View.SEGMENTS, run) else None
         options = self._object_options if self.layers.is_made(View.OBJECTS, run) else None
         if options and _drawn(options):
             self._show_status(

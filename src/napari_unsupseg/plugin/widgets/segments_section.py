@@ -1,0 +1,72 @@
+"""Segments of the last run: how fine they are, and how many that makes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from magicgui.widgets import Container, FloatSlider, SpinBox, Widget
+
+from napari_unsupseg._words import count
+from napari_unsupseg.plugin.widgets.controls import Sentence, fill_row, narrow_readout
+
+__all__ = ["SegmentsSection"]
+
+
+class SegmentsSection(Container[Widget]):
+    """A slider as wide as the panel under the number of segments, and their smallest size.
+
+    Parameters
+    ----------
+    on_change : callable
+        Called when the segments are to be others.
+
+    Attributes
+    ----------
+    granularity : FloatSlider
+        From 0, the finest segments, to 1, a single one.
+    smallest : SpinBox
+        Pixels of the smallest segment.
+    """
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        super().__init__(labels=False)
+        self.margins = (0, 0, 0, 0)
+        self.granularity = FloatSlider(
+            label="granularity",
+            value=0.5,
+            min=0,
+            max=1,
+            step=0.01,
+            tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one).",
+        )
+        narrow_readout(self.granularity, "0.00")
+        self.smallest = SpinBox(
+            label="smallest",
+            value=0,
+            min=0,
+            max=1_000_000,
+            tooltip="Pixels of the smallest segment; smaller ones join what they resemble most.",
+        )
+        self.heading = Sentence()
+        form = Container[Widget]()
+        form.extend([self.granularity, self.smallest])  # given at once labels would differ in width
+        form.margins = (0, 0, 0, 0)
+        fill_row(self.granularity)
+        self.extend([self.heading, form])
+        self.granularity.changed.connect(lambda _value: on_change())
+        self.smallest.changed.connect(lambda _value: on_change())
+
+    @property
+    def cut(self) -> dict[str, Any]:
+        """How the hierarchy is to be cut, as keywords of `Hierarchy.cut`."""
+        cut: dict[str, Any] = {"granularity": self.granularity.value}
+        return cut | {"min_size": self.smallest.value} if self.smallest.value else cut
+
+    def show_count(self, n_segments: int) -> None:
+        """Say how many segments the granularity makes.
+
+        Parameters
+        ----------
+        n_segments : int
+            How many.
+        """
+        self.heading.value = f"granularity: {count(n_segments, 'segment')}"
