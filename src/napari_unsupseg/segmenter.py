@@ -1,6 +1,5 @@
 """The rooms put in order by `Segmenter`: an image goes in, labels come out, step by step."""
 
-import dataclasses
 import os
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from napari_unsupseg._generators import run_to_end
 from napari_unsupseg.errors import ImageError, SettingError, StrokesError
 from napari_unsupseg.image.image_list import is_image_list, split_maps
 from napari_unsupseg.image.normalize import NormalizedImage
+from napari_unsupseg.io.run_archive import holds_run, write_archive
 from napari_unsupseg.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_unsupseg.learning.devices import (
     processor_name,
@@ -25,6 +25,7 @@ from napari_unsupseg.learning.devices import (
 )
 from napari_unsupseg.learning.predictor import Predictor
 from napari_unsupseg.learning.run import Run
+from napari_unsupseg.learning.run_file import load_run, pack_run
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.options import ImageOptions, check_flag, documented
 from napari_unsupseg.regions.hierarchy import Hierarchy
@@ -444,27 +445,66 @@ class Segmenter(Predictor):
         uncertainty = run.uncertainty()
         return self.split(uncertainty) if run.image.image_shapes else uncertainty
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network of a run, to be used on other images.
+    def save(self, path: str | os.PathLike[str], *, run: bool = False) -> None:
+        """Write the network of a run, to be used on other images, or all of the run.
 
         Parameters
         ----------
         path : path-like
             The file to write or replace; by custom it ends in ``.unsupseg``. It holds numbers
-            and text only, in the format of safetensors.
+            and text only, in the format of safetensors; of a run in a zip archive.
+        run : bool
+            Whether to write the image, its labels, their hierarchy and history, the strokes and
+            where the training stands too. Such a run can be looked at and gone on with; by
+            default there is the network alone.
 
         Raises
         ------
         SettingError
-            If there is no network yet, or it has features of your own.
+            If there is no network or no run yet, or it has features of your own.
+        ImageError
+            If the run is to be written, and its image is too large to be loaded.
         FileError
             If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from skimage.data import coins
+        >>> file = tempfile.gettempdir() + "/coins.unsupseg"
+        >>> Segmenter(Settings(iterations=5, superpixels=500)).fit(coins()[::4, ::4]).save(
+        ...     file, run=True
+        ... )
+        >>> segments = Segmenter.load(file).hierarchy_.cut(n_segments=30)
+        >>> int(segments.max())
+        30
         """
-        save_checkpoint(Path(path), self._checkpoint())
+        check_flag("run", run)
+        if run:
+            write_archive(Path(path), self.run_parts())
+        else:
+            save_checkpoint(Path(path), self._checkpoint())
+
+    def run_parts(self) -> dict[str, bytes]:
+        """Return the run as the parts of a file, for whoever writes others beside them.
+
+        Returns
+        -------
+        dict of str to bytes
+            For `napari_unsupseg.io.run_archive.write_archive`.
+
+        Raises
+        ------
+        SettingError
+            If there is no run yet, or the network has features of your own.
+        ImageError
+            If the image is too large to be loaded.
+        """
+        return pack_run(self._begun_run("there is no run to save: fit an image first"))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "auto") -> Self:
-        """Read a network that `save` wrote.
+        """Read a network or a run that `save` wrote.
 
         Parameters
         ----------
@@ -477,6 +517,8 @@ class Segmenter(Predictor):
         -------
         Segmenter
             With the settings of the run; it can `predict`, and `fit` with ``warm_start=True``.
+            Of a run it has all that it had when it was saved: `labels_`, `hierarchy_`, and
+            `resume` goes on as if it had never been left.
 
         Raises
         ------
@@ -485,14 +527,18 @@ class Segmenter(Predictor):
         DeviceError
             If there is no such device.
         """
-        loaded = load_checkpoint(Path(path))
+        resolved, file = resolve_device(device), Path(path)
+        if holds_run(file):
+            run = load_run(file, resolved)
+            segmenter = cls(run.settings, device=device)
+            segmenter._run, segmenter.precision = run, run.network.precision
+            assert run.result is not None, "a run is saved after its first step"
+            segmenter.labels_ = run.result.labels
+            segmenter.n_iterations_ = run.result.iteration
+            return segmenter
+        loaded = load_checkpoint(file).to(resolved)
         segmenter = cls(loaded.settings, device=device)
-        segmenter.precision = resolve_precision(
-            loaded.settings.precision, segmenter.device, loaded.spatial_ndim
-        )
-        network = loaded.network.to(segmenter.device)
-        network.precision = segmenter.precision
-        segmenter._loaded = dataclasses.replace(loaded, network=network)
+        segmenter._loaded, segmenter.precision = loaded, loaded.network.precision
         return segmenter
 
     def record(self, step: Step | None = None) -> dict[str, Any]:

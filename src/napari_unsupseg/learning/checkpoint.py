@@ -1,10 +1,13 @@
 """A trained network in a file: its weights and its settings, and no code that could run."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,14 +17,17 @@ import napari_unsupseg
 from napari_unsupseg.errors import FileError, ImageError, SettingError, first_line
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.io.paths import atomic_write, file_kind
+from napari_unsupseg.io.run_archive import holds_run, read_part
+from napari_unsupseg.learning.devices import resolve_precision
 from napari_unsupseg.learning.network import Components, Network, build_network, network_shapes
 from napari_unsupseg.settings import Settings
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["NETWORK_PART", "Checkpoint", "load_checkpoint", "pack_checkpoint", "save_checkpoint"]
 
 ENTRY = "napari-unsupseg"  # key of the header in the metadata of the file
 # version of the format; a program reads those up to its own. 1 had no header in its SHA-256
 VERSION = 2
+NETWORK_PART = "network.safetensors"  # of the file of a run
 MAX_CHANNELS = 100_000  # more than any spectrometer has
 
 
@@ -61,6 +67,12 @@ class Checkpoint:
             raise SettingError("nobody knows how far features of your own see: use a NumPy array")
         return len(self.network.features)
 
+    def to(self, device: torch.device) -> Self:
+        """Return it on a device, with the precision that its settings ask for there."""
+        network = self.network.to(device)
+        network.precision = resolve_precision(self.settings.precision, device, self.spatial_ndim)
+        return dataclasses.replace(self, network=network)
+
     def check_image(self, image: NormalizedImage) -> None:
         """Raise an `ImageError` unless an image has the channels and axes it was trained on."""
         n_channels = len(image.values)
@@ -93,6 +105,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     FileError
         If the file cannot be written.
     """
+    content = pack_checkpoint(checkpoint)
+    with atomic_write(path) as partial:
+        partial.write_bytes(content)
+
+
+def pack_checkpoint(checkpoint: Checkpoint) -> bytes:
+    """Return the content of the file that `save_checkpoint` writes; it raises a `SettingError`."""
     if not isinstance(checkpoint.network.features, Components):
         raise SettingError("a network with features of your own cannot be saved: save your module")
     state = checkpoint.network.state_dict()
@@ -107,9 +126,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "spatial_ndim": checkpoint.spatial_ndim,
     }
     header["sha256"] = _digest(tensors, header)
-    with atomic_write(path) as partial:
-        # one entry: safetensors writes several in an order that changes from call to call
-        partial.write_bytes(save(tensors, {ENTRY: json.dumps(header)}))
+    # one entry: safetensors writes several in an order that changes from call to call
+    return save(tensors, {ENTRY: json.dumps(header)})
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -118,7 +136,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Parameters
     ----------
     path : Path
-        A file that `save_checkpoint` wrote.
+        A file that `save_checkpoint` wrote, or that of a run, which has its network in it.
 
     Returns
     -------
@@ -135,7 +153,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         problem = "no such file" if kind == "nothing" else f"is a {kind}; name a saved network"
         raise FileError(f"{path}: {problem}")
     try:
-        with safe_open(path, framework="pt") as file:
+        with _network_file(path) as network, safe_open(network, framework="pt") as file:
             metadata = file.metadata() or {}
             if ENTRY not in metadata:
                 raise FileError(
@@ -151,6 +169,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     # a header that is not as it was written can be wrong in any way
     except Exception as error:
         raise FileError(f"{path}: is damaged or was changed ({first_line(error)})") from error
+
+
+@contextlib.contextmanager
+def _network_file(path: Path) -> Iterator[Path]:
+    """Give the file of a network: the one named, or a copy of the one in the file of a run."""
+    if not holds_run(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / NETWORK_PART
+        copy.write_bytes(read_part(path, NETWORK_PART))
+        yield copy
 
 
 def _read_checkpoint(file: Any, header: dict[str, Any], path: Path) -> Checkpoint:

@@ -26,23 +26,27 @@ class ConvergenceMonitor:
 
     Attributes
     ----------
+    settle : float
+        As given.
     n_iterations : int
         Iterations on the sample so far.
     has_converged : bool
         Whether its labels have settled.
+    snapshots : deque of Tensor of int32, shape (N, [z,] y, x)
+        Clusters at the last iterations that were checked.
     """
 
     def __init__(self, settle: float = 0) -> None:
-        self._settle = settle
+        self.settle = settle
         self.n_iterations = 0
         self.has_converged = False
         n_checks = WINDOW // CHECK_INTERVAL + 1  # the first and the last are a window apart
-        self._history: collections.deque[torch.Tensor] = collections.deque(maxlen=n_checks)
+        self.snapshots: collections.deque[torch.Tensor] = collections.deque(maxlen=n_checks)
 
     @property
     def learning_rate_factor(self) -> float:
         """Factor of the learning rate for the next iteration, from 1 down to 0."""
-        if not self._settle:
+        if not self.settle:
             return 1.0
         return float(0.5 ** (max(0, self.n_iterations - CONSTANT_RATE) / HALF_LIFE))
 
@@ -59,12 +63,12 @@ class ConvergenceMonitor:
             How many pixels take part.
         """
         self.n_iterations += 1
-        if not self._settle or self.n_iterations % CHECK_INTERVAL:
+        if not self.settle or self.n_iterations % CHECK_INTERVAL:
             return
         # in the computer's memory: a run that is left early must not fill that of a GPU
-        self._history.append(clusters.to("cpu", torch.int32))
-        if len(self._history) == self._history.maxlen:
-            changed = self._history[-1] != self._history[0]
+        self.snapshots.append(clusters.to("cpu", torch.int32))
+        if len(self.snapshots) == self.snapshots.maxlen:
+            changed = self.snapshots[-1] != self.snapshots[0]
             if inside is not None:
                 changed &= inside.cpu()
-            self.has_converged = int(changed.count_nonzero()) < self._settle * n_inside
+            self.has_converged = int(changed.count_nonzero()) < self.settle * n_inside

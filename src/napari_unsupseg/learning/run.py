@@ -15,6 +15,7 @@ from torch import nn
 from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import ImageError, SettingError, StrokesError
+from napari_unsupseg.image.axes import resolve_axes
 from napari_unsupseg.image.channels import ImageChannels, load_or_crop, split_channels
 from napari_unsupseg.image.image_list import (
     GivenImage,
@@ -29,6 +30,7 @@ from napari_unsupseg.image.image_list import (
     split_maps,
 )
 from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
+from napari_unsupseg.image.tiling import is_lazy, load_if_small
 from napari_unsupseg.learning.checkpoint import Checkpoint
 from napari_unsupseg.learning.cost import training_bytes
 from napari_unsupseg.learning.devices import (
@@ -67,6 +69,10 @@ class Run:
         The image as the network sees it; several images are laid together as its frames.
     network : Network
         Trained in place.
+    pixels : list of ndarray or None
+        Each image as it was given, for whoever saves the run; None if it was not loaded.
+    axes : list of str
+        One letter for each axis of these.
     is_cropped : bool
         Whether the image is crops of one that is too large to be loaded.
     state : TrainingState
@@ -81,11 +87,19 @@ class Run:
         The last step with the labels to keep; before `finish` it is `last_step`.
     followed_strokes : ndarray of unsigned integers, shape (..., Y, X), or None
         The strokes that the labels of `last_step` follow.
+    hierarchy : Hierarchy or None
+        That of the labels at hand, of all images together, once it is made.
+    hierarchies : list of Hierarchy
+        Those of several images, each by itself, once they are made.
+    learned : Checkpoint or None
+        The network that has learned the labels at hand, once it has.
     """
 
     settings: Settings
     image: NormalizedImage
     network: Network
+    pixels: list[NDArray[np.generic] | None] = dataclasses.field(default_factory=list)
+    axes: list[str] = dataclasses.field(default_factory=list)
     is_cropped: bool = False
     state: TrainingState = dataclasses.field(default_factory=TrainingState)
     strokes: Labels | None = None
@@ -93,9 +107,9 @@ class Run:
     last_step: Step | None = None
     result: Step | None = None
     followed_strokes: Labels | None = None
-    _hierarchy: Hierarchy | None = None  # of the labels at hand, once it is made
-    _hierarchies: list[Hierarchy] = dataclasses.field(default_factory=list)  # of each image
-    _checkpoint: Checkpoint | None = None  # that has learned them, likewise
+    hierarchy: Hierarchy | None = None
+    hierarchies: list[Hierarchy] = dataclasses.field(default_factory=list)
+    learned: Checkpoint | None = None
     _generation: int = 0  # of those who have asked for steps, the last
 
     @classmethod
@@ -143,7 +157,10 @@ class Run:
             If the image, its mask or strokes cannot be segmented as given, memory is too small, or
             the known network does not fit.
         """
-        given = list_given(image, axes=axes, mask=mask, strokes=strokes)
+        given = [
+            one._replace(image=load_if_small(one.image))
+            for one in list_given(image, axes=axes, mask=mask, strokes=strokes)
+        ]
         channels, is_cropped = _load(given, channel_axis, spatial_ndim, settings)
         _check_memory(channels, spatial_ndim, settings, device, is_whole=features is not None)
         normalized = []
@@ -159,7 +176,14 @@ class Run:
         with translate_out_of_memory(device):
             network = _first_network(together, settings, device, features, known)
             network.precision = resolve_precision(settings.precision, device, spatial_ndim)
-        run = cls(settings, together, network, is_cropped)
+        run = cls(
+            settings,
+            together,
+            network,
+            [None if is_lazy(one.image) else np.asarray(one.image) for one in given],
+            [resolve_axes(np.shape(one.image), one.axes, channel_axis) for one in given],
+            is_cropped,
+        )
         run.set_strokes(strokes)
         return run
 
@@ -233,7 +257,7 @@ class Run:
             self.network, self.image, self.settings, self.state, lambda: self.strokes
         ):
             yield self._keep(step)
-            if self._n_final_clusters:
+            if self.n_final_clusters:
                 precompile()  # while there is something to look at
         yield from self.finish()
 
@@ -255,7 +279,7 @@ class Run:
         elif self.followed_strokes is not self.strokes:
             self._keep(step)
         labels = step.labels
-        if self._n_final_clusters:
+        if self.n_final_clusters:
             hierarchy = yield from map_yields(self.hierarchy_generator(), step.with_hierarchy_share)
             labels = hierarchy.run_clusters.copy()
         if self.settings.min_size > 1:
@@ -263,7 +287,7 @@ class Run:
         labels = apply_strokes(labels, self.followed_strokes)
         if labels is not step.labels:
             self.result = step.relabelled(labels)
-            self._checkpoint = None  # of the labels before
+            self.learned = None  # of the labels before
             yield self.result
 
     def hierarchies_generator(self) -> Generator[float, None, list[Hierarchy]]:
@@ -281,36 +305,51 @@ class Run:
         """
         if len(self.image.image_shapes) <= 1:
             return [(yield from self.hierarchy_generator())]
-        if not self._hierarchies:
+        if not self.hierarchies:
             together = yield from map_yields(self.hierarchy_generator(), lambda share: share / 2)
-            self._hierarchies = yield from map_yields(
+            self.hierarchies = yield from map_yields(
                 self._hierarchies_apart(together), lambda share: (1 + share) / 2
             )
-        return self._hierarchies
+        return self.hierarchies
 
     def _hierarchies_apart(self, together: Hierarchy) -> Generator[float, None, list[Hierarchy]]:
         """Make the hierarchy of each image by itself, with the clusters of all together.
 
         What an image ends with, such as objects at its border, depends on its own shape.
         """
-        maps = [*self.history.values(), self._last_step().labels, together.run_clusters]
-        *history, clusters = (split_maps(one, self.image) for one in maps)
-        strokes = self.followed_strokes
+        clusters = split_maps(together.run_clusters, self.image)
         hierarchies: list[Hierarchy] = []
-        for index, image in enumerate(split_images(self.image)):
-            drawn = None if strokes is None else split_maps(strokes, self.image)[index]
+        for index, (image, snapshots, strokes) in enumerate(self.split()):
             made = build_hierarchy_generator(
                 image,
-                [labels[index] for labels in history],
+                snapshots,
                 min_size=self.settings.min_size,
-                strokes=drawn if drawn is not None and drawn.any() else None,
-                n_clusters=self._n_final_clusters,
+                strokes=strokes,
+                n_clusters=self.n_final_clusters,
             )
             n_images = len(self.image.image_shapes)
             hierarchy = yield from map_yields(made, lambda share: (index + share) / n_images)  # noqa: B023
             hierarchy.run_clusters = clusters[index]
             hierarchies.append(hierarchy)
         return hierarchies
+
+    def split(self) -> Iterator[tuple[NormalizedImage, list[Labels], Labels | None]]:
+        """Take several images apart again.
+
+        Yields
+        ------
+        NormalizedImage, list of Labels, Labels or None
+            Each image, with its `snapshots` and the strokes that its labels follow.
+        """
+        snapshots = [split_maps(labels, self.image) for labels in self.snapshots]
+        strokes = self.followed_strokes
+        for index, image in enumerate(split_images(self.image)):
+            drawn = None if strokes is None else split_maps(strokes, self.image)[index]
+            yield (
+                image,
+                [labels[index] for labels in snapshots],
+                drawn if drawn is not None and drawn.any() else None,
+            )
 
     def hierarchy_generator(self) -> Generator[float, None, Hierarchy]:
         """Make the hierarchy of the labels so far, a part at a time, unless it is made.
@@ -325,15 +364,15 @@ class Run:
         Hierarchy
             Segments at every granularity, of all images together.
         """
-        if self._hierarchy is None:
-            self._hierarchy = yield from build_hierarchy_generator(
+        if self.hierarchy is None:
+            self.hierarchy = yield from build_hierarchy_generator(
                 self.image,
-                [*self.history.values(), self._last_step().labels],
+                self.snapshots,
                 min_size=self.settings.min_size,
                 strokes=self.followed_strokes,
-                n_clusters=self._n_final_clusters,
+                n_clusters=self.n_final_clusters,
             )
-        return self._hierarchy
+        return self.hierarchy
 
     def uncertainty(self) -> NDArray[np.float32]:
         """Return how far the labels so far disagree with those to keep, from 0 to 1.
@@ -344,8 +383,7 @@ class Run:
             See `cluster_uncertainty`.
         """
         assert self.result is not None, "a run has a result from its first step on"
-        labels = [*self.history.values(), self._last_step().labels]
-        return cluster_uncertainty(self.result.labels, labels)
+        return cluster_uncertainty(self.result.labels, self.snapshots)
 
     def checkpoint(self) -> Checkpoint:
         """Return the network after it has learned the labels to keep, which takes a few seconds.
@@ -355,16 +393,16 @@ class Run:
         Checkpoint
             A copy of the network, which the run can go on without; kept for the next call.
         """
-        if self._checkpoint is None:
+        if self.learned is None:
             assert self.result is not None, "a run has a result from its first step on"
             network, labels = self.network, self.result.labels
             if not self.image.is_constant:
                 network = fit_to_labels(network, self.image, labels, self.settings)
             n_channels = len(self.image.values)
-            self._checkpoint = Checkpoint(
+            self.learned = Checkpoint(
                 network, self.settings, n_channels, self.image.is_rgb, int(labels.max())
             )
-        return self._checkpoint
+        return self.learned
 
     @property
     def iterations_left(self) -> int:
@@ -379,7 +417,15 @@ class Run:
         return self.state.seconds_left(seconds, self.image)
 
     @property
-    def _n_final_clusters(self) -> int:
+    def snapshots(self) -> list[Labels]:
+        """Labels that hierarchy and uncertainty are made from: those of the history, and the last.
+
+        Each of shape (..., Y, X).
+        """
+        return [*self.history.values(), self._last_step().labels]
+
+    @property
+    def n_final_clusters(self) -> int:
         """Clusters that are made of segments when the run ends; 0 for the network's own."""
         settings = self.settings
         return min(settings.final_clusters, settings.max_clusters) if settings.settle else 0
@@ -394,8 +440,8 @@ class Run:
         self.followed_strokes = self.strokes
         if step.iteration in HISTORY_ITERATIONS:
             self.history[step.iteration] = step.labels
-        self._hierarchy = self._checkpoint = None
-        self._hierarchies = []
+        self.hierarchy = self.learned = None
+        self.hierarchies = []
         return step
 
     def _constant_step(self) -> Step:

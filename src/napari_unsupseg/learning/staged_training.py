@@ -18,7 +18,7 @@ from napari_unsupseg.learning.trainer import Trainer
 from napari_unsupseg.learning.upsampler import LabelUpsampler
 from napari_unsupseg.settings import Settings
 
-__all__ = ["TrainingState", "train"]
+__all__ = ["TrainingState", "preview_upsampler", "train"]
 
 PREVIEW_PIXELS = 2**17  # of the image that is labelled while the network trains on tiles
 
@@ -191,8 +191,22 @@ def _run_stages(state: TrainingState, trainer: Trainer, samples: "_SampleCache")
 
 def _make_upsampler(image: NormalizedImage, sample: TrainingSample) -> LabelUpsampler:
     """Return what makes labels of the whole image while the network trains on a sample."""
-    if sample.is_whole:
-        return LabelUpsampler(image, sample.factor)
+    return LabelUpsampler(image, sample.factor) if sample.is_whole else preview_upsampler(image)
+
+
+def preview_upsampler(image: NormalizedImage) -> LabelUpsampler:
+    """Return what makes labels of the whole image while the network trains on tiles of it.
+
+    Parameters
+    ----------
+    image : NormalizedImage
+        The image.
+
+    Returns
+    -------
+    LabelUpsampler
+        It has no network yet.
+    """
     ratio: float = image.valid.size / PREVIEW_PIXELS
     factor = math.ceil(math.pow(ratio, 1 / image.spatial_ndim))
     return LabelUpsampler(image, factor, preview=downsample(image, factor))

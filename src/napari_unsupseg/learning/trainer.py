@@ -35,6 +35,10 @@ class Trainer:
     ----------
     iteration : int
         Iterations so far, over all samples.
+    velocities : list of Tensor
+        Momentum of each parameter that is trained.
+    stroked : set of int
+        Clusters that have been given to a stroke.
 
     Notes
     -----
@@ -56,9 +60,9 @@ class Trainer:
         self._settings = settings
         # those of a caller's module may be frozen
         self._parameters = [p for p in network.parameters() if p.requires_grad]
-        self._velocities = [torch.zeros_like(p) for p in self._parameters]
+        self.velocities = [torch.zeros_like(p) for p in self._parameters]
         self.iteration = 0
-        self._stroked: set[int] = set()  # clusters that have been given to a stroke
+        self.stroked: set[int] = set()
 
     def run(
         self,
@@ -160,7 +164,7 @@ class Trainer:
         """Take one step of stochastic gradient descent with momentum."""
         # torch.optim would do the same, but loading it takes two seconds: it loads torch's compiler
         for parameter, velocity, gradient in zip(
-            self._parameters, self._velocities, gradients, strict=True
+            self._parameters, self.velocities, gradients, strict=True
         ):
             if gradient is not None:
                 velocity.mul_(self._settings.momentum).add_(gradient)
@@ -183,22 +187,22 @@ class Trainer:
         wanted = strokes.clusters[strokes.is_stroke].cpu()  # (pixels under strokes,)
         under = clusters[strokes.is_stroke].cpu()
         for number in wanted.unique().tolist():
-            if number in self._stroked:
+            if number in self.stroked:
                 continue
             counts = torch.bincount(under[wanted == number], minlength=self._settings.max_clusters)
-            counts[list(self._stroked)] = 0
+            counts[list(self.stroked)] = 0
             if counts.any():
                 most_frequent = int(counts.argmax())
                 order = torch.arange(len(counts))
                 order[number], order[most_frequent] = most_frequent, number
                 self._reorder_clusters(order)
                 under = order[under]
-            self._stroked.add(number)
+            self.stroked.add(number)
 
     def _reorder_clusters(self, order: torch.Tensor) -> None:
         """Give the classifier's outputs another order, and their momentum with them."""
         outputs = [self._network.classifier.weight, *self._network.normalisation.parameters()]
-        for parameter, velocity in zip(self._parameters, self._velocities, strict=True):
+        for parameter, velocity in zip(self._parameters, self.velocities, strict=True):
             if any(parameter is output for output in outputs):
                 for values in (parameter, velocity):  # (q, ...)
                     values.copy_(values[order.to(values.device)])

@@ -113,6 +113,20 @@ class Hierarchy:
         # the last foreground, or strokes, to be given, by which function it was found, and what of
         self._given: tuple[NDArray[Any], ForegroundOf, Basins] | None = None
 
+    def tree(self) -> dict[str, NDArray[Any]]:
+        """Return what takes long to make: the fragments, and how they merge.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``fragments``, ``merges`` and ``granularities``, which `restore_hierarchy` takes.
+        """
+        return {
+            "fragments": self._fragments,
+            "merges": self._merges,
+            "granularities": self._granularities,
+        }
+
     def cut(
         self, *, n_segments: int | None = None, granularity: float | None = None, min_size: int = 0
     ) -> Labels:

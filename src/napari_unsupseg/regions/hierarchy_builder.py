@@ -6,7 +6,7 @@ labels said of them over the run, what lies on their common border, and their co
 
 import functools
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,13 @@ from napari_unsupseg.regions.fragments import oversegment
 from napari_unsupseg.regions.graph_builder import build_region_graph
 from napari_unsupseg.regions.hierarchy import Hierarchy
 
-__all__ = ["build_hierarchy", "build_hierarchy_generator", "precompile", "precompile_objects"]
+__all__ = [
+    "build_hierarchy",
+    "build_hierarchy_generator",
+    "precompile",
+    "precompile_objects",
+    "restore_hierarchy",
+]
 
 TYPICAL_DISSIMILARITY = 1.23  # at which the default granularity of 0.5 cuts
 STEEPNESS = 3  # of granularities there, so that those of use lie well apart
@@ -140,6 +146,79 @@ def _build(
         image.spacing,
         n_clusters,
     )
+
+
+def restore_hierarchy(
+    tree: Mapping[str, NDArray[Any]],
+    image: NormalizedImage,
+    history: Sequence[Labels],
+    *,
+    strokes: Labels | None = None,
+    n_clusters: int = 0,
+) -> Hierarchy:
+    """Make a hierarchy again of its tree, and of what it was built from.
+
+    Parameters
+    ----------
+    tree : mapping of str to ndarray
+        What `Hierarchy.tree` returned.
+    image, history, strokes, n_clusters
+        As in `build_hierarchy_generator`. Fragments are described by them anew, which takes a
+        fraction of the time that the tree took.
+
+    Returns
+    -------
+    Hierarchy
+        The hierarchy.
+
+    Raises
+    ------
+    ValueError
+        If the tree is none of this image.
+    """
+    fragments, merges, granularities = (
+        tree[name] for name in ("fragments", "merges", "granularities")
+    )
+    _check_tree(fragments, merges, granularities, image.valid)
+    colours, lightness = perceptual_colours(image)
+    graph = build_region_graph(
+        fragments, colours, history, lightness, image.spatial_ndim, strokes, image.spacing
+    )
+    return Hierarchy(
+        fragments,
+        merges,
+        granularities,
+        graph,
+        colours,
+        history[-1],
+        image.spatial_ndim,
+        strokes,
+        image.spacing,
+        n_clusters,
+    )
+
+
+def _check_tree(
+    fragments: NDArray[Any],
+    merges: NDArray[Any],
+    granularities: NDArray[Any],
+    valid: NDArray[np.bool_],
+) -> None:
+    """Raise unless all of an image merges into one: compiled code would not notice."""
+    n_merges = len(granularities)
+    if fragments.shape != valid.shape or not np.array_equal(fragments >= 0, valid):
+        raise ValueError("its fragments are not of its image")
+    if len(np.unique(fragments[valid])) != n_merges + 1 or fragments.max() != n_merges:
+        raise ValueError("its fragments are not those that it merges")
+    nodes = np.arange(2 * n_merges)  # each merges once, after it was made
+    if (
+        merges.shape != (n_merges, 2)
+        or not np.array_equal(np.sort(merges, axis=None), nodes)
+        or (merges > nodes[:n_merges, np.newaxis] + n_merges).any()
+    ):
+        raise ValueError("its merges are none that there can be")
+    if not (np.diff(granularities, prepend=0, append=1) >= 0).all():
+        raise ValueError("its granularities do not rise from 0 to 1")
 
 
 def _oversegment_frames(
