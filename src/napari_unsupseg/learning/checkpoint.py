@@ -156,9 +156,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         with _network_file(path) as network, safe_open(network, framework="pt") as file:
             metadata = file.metadata() or {}
             if ENTRY not in metadata:
-                raise FileError(
-                    f"{path}: is no network of napari-unsupseg; save one with Segmenter.save"
-                )
+                raise _no_network(path)
             return _read_checkpoint(file, json.loads(metadata[ENTRY]), path)
     except FileError:
         raise
@@ -179,8 +177,15 @@ def _network_file(path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / NETWORK_PART
-        copy.write_bytes(read_part(path, NETWORK_PART))
+        try:
+            copy.write_bytes(read_part(path, NETWORK_PART))
+        except KeyError:
+            raise _no_network(path) from None
         yield copy
+
+
+def _no_network(path: Path) -> FileError:
+    return FileError(f"{path}: is no network of napari-unsupseg; save one with Segmenter.save")
 
 
 def _read_checkpoint(file: Any, header: dict[str, Any], path: Path) -> Checkpoint:
