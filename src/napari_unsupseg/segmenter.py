@@ -533,7 +533,8 @@ class Segmenter(Predictor):
             segmenter = cls(run.settings, device=device)
             segmenter._run, segmenter.precision = run, run.network.precision
             assert run.result is not None, "a run is saved after its first step"
-            segmenter.labels_ = run.result.labels
+            split = segmenter.split(run.result.labels)
+            segmenter.labels_ = split if run.image.image_shapes else split[0]
             segmenter.n_iterations_ = run.result.iteration
             return segmenter
         loaded = load_checkpoint(file).to(resolved)

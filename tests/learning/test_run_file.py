@@ -159,12 +159,29 @@ def test_what_is_saved_is_what_was_trained_on(grey, small, tmp_path):
 def test_the_image_is_in_the_file_as_it_came(rgb, small, tmp_path):
     Segmenter(small).fit(rgb).save(tmp_path / "run.unsupseg", run=True)
     stored = unpack_arrays(read_part(tmp_path / "run.unsupseg", "run.safetensors"))
-    np.testing.assert_array_equal(stored["image"], rgb, strict=True)
+    np.testing.assert_array_equal(stored["images.0.pixels"], rgb, strict=True)
 
 
 def test_a_lazy_image_that_fits_memory_is_saved(grey, small, tmp_path):
     segmenter = Segmenter(small).fit(da.from_array(grey, chunks=32))
     assert_same(reopened(segmenter, tmp_path / "run.unsupseg"), segmenter)
+
+
+def test_a_run_on_several_images_goes_on(grey, tmp_path):
+    images = [grey, grey[::-1, :50]]
+    settings = Settings.from_dict(SMALL | {"settle": 0.02, "iterations": 12})
+    segmenter = Segmenter(settings).fit(images, strokes=[STROKES, None])
+    assert len(segmenter.hierarchies_) == 2
+    ours = reopened(segmenter, tmp_path / "run.unsupseg")
+    np.testing.assert_array_equal(ours.strokes[0], STROKES)
+    for step in range(2):
+        for one, expected in zip(ours.labels_, segmenter.labels_, strict=True):
+            np.testing.assert_array_equal(one, expected)
+        for one, expected in zip(ours.hierarchies_, segmenter.hierarchies_, strict=True):
+            np.testing.assert_array_equal(one.boundaries(), expected.boundaries())
+            np.testing.assert_array_equal(one.run_clusters, expected.run_clusters)
+        if not step:
+            assert rest(ours) == rest(segmenter)
 
 
 def test_the_same_run_is_the_same_file(grey, small, tmp_path):
@@ -276,7 +293,7 @@ def without(name):
             id="nothing in it",
         ),
         pytest.param(
-            changed(image=lambda image: np.stack([image] * 3, -1)),
+            changed(images_0_pixels=lambda image: np.stack([image] * 3, -1)),
             "damaged or was changed",
             id="image of other axes",
         ),

@@ -4,7 +4,6 @@ import contextlib
 import copy
 import dataclasses
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from napari_unsupseg.errors import (
 )
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES
 from napari_unsupseg.image.channels import split_channels
+from napari_unsupseg.image.image_list import join_images, split_images, split_maps
 from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
 from napari_unsupseg.io.run_archive import pack_arrays, pack_json, read_part, unpack_arrays
 from napari_unsupseg.learning.checkpoint import NETWORK_PART, load_checkpoint, pack_checkpoint
@@ -35,6 +35,7 @@ from napari_unsupseg.learning.staged_training import TrainingState, preview_upsa
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.learning.trainer import Trainer
 from napari_unsupseg.learning.upsampler import LabelUpsampler
+from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import restore_hierarchy
 from napari_unsupseg.settings import Settings
 
@@ -76,13 +77,9 @@ def pack_run(run: Run) -> dict[str, bytes]:
     network = pack_checkpoint(run.checkpoint())  # first, since it may be refused
     assert run.last_step is not None, "a run is saved after its first step"
     assert run.result is not None, "a run has a result from its first step on"
-    pixels, limits = _stored_image(run)
     training, arrays = _pack_training(run.state)
     strokes, stroke_arrays = _pack_strokes(run)
     arrays |= stroke_arrays | {
-        "image": pixels,
-        "limits": limits,
-        "valid": run.image.valid,
         "labels": run.result.labels,
         **{f"history.{iteration}": labels for iteration, labels in run.history.items()},
         **_with_prefix("network", _arrays_of(run.network)),
@@ -91,6 +88,11 @@ def pack_run(run: Run) -> dict[str, bytes]:
         arrays["last_labels"] = run.last_step.labels
     if run.last_step.network is not None:
         arrays |= _with_prefix("preview_network", _arrays_of(run.last_step.network))
+    for index, image in enumerate(split_images(run.image)):
+        stored = _stored_image(image, run.pixels[index], run.axes[index], run.settings)
+        arrays |= _with_prefix(f"images.{index}", stored)
+    for index, hierarchy in enumerate(run.hierarchies):
+        arrays |= _with_prefix(f"hierarchies.{index}", hierarchy.tree())
     if run.hierarchy is not None:
         arrays |= _with_prefix("hierarchy", run.hierarchy.tree())
     header = {
@@ -98,6 +100,7 @@ def pack_run(run: Run) -> dict[str, bytes]:
         "version": napari_unsupseg.__version__,
         "settings": run.settings.to_dict(),
         "axes": run.axes,
+        "is_list": bool(run.image.image_shapes),
         "spatial_ndim": run.image.spatial_ndim,
         "spacing": run.image.spacing,
         "iteration": run.last_step.iteration,
@@ -161,15 +164,19 @@ def load_run(path: Path, device: torch.device) -> Run:
 def _restore_run(path: Path, header: Header, arrays: Arrays, device: torch.device) -> Run:
     """Return the run of a header and arrays; any error says that they do not fit together."""
     settings = Settings.from_dict(header["settings"])
-    image = _normalize(
-        arrays["image"],
-        header["axes"],
-        arrays["valid"],
-        settings,
-        header["spatial_ndim"],
-        arrays["limits"],
-        header["spacing"],
-    )
+    stored = [_without_prefix(f"images.{index}", arrays) for index in range(len(header["axes"]))]
+    images = [
+        normalize_image(
+            split_channels(one["pixels"], axes),
+            one["valid"],
+            settings.intensity,
+            header["spatial_ndim"],
+            one["limits"],
+            header["spacing"] or None,
+        )
+        for one, axes in zip(stored, header["axes"], strict=True)
+    ]
+    image = join_images(images) if header["is_list"] else images[0]
     labels = {name: arrays[name] for name in arrays if _is_labels(name)}
     for name, values in labels.items():
         _check_labels(name, values, image, settings)
@@ -186,7 +193,7 @@ def _restore_run(path: Path, header: Header, arrays: Arrays, device: torch.devic
         settings,
         image,
         network,
-        arrays["image"],
+        [one["pixels"] for one in stored],
         header["axes"],
         state=_restore_training(header["training"], arrays, network, settings, strokes["trained"]),
         strokes=strokes["current"],
@@ -210,46 +217,49 @@ def _restore_run(path: Path, header: Header, arrays: Arrays, device: torch.devic
             strokes=run.followed_strokes,
             n_clusters=run.n_final_clusters,
         )
+        run.hierarchies = _restore_hierarchies(run, run.hierarchy, arrays)
     return run
 
 
-def _stored_image(run: Run) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return the pixels to store, and which intensities of each channel are 0 and 1."""
-    image = run.image
-    if run.pixels is not None:
+def _restore_hierarchies(run: Run, together: Hierarchy, arrays: Arrays) -> list[Hierarchy]:
+    """Return the hierarchies of several images, each by itself; none if they were not made."""
+    trees = [_without_prefix(f"hierarchies.{index}", arrays) for index in range(len(run.pixels))]
+    if not all(trees):
+        return []
+    hierarchies = []
+    clusters = split_maps(together.run_clusters, run.image)
+    for tree, own, (image, snapshots, strokes) in zip(trees, clusters, run.split(), strict=True):
+        hierarchy = restore_hierarchy(
+            tree, image, snapshots, strokes=strokes, n_clusters=run.n_final_clusters
+        )
+        hierarchy.run_clusters = own
+        hierarchies.append(hierarchy)
+    return hierarchies
+
+
+def _stored_image(
+    image: NormalizedImage, pixels: NDArray[Any] | None, axes: str, settings: Settings
+) -> Arrays:
+    """Return an image as it was given, its mask, and which intensities are 0 and 1."""
+    if pixels is not None:
         with contextlib.suppress(UnsupsegError):
-            again = _normalize(
-                run.pixels,
-                run.axes,
+            again = normalize_image(
+                split_channels(pixels, axes),
                 image.valid,
-                run.settings,
+                settings.intensity,
                 image.spatial_ndim,
-                image.limits,
-                image.spacing,
+                spacing=image.spacing or None,
             )
             if np.array_equal(again.values, image.values):
-                return run.pixels, image.limits
+                return {"pixels": pixels, "valid": image.valid, "limits": again.limits}
     # the array was never loaded as it is, or its owner has written another image into it since
-    letter = next((axis for axis in run.axes if axis in CHANNELS + SAMPLES), None)
+    letter = next((axis for axis in axes if axis in CHANNELS + SAMPLES), None)
     values = image.values
-    pixels = values[0] if letter is None else np.moveaxis(values, 0, run.axes.index(letter))
-    return pixels, np.tile([0.0, 1.0], (len(values), 1))
-
-
-def _normalize(
-    pixels: NDArray[Any],
-    axes: str,
-    valid: NDArray[np.bool_],
-    settings: Settings,
-    spatial_ndim: int,
-    limits: NDArray[np.float64],
-    spacing: Sequence[float],
-) -> NormalizedImage:
-    """Return an image as the network of a run saw it."""
-    channels = split_channels(pixels, axes)
-    return normalize_image(
-        channels, valid, settings.intensity, spatial_ndim, limits, spacing or None
-    )
+    return {
+        "pixels": values[0] if letter is None else np.moveaxis(values, 0, axes.index(letter)),
+        "valid": image.valid,
+        "limits": np.tile([0.0, 1.0], (len(values), 1)),
+    }
 
 
 def _pack_strokes(run: Run) -> tuple[dict[str, int | None], Arrays]:
