@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from napari_unsupseg.plugin.panel import SegmentationPanel
 
 __all__ = [
+    "draw_strokes",
     "get_labels_reader",
     "get_network_reader",
     "get_reader",
     "open_measurements",
     "open_panel",
+    "save_labels",
     "segment_active_layer",
     "write_geojson",
     "write_rois",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 PLUGIN = "napari-unsupseg"
+NO_IMAGE = "the active layer is no image: click an Image layer in the list of layers"
 MEASUREMENTS = "Measurements"  # the second of its widgets
 IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
 
@@ -152,7 +155,39 @@ def segment_active_layer(viewer: "napari.viewer.Viewer") -> None:
     if isinstance(layer, Image):
         _segment(viewer, layer)
     else:
-        show_error("the active layer is no image: click an Image layer in the list of layers")
+        show_error(NO_IMAGE)
+
+
+def draw_strokes(viewer: "napari.viewer.Viewer") -> None:
+    """Open the panel, and make a layer for strokes on the active image.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Given by napari.
+    """
+    layer = viewer.layers.selection.active
+    if isinstance(layer, Image):
+        panel = open_panel(viewer)
+        panel.image.value = layer
+        panel.draw_strokes()
+    else:
+        show_error(NO_IMAGE)
+
+
+def save_labels(viewer: "napari.viewer.Viewer") -> None:
+    """Ask where the active Labels layer is to be saved with its table, and save it.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Given by napari.
+    """
+    layer = viewer.layers.selection.active
+    if isinstance(layer, Labels):
+        open_panel(viewer).results.save_button.ask_where(layer)
+    else:
+        show_error("the active layer has no labels: click a Labels layer in the list of layers")
 
 
 def open_panel(viewer: "napari.viewer.Viewer") -> "SegmentationPanel":

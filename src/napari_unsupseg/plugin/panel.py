@@ -11,6 +11,7 @@ from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QTimer
 
 from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.plugin.activity import Activity
 from napari_unsupseg.plugin.labels_layers import record_origin, replace_labels
 from napari_unsupseg.plugin.layers import check_large_layer
 from napari_unsupseg.plugin.network_applier import NetworkApplier
@@ -29,6 +30,7 @@ from napari_unsupseg.plugin.session import (
     View,
     available_actions,
 )
+from napari_unsupseg.plugin.shortcuts import Shortcuts
 from napari_unsupseg.plugin.widgets.controls import (
     CollapsibleSection,
     Sentence,
@@ -55,6 +57,8 @@ __all__ = ["SegmentationPanel"]
 
 logger = logging.getLogger(__name__)
 
+GRANULARITY_STEP = 0.05  # of a press of a key
+
 
 class SegmentationPanel(Container[Widget]):
     """Dock widget that segments an Image layer while its labels are seen to change.
@@ -77,6 +81,7 @@ class SegmentationPanel(Container[Widget]):
         self._buttons = RunButtons()
         self.strokes_button = StrokesButton(viewer, self._on_strokes_changed)
         self.progress = RunProgress()
+        self._activity = Activity(self.progress, self.stop)
         self.status = Sentence()
         self.plan = RunPlan(self._image_form, self._settings_form)
         self.notice = Notice(self._image_form, self._settings_form, self.plan)
@@ -98,6 +103,16 @@ class SegmentationPanel(Container[Widget]):
         self._name_controls()
         self._lay_out()
         self._connect()
+        self._shortcuts = Shortcuts(
+            viewer,
+            {
+                "run": self.start,
+                "pause": self.toggle_pause,
+                "finer": lambda: self._change_granularity(-GRANULARITY_STEP),
+                "coarser": lambda: self._change_granularity(GRANULARITY_STEP),
+                "next stroke": self.next_stroke,
+            },
+        )
         self._on_image_changed()
         self.notice.refresh()
 
@@ -243,6 +258,20 @@ class SegmentationPanel(Container[Widget]):
             if is_of_objects
             else "paint a few lines; another label for another kind; then Run or Continue"
         )
+
+    def next_stroke(self) -> None:
+        """Draw strokes, of the next kind if the brush is drawing some."""
+        if self.strokes_button.is_active():
+            self.strokes_button.next_kind()
+        else:
+            self.draw_strokes()
+
+    def _change_granularity(self, change: float) -> None:
+        """Show finer or coarser segments of the last run."""
+        slider = self.results.granularity
+        if self._actions().cut_segments:
+            self.results.choose(View.SEGMENTS)
+            slider.value = round(min(max(slider.value + change, slider.min), slider.max), 2)
 
     def load_network(self, path: Path) -> None:
         """Read a trained network, and unfold what can be done with it.
@@ -431,6 +460,7 @@ class SegmentationPanel(Container[Widget]):
         if self.native.parent() is None:  # napari takes the panel out of a dock that is closed
             self.stop()
             self.results.leave_objects()
+            self._shortcuts.unbind()
 
     def _abandon(self) -> None:
         """End a run whose panel is gone, and ask nothing more of the panel."""
@@ -441,6 +471,8 @@ class SegmentationPanel(Container[Widget]):
             current.control.abandon()
         self._outputs.close()
         self.results.close()
+        self._activity.end()
+        self._shortcuts.unbind()
 
     def _on_image_changed(self) -> None:
         image = self.image.value
@@ -472,6 +504,11 @@ class SegmentationPanel(Container[Widget]):
         self._buttons.show_actions(actions, is_paused=self._session.state is State.PAUSED)
         self.strokes_button.enabled = actions.draw_strokes
         self.progress.visible = actions.see_progress
+        if actions.see_progress:
+            run = self._session.run
+            self._activity.begin("trained network" if run is None else run.image.name)
+        else:
+            self._activity.end()
         self.results.show_actions(actions)
         self.network.show_actions(actions)
 

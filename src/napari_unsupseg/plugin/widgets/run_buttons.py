@@ -3,6 +3,7 @@
 from magicgui.widgets import Container, PushButton, Widget
 
 from napari_unsupseg.plugin.session import Actions
+from napari_unsupseg.plugin.shortcuts import with_shortcut
 from napari_unsupseg.plugin.widgets.controls import row
 
 __all__ = ["RunButtons"]
@@ -14,8 +15,12 @@ class RunButtons(Container[Widget]):
     def __init__(self) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
-        self.run = PushButton(text="Run", tooltip="Segment the image, into a new layer.")
-        self.pause = PushButton(text="Pause", tooltip="Wait, or go on after a pause.")
+        self.run = PushButton(
+            text="Run", tooltip=with_shortcut("Segment the image, into a new layer.", "run")
+        )
+        self.pause = PushButton(
+            text="Pause", tooltip=with_shortcut("Wait, or go on after a pause.", "pause")
+        )
         self.stop = PushButton(text="Stop", tooltip="End the run and keep its labels.")
         self.continue_training = PushButton(
             text="Continue", tooltip="Go on training where the last run stopped, in its layer."

@@ -38,7 +38,7 @@ class SaveButton(PushButton):
         )
         self._find_layer = find_layer
         self._show_status = show_status
-        self.changed.connect(self._ask_where)
+        self.changed.connect(self._ask_where_objects_go)
 
     def save(self, path: Path, layer: Labels) -> None:
         """Save a layer as it is now.
@@ -64,18 +64,28 @@ class SaveButton(PushButton):
             },
         )
 
-    @tell_refusals
-    def _ask_where(self) -> None:
+    def _ask_where_objects_go(self) -> None:
         layer = self._find_layer()
         if layer is None:
             self._show_status("there are no objects to save yet")
-            return
+        else:
+            self.ask_where(layer)
+
+    @tell_refusals
+    def ask_where(self, layer: Labels) -> None:
+        """Ask where a layer is to be saved, and in which format, and save it.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+            The layer.
+        """
         kinds = {
             f"{kind} ({' '.join(f'*{ending}' for ending in endings)})": kind
             for kind, endings in FORMATS.items()
         }
         chosen, chosen_kind = QFileDialog.getSaveFileName(
-            self.native, "Save objects", layer.name, ";;".join(kinds)
+            self.native, "Save labels", layer.name, ";;".join(kinds)
         )
         if chosen:
             self.save(with_ending(chosen, kinds[chosen_kind]), layer)

@@ -6,6 +6,7 @@ from typing import Any
 from magicgui.widgets import Container, FloatSlider, SpinBox, Widget
 
 from napari_unsupseg._words import count
+from napari_unsupseg.plugin.shortcuts import SHORTCUTS
 from napari_unsupseg.plugin.widgets.controls import Sentence, fill_row, narrow_readout
 
 __all__ = ["SegmentsSection"]
@@ -36,7 +37,8 @@ class SegmentsSection(Container[Widget]):
             min=0,
             max=1,
             step=0.01,
-            tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one).",
+            tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one). Finer "
+            f"({SHORTCUTS['finer']}) and coarser ({SHORTCUTS['coarser']}) by keys too.",
         )
         narrow_readout(self.granularity, "0.00")
         self.smallest = SpinBox(

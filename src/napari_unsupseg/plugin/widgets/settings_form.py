@@ -2,6 +2,7 @@
 
 from magicgui.widgets import ComboBox, SpinBox, Widget
 
+from napari_unsupseg.plugin.preferences import read_preferences
 from napari_unsupseg.plugin.widgets.controls import (
     CollapsibleSection,
     setting_control,
@@ -13,8 +14,6 @@ __all__ = ["SettingsForm"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 CUSTOM = "custom"
-DEFAULT_PRESET = next(iter(PRESETS))
-HISTORY_MEGABYTES = 200
 
 
 class SettingsForm:
@@ -33,7 +32,8 @@ class SettingsForm:
     """
 
     def __init__(self) -> None:
-        self._suggested = DEFAULT_PRESET
+        preferences = read_preferences()
+        self._default = self._suggested = preferences.preset
         self.preset = ComboBox(
             label="preset",
             choices=[*((name.replace("-", " "), name) for name in PRESETS), (CUSTOM, CUSTOM)],
@@ -45,18 +45,19 @@ class SettingsForm:
         self.device = ComboBox(
             label="device",
             choices=DEVICES,
+            value=preferences.device,
             tooltip="Where the network runs; auto takes a GPU if there is one.",
         )
         self.update_every = SpinBox(
             label="update every",
-            value=0,
+            value=preferences.update_every,
             min=0,
             max=1_000_000,
             tooltip="Iterations from one picture to the next; 0 shows about five each second.",
         )
         self.history_memory = SpinBox(
             label="history memory",
-            value=HISTORY_MEGABYTES,
+            value=preferences.history_memory,
             min=0,
             max=1_000_000,
             tooltip="Megabytes for the labels shown on the way; beyond it every second is dropped.",
@@ -74,6 +75,7 @@ class SettingsForm:
         self.preset.changed.connect(self._apply_preset)
         for control in self.controls.values():
             control.changed.connect(self._on_setting_changed)
+        self.preset.value = preferences.preset
 
     def settings(self) -> Settings:
         """Return the settings as the controls show them."""
@@ -85,9 +87,9 @@ class SettingsForm:
         Parameters
         ----------
         name : str or None
-            A preset; None for the default.
+            A preset; None for the one that panels begin with.
         """
-        preset = name or DEFAULT_PRESET
+        preset = name or self._default
         if self.preset.value == self._suggested:  # the user has left it as it was
             self.preset.value = preset
         self._suggested = preset

@@ -13,6 +13,7 @@ from napari_unsupseg.errors import StrokesError
 from napari_unsupseg.image.axes import format_shape
 from napari_unsupseg.plugin.labels_layers import add_labels_layer
 from napari_unsupseg.plugin.layout import Layout
+from napari_unsupseg.plugin.shortcuts import with_shortcut
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -37,9 +38,12 @@ class StrokesButton(PushButton):
     def __init__(self, viewer: "napari.viewer.Viewer", on_change: Callable[[], None]) -> None:
         super().__init__(
             text="Draw strokes",
-            tooltip="Paint a few lines on a layer of their own: pixels of one label become one "
-            "cluster, with what looks like them. Strokes count at once, in a run that is going on "
-            "or paused; press M for the next label.",
+            tooltip=with_shortcut(
+                "Paint a few lines on a layer of their own: pixels of one label become one "
+                "cluster, with what looks like them. Strokes count at once, in a run that is going "
+                "on or paused; press M for the next label.",
+                "next stroke",
+            ),
         )
         self._viewer = viewer
         self._layers: dict[Image, Labels] = {}
@@ -69,6 +73,13 @@ class StrokesButton(PushButton):
             self._layers[image] = layer
         self._viewer.layers.selection.active = layer
         layer.mode = "paint"
+
+    def next_kind(self) -> None:
+        """Have the brush draw the next label: those drawn already in turn, then a new one."""
+        layer = self._viewer.layers.selection.active
+        assert isinstance(layer, Labels), "a layer for strokes is active"
+        n_kinds = int(np.max(layer.data)) + 1
+        layer.selected_label = layer.selected_label % n_kinds + 1
 
     def is_active(self) -> bool:
         """Tell whether a layer for strokes is the active one."""
