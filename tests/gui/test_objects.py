@@ -5,9 +5,10 @@ import pytest
 from qtpy.QtCore import Qt
 from skimage.data import coins
 
-from napari_unsupseg import Hierarchy, Segmenter, Settings, segment
+from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.plugin.object_editor import EditMode
 from napari_unsupseg.plugin.session import View
+from napari_unsupseg.regions import hierarchy
 
 from ..conftest import SMALL
 from .conftest import WAIT, click, on_canvas, wait_until_ready
@@ -71,13 +72,13 @@ def test_objects_can_be_made_of_the_selected_clusters(viewer, panel, qtbot, resu
 @pytest.fixture
 def slow(monkeypatch):
     """Have a search wait until it is let go on."""
-    go_on, find = threading.Event(), Hierarchy.objects
+    go_on, find = threading.Event(), hierarchy.make_objects
 
-    def find_later(self, *arguments, **options):
+    def find_later(*arguments, **options):
         assert go_on.wait(WAIT / 1000)
-        return find(self, *arguments, **options)
+        return find(*arguments, **options)
 
-    monkeypatch.setattr(Hierarchy, "objects", find_later)
+    monkeypatch.setattr(hierarchy, "make_objects", find_later)
     return go_on
 
 
@@ -132,9 +133,9 @@ def test_strokes_can_say_what_objects_are(viewer, panel, qtbot, results):
     layer = find(qtbot, viewer, results)
     found = layer.data.copy()
     results.objects_section.foreground.value = "strokes"
-    assert panel.status.value.startswith("press Draw strokes and paint label 1")
+    assert panel.status.value.startswith("press Mark and paint the first kind on some objects")
     click(qtbot, panel.strokes_button)
-    assert panel.status.value.startswith("paint label 1 on some objects; then press M")
+    assert panel.status.value.startswith("paint a few dabs on some objects, then on some backgr")
     strokes, place = viewer.layers["coins strokes"], np.argwhere(found == 1).mean(axis=0)
     strokes.paint(tuple(place), 1)
     missing = "draw on the ground with label 2"

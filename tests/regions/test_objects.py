@@ -126,6 +126,23 @@ def test_strokes_decide_what_is_an_object():
         assert not (found & other).any()
 
 
+def test_strokes_of_several_kinds_tell_all_of_an_image_apart():
+    each = [ball((112, 112), centre, (11, 11)) for centre in CENTRES]
+    bright, dark = np.any(each[:3], axis=0), np.any(each[3:], axis=0)
+    image = noisy(0.5 + 0.4 * bright - 0.4 * dark)
+    hierarchy = hierarchy_of(image, history=[clusters_of(image)])
+    strokes = np.zeros(image.shape, np.uint8)
+    for label, place in ((2, CENTRES[0]), (9, CENTRES[-1]), (4, (5, 5))):
+        strokes[ball(image.shape, place, (2, 2))] = label
+    kinds = hierarchy.kinds(strokes)
+    expected = np.where(bright, 2, np.where(dark, 9, 4))
+    assert (kinds == expected).mean() > 0.97
+    np.testing.assert_array_equal(kinds[strokes > 0], strokes[strokes > 0])
+    for others in (strokes * 0, (strokes == 9) * strokes):
+        with pytest.raises(StrokesError, match="draw on some of two kinds"):
+            hierarchy.kinds(others)
+
+
 def test_a_stroke_is_right_whatever_is_like_it(hierarchy):
     shape = hierarchy.objects().shape
     strokes = strokes_on(shape, CENTRES[:2], [(5, 5), CENTRES[3]])

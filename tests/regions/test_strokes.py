@@ -5,6 +5,7 @@ import pytest
 
 from napari_unsupseg.regions.strokes import (
     apply_strokes,
+    find_kinds,
     find_stroked_objects,
     propagate_strokes,
     split_by_stroke,
@@ -146,3 +147,17 @@ def test_segments_like_stroked_ones_are_objects(strokes, guess, expected):
     features = np.array([[0.0], [0.1], [0.52], [1.0]])
     found = find_stroked_objects(SEGMENTS, features, strokes.astype(np.uint8), is_guessed)
     assert found.tolist() == [bool(one) for one in expected]
+
+
+@pytest.mark.parametrize(
+    ("strokes", "expected"),
+    [
+        pytest.param(row((2, 5), (0, 25), (7, 5), (0, 5)), [2, 2, 7, 7], id="the nearest"),
+        pytest.param(row((0, 5), (7, 5), (0, 25), (2, 5)), [7, 7, 2, 2], id="greater labels first"),
+        pytest.param(row((2, 9), (7, 1), (0, 20), (7, 10)), [2, 2, 7, 7], id="most of the pixels"),
+        pytest.param(row((2, 10), (2, 3), (0, 17), (7, 9), (0, 1)), [2, 2, 7, 7], id="an end"),
+        pytest.param(row((2, 5), (0, 5), (3, 5), (0, 20), (7, 5)), [2, 3, 7, 7], id="three kinds"),
+    ],
+)
+def test_each_segment_is_of_the_kind_that_it_looks_like(strokes, expected):
+    assert find_kinds(SEGMENTS, FEATURES, strokes.astype(np.uint8)).tolist() == expected

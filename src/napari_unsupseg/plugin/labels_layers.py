@@ -190,13 +190,15 @@ def record_origin(layer: "Labels", record: Mapping[str, Any]) -> None:
     layer.metadata["napari-unsupseg"] = copy.deepcopy(dict(record))
 
 
-def has_names(layer: "Labels") -> bool:
+def has_names(layer: "Labels", besides: Mapping[int, str]) -> bool:
     """Tell whether a user has given regions of a layer names or classes.
 
     Parameters
     ----------
     layer : napari.layers.Labels
         The layer.
+    besides : mapping of int to str
+        Names by label that no user has given on this layer.
 
     Returns
     -------
@@ -204,7 +206,8 @@ def has_names(layer: "Labels") -> bool:
         Whether any has one.
     """
     record = layer.metadata.get("napari-unsupseg", {})
-    return any(any(record.get(key, {}).values()) for key in GIVEN.values())
+    names = {label: name for label, name in record.get("names", {}).items() if name}
+    return names != besides or any(record.get("classes", {}).values())
 
 
 def show_names(layer: "Labels") -> None:

@@ -13,7 +13,7 @@ from napari_unsupseg.plugin.large.viewport_labels import ViewportLabeler
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.run_data import RunRequest
 from napari_unsupseg.plugin.session import LayerRun
-from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
+from napari_unsupseg.plugin.stroke_layers import StrokeLayers
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -31,7 +31,7 @@ class OutputLayers:
     ----------
     viewer : napari.viewer.Viewer
         Where the layers go.
-    strokes : StrokesButton
+    strokes : StrokeLayers
         While its layer is painted on, it stays the active one.
     show_status : callable
         Shows in a sentence how far the labels of a large image are.
@@ -42,7 +42,7 @@ class OutputLayers:
     def __init__(
         self,
         viewer: "napari.viewer.Viewer",
-        strokes: StrokesButton,
+        strokes: StrokeLayers,
         show_status: Callable[[str], None],
         parent: QObject,
     ) -> None:
@@ -80,7 +80,9 @@ class OutputLayers:
         selection = self._viewer.layers.selection
         painted = selection.active if self._strokes.is_active() else None
         layer = add_labels_layer(self._viewer, image, layout, labels, kind)
-        if painted is not None:  # the brush stays in the user's hand
+        if painted is not None:  # the brush stays in the user's hand, and strokes are seen
+            layers = self._viewer.layers
+            layers.move(layers.index(painted), len(layers))
             selection.active = painted
         return layer
 

@@ -31,6 +31,7 @@ from napari_unsupseg.plugin.session import (
     available_actions,
 )
 from napari_unsupseg.plugin.shortcuts import Shortcuts
+from napari_unsupseg.plugin.stroke_layers import StrokeLayers
 from napari_unsupseg.plugin.widgets.controls import (
     CollapsibleSection,
     Sentence,
@@ -38,6 +39,7 @@ from napari_unsupseg.plugin.widgets.controls import (
     make_scrollable,
 )
 from napari_unsupseg.plugin.widgets.image_form import ImageForm
+from napari_unsupseg.plugin.widgets.mark_section import MarkSection
 from napari_unsupseg.plugin.widgets.notice import Notice
 from napari_unsupseg.plugin.widgets.progress_text import progress_text
 from napari_unsupseg.plugin.widgets.results import Results
@@ -45,7 +47,6 @@ from napari_unsupseg.plugin.widgets.run_buttons import RunButtons
 from napari_unsupseg.plugin.widgets.run_plan import RunPlan
 from napari_unsupseg.plugin.widgets.run_progress import RunProgress
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
-from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
 from napari_unsupseg.plugin.widgets.trained_network import TrainedNetwork
 from napari_unsupseg.plugin.widgets.training_curve import TrainingCurvePlot
 from napari_unsupseg.plugin.worker import run
@@ -79,7 +80,8 @@ class SegmentationPanel(Container[Widget]):
         self._image_form = ImageForm()
         self._settings_form = SettingsForm()
         self._buttons = RunButtons()
-        self.strokes_button = StrokesButton(viewer, self._on_strokes_changed)
+        self._strokes = StrokeLayers(viewer, self._on_strokes_changed, self.native)
+        self.marks = MarkSection(viewer, self._on_strokes_changed)
         self.progress = RunProgress()
         self._activity = Activity(self.progress, self.stop)
         self.status = Sentence()
@@ -91,14 +93,12 @@ class SegmentationPanel(Container[Widget]):
             self._show_status, self._on_network_job, self.progress.show_share
         )
         self._outputs = OutputLayers(
-            viewer, self.strokes_button, self._show_status_between_runs, self.native
+            viewer, self._strokes, self._show_status_between_runs, self.native
         )
         self._applier = NetworkApplier(viewer, self.network, self._outputs, self._show_status)
-        self.results = Results(
-            viewer, self._outputs, self.strokes_button, self._show_status_between_runs
-        )
+        self.results = Results(viewer, self._outputs, self._strokes, self._show_status_between_runs)
         self._requests = RequestBuilder(
-            viewer, self._image_form, self._settings_form, self.strokes_button
+            viewer, self._image_form, self._settings_form, self._strokes
         )
         self._name_controls()
         self._lay_out()
@@ -127,6 +127,7 @@ class SegmentationPanel(Container[Widget]):
         self.run_button, self.pause_button = buttons.run, buttons.pause
         self.stop_button, self.start_over_button = buttons.stop, buttons.start_over
         self.continue_button = buttons.continue_training
+        self.strokes_button = self.marks.button
 
     def _lay_out(self) -> None:
         self._image_form.append(self.preset)  # beside its labels, which have one width
@@ -148,7 +149,7 @@ class SegmentationPanel(Container[Widget]):
                 self._image_form,
                 self.plan,
                 self._buttons,
-                self.strokes_button,
+                self.marks,
                 self.progress,
                 self.status,
                 self.notice,
@@ -250,19 +251,21 @@ class SegmentationPanel(Container[Widget]):
             return
         axes = self._image_form.known_axes()
         check_large_layer(image, strokes=True)
-        self.strokes_button.draw(image, axes)
         last = self._session.last
-        is_of_objects = last is not None and last.image == image and self.results.follows_strokes
+        if self._session.run is None and last is not None and last.image == image:
+            self.results.begin_marks()
+            what_follows = "labels follow, and Continue trains on them"
+        else:
+            what_follows = "then press Run"
+        self.marks.show_layer(self._strokes.draw(image, axes))
         self._show_status_between_runs(
-            "paint label 1 on some objects; then press M and paint label 2 on some of the ground"
-            if is_of_objects
-            else "paint a few lines; another label for another kind; then Run or Continue"
+            f"paint a few dabs on some objects, then on some background; {what_follows}"
         )
 
     def next_stroke(self) -> None:
         """Draw strokes, of the next kind if the brush is drawing some."""
-        if self.strokes_button.is_active():
-            self.strokes_button.next_kind()
+        if self._strokes.is_active():
+            self.marks.next_kind()
         else:
             self.draw_strokes()
 
@@ -298,7 +301,7 @@ class SegmentationPanel(Container[Widget]):
         self._outputs.lock(new.labels, new.request)
         new.image.events.data.connect(self._on_image_replaced)
         # adding a layer has made that one active; a brush stays in the user's hand
-        if not self.strokes_button.is_active():
+        if not self._strokes.is_active():
             self._viewer.layers.selection.active = new.image
         self._session = self._session.start(new)
         self._estimate = RunEstimate.of(new.request)
@@ -426,10 +429,10 @@ class SegmentationPanel(Container[Widget]):
         """Have the run that is going on follow the strokes, or the objects of the last one."""
         current = self._session.run
         if current is not None:
-            strokes = self.strokes_button.strokes(current.image, current.layout)
+            strokes = self._strokes.strokes(current.image, current.layout)
             current.control.set_strokes(strokes)
         else:
-            self.results.follow_strokes()
+            self.results.follow_strokes(is_live=self.marks.live.value)
 
     def _on_network_job(self, job: NetworkJob) -> None:
         self._session = self._session.with_job(job)
@@ -443,6 +446,7 @@ class SegmentationPanel(Container[Widget]):
             self._stop_for_good()
         self._outputs.end_labeler(event.value)
         self.results.release(event.value)
+        self.marks.show_layer(self._strokes.layer(self.image.value))
         self._show_actions()
 
     def _on_image_replaced(self) -> None:
@@ -473,11 +477,13 @@ class SegmentationPanel(Container[Widget]):
         self.results.close()
         self._activity.end()
         self._shortcuts.unbind()
+        self.marks.close()
 
     def _on_image_changed(self) -> None:
         image = self.image.value
         metadata = {} if image is None else image.metadata.get("napari-unsupseg", {})
         self._settings_form.suggest_preset(metadata.get("preset"))
+        self.marks.show_layer(self._strokes.layer(image))
         self._show_actions()
 
     # what the widgets show

@@ -12,10 +12,10 @@ from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.refusals import tell_refusals
 from napari_unsupseg.plugin.run_data import RunRequest
 from napari_unsupseg.plugin.session import LayerRun
+from napari_unsupseg.plugin.stroke_layers import StrokeLayers
 from napari_unsupseg.plugin.training_region import find_region
 from napari_unsupseg.plugin.widgets.image_form import ImageForm
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
-from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -36,7 +36,7 @@ class RequestBuilder:
         The image, its axes and the region.
     settings_form : SettingsForm
         Settings, device and what is shown.
-    strokes : StrokesButton
+    strokes : StrokeLayers
         Strokes on any image.
     """
 
@@ -45,7 +45,7 @@ class RequestBuilder:
         viewer: "napari.viewer.Viewer",
         image_form: ImageForm,
         settings_form: SettingsForm,
-        strokes: StrokesButton,
+        strokes: StrokeLayers,
     ) -> None:
         self._viewer = viewer
         self._image_form = image_form

@@ -35,17 +35,20 @@ class LayerSnapshot:
         Its data; None of a large image, whose layer nobody can paint on.
     sentence : str
         What the panel says of these labels.
+    names : dict of int to str
+        Names that labels were given as they were written.
     """
 
     run: LayerRun
     layer: napari.layers.Labels
     data: Labels | None
     sentence: str
+    names: dict[int, str] = dataclasses.field(default_factory=dict)
 
     @property
     def was_edited(self) -> bool:
         """Whether the user has painted on the layer since, or named or classed its regions."""
-        return has_names(self.layer) or not self.has_its_labels
+        return has_names(self.layer, besides=self.names) or not self.has_its_labels
 
     @property
     def has_its_labels(self) -> bool:
@@ -191,7 +194,8 @@ class ViewLayers:
             replace_labels(layer, data)
         # with how these labels were made, which other labels of the run were not
         record_origin(layer, run.result.record | origin)
-        self._snapshots[view] = LayerSnapshot(run, layer, data.copy(), sentence)
+        names = origin.get("names", {})
+        self._snapshots[view] = LayerSnapshot(run, layer, data.copy(), sentence, names)
         return layer
 
     def _add(self, run: LayerRun, view: View, data: Labels) -> napari.layers.Labels:

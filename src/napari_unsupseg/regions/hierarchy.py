@@ -33,9 +33,12 @@ from napari_unsupseg.regions.representative_cuts import representative_granulari
 from napari_unsupseg.regions.splitting import Basins, find_basins
 from napari_unsupseg.regions.stability import outline_stability
 from napari_unsupseg.regions.strokes import (
+    MOST_LABELS,
     OBJECT_LABEL,
     apply_strokes,
     check_object_strokes,
+    check_strokes,
+    find_kinds,
     find_stroked_objects,
     propagate_strokes,
 )
@@ -227,6 +230,48 @@ class Hierarchy:
         occurs = np.zeros(int(clusters.max()) + 1, dtype=np.intp)
         occurs[clusters[segments[segments >= 0]]] = 1
         return map_labels(np.cumsum(occurs)[clusters] - 1, segments)
+
+    def kinds(self, strokes: ArrayLike) -> Labels:
+        """Give each pixel the label of the strokes on what looks like it.
+
+        Parameters
+        ----------
+        strokes : array_like of int, shape (..., Y, X)
+            A few strokes on some of each kind, one label a kind, 0 where nothing is drawn.
+
+        Returns
+        -------
+        ndarray of uint8 or uint16, shape (..., Y, X)
+            Label of a stroke, 0 at pixels that take no part.
+
+        Raises
+        ------
+        StrokesError
+            If strokes have another shape, or are of one kind alone.
+
+        Notes
+        -----
+        The segments are those that `clusters` is made of, each with the label of the nearest
+        segment under a stroke by what makes them look alike. Nothing is trained, so it takes
+        milliseconds, and can follow a brush that moves.
+
+        Examples
+        --------
+        >>> from skimage.data import coins
+        >>> from napari_unsupseg import Segmenter, Settings
+        >>> image = coins()[::4, ::4]
+        >>> strokes = np.zeros(image.shape, dtype=np.uint8)
+        >>> strokes[10:14, 8:14], strokes[30, 40:60] = 1, 2
+        >>> hierarchy = Segmenter(Settings(iterations=15, superpixels=500)).fit(image).hierarchy_
+        >>> np.unique(hierarchy.kinds(strokes))
+        array([1, 2], dtype=uint16)
+        """
+        checked = check_strokes(strokes, self._fragments >= 0, MOST_LABELS)
+        if checked is None or len(np.unique(checked[checked > 0])) < 2:
+            raise StrokesError("strokes are of one kind at most: draw on some of two kinds")
+        _, graph, segments = self._clustered_segments
+        found = find_kinds(segments, graph.features(), checked)
+        return apply_strokes(np.append(found, 0).astype(found.dtype)[segments], checked)
 
     @functools.cached_property
     def _clustered_segments(self) -> tuple[NDArray[np.intp], RegionGraph, NDArray[np.integer]]:

@@ -14,6 +14,7 @@ __all__ = [
     "apply_strokes",
     "check_object_strokes",
     "check_strokes",
+    "find_kinds",
     "find_stroked_objects",
     "propagate_strokes",
     "split_by_stroke",
@@ -26,7 +27,7 @@ MIN_OVERLAP = 1 / 3
 NETWORK_WEIGHT = 0.3  # of the network's labels, where colours weigh 1 from black to white
 GUESS_WEIGHT = 0.3  # of what was found without strokes; between .3 and 1 little changes
 OBJECT_LABEL = 1  # of strokes on objects; all others are on the ground
-MOST_LABELS = 2**16 - 1
+MOST_LABELS = 2**16 - 1  # of strokes that are no clusters of a run
 
 
 def check_strokes(
@@ -189,6 +190,45 @@ def check_object_strokes(strokes: ArrayLike, valid: NDArray[np.bool_]) -> Labels
             f"strokes tell objects from ground only where both have some: draw on {missing}"
         )
     return checked
+
+
+def find_kinds(
+    segments: NDArray[np.integer], features: NDArray[np.floating], strokes: Labels
+) -> Labels:
+    """Give each segment the label of the strokes on the segment that looks most like it.
+
+    Parameters
+    ----------
+    segments : ndarray of int, shape (..., Y, X)
+        Segments from 0, -1 at pixels that take no part.
+    features : ndarray of float, shape (segments, F)
+        What makes segments look alike.
+    strokes : ndarray of unsigned integers, shape (..., Y, X)
+        Label of each pixel under a stroke, 0 where there is none; none where no segment is.
+
+    Returns
+    -------
+    ndarray of unsigned integers, shape (segments,)
+        Label of a stroke. A segment under strokes of several labels has that of most pixels.
+
+    Examples
+    --------
+    >>> segments = np.array([[0, 0, 1, 1, 2, 2, 3, 3]])
+    >>> brightness = np.array([[0.1], [0.2], [0.8], [0.9]])
+    >>> strokes = np.array([[5, 0, 0, 0, 0, 0, 0, 2]], dtype=np.uint8)
+    >>> find_kinds(segments, brightness, strokes)
+    array([5, 5, 2, 2], dtype=uint8)
+    """
+    drawn = _drop_stroke_ends(strokes, segments)
+    labels = np.unique(drawn[drawn > 0])
+    counts = np.stack(
+        [np.bincount(segments[drawn == label], minlength=len(features)) for label in labels], axis=1
+    )
+    seeds = np.flatnonzero(counts.any(axis=1))
+    seed_labels = labels[counts[seeds].argmax(axis=1)]
+    found: Labels = seed_labels[cdist(features, features[seeds]).argmin(axis=1)]
+    found[seeds] = seed_labels  # also of one that looks the same as another
+    return found
 
 
 def find_stroked_objects(

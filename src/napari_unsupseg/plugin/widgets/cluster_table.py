@@ -3,7 +3,8 @@
 import collections
 import dataclasses
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import napari.layers
@@ -89,17 +90,21 @@ class ClusterTable(Container[Widget]):
         for one, next_one in itertools.pairwise([self.table, *(b.native for b in buttons)]):
             QWidget.setTabOrder(one, next_one)
 
-    def show_layer(self, layer: napari.layers.Labels) -> None:
+    def show_layer(
+        self, layer: napari.layers.Labels, names: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
         """Show the clusters of a layer, without what was known of those before.
 
         Parameters
         ----------
         layer : napari.layers.Labels
             The layer.
+        names : mapping of int to str
+            Names of clusters, by label.
         """
         self.show_all()
         self._layer = layer
-        self._names = {}
+        self._names = dict(names)
         self._changes.clear()
         self._fill()
 

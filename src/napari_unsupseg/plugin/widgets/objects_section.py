@@ -117,6 +117,11 @@ class ObjectsSection(Container[Widget]):
         """Whether strokes say what objects are made of."""
         return bool(self.foreground.value == STROKES)
 
+    def choose_strokes(self) -> None:
+        """Have strokes say what objects are made of; nobody is told."""
+        with self.foreground.changed.blocked():
+            self.foreground.value = STROKES
+
     @property
     def keywords(self) -> dict[str, Any]:
         """What the controls say, as keywords of `Hierarchy.objects` that differ from the defaults.

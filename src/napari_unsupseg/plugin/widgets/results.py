@@ -16,13 +16,14 @@ from napari_unsupseg._typing import Labels
 from napari_unsupseg._words import count
 from napari_unsupseg.errors import SettingError, StrokesError, UnsupsegError
 from napari_unsupseg.plugin.contributions import open_measurements
+from napari_unsupseg.plugin.label_finder import LabelFinder
 from napari_unsupseg.plugin.labels_layers import add_uncertainty_layer
-from napari_unsupseg.plugin.object_finder import ObjectFinder
 from napari_unsupseg.plugin.object_units import object_unit
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.region_tables import RegionTables, can_measure_in
 from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.session import Actions, LayerRun, View
+from napari_unsupseg.plugin.stroke_layers import StrokeLayers, kind_names
 from napari_unsupseg.plugin.view_layers import LayerSnapshot, ViewLayers
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
 from napari_unsupseg.plugin.widgets.controls import Sentence
@@ -31,8 +32,8 @@ from napari_unsupseg.plugin.widgets.objects_section import ObjectsSection
 from napari_unsupseg.plugin.widgets.progress_text import objects_text, result_text
 from napari_unsupseg.plugin.widgets.save_button import SaveButton
 from napari_unsupseg.plugin.widgets.segments_section import SegmentsSection
-from napari_unsupseg.plugin.widgets.strokes_button import StrokesButton
 from napari_unsupseg.plugin.widgets.view_buttons import ViewButtons
+from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import precompile_objects
 
 if TYPE_CHECKING:
@@ -42,11 +43,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Results"]
 
+Strokes = NDArray[np.unsignedinteger]
+
 NOUNS = {View.CLUSTERS: "cluster", View.SEGMENTS: "segment", View.OBJECTS: "object"}
 UNIT_EVENTS = ("scale", "units")  # of a layer, after which its pixels have another size
 NO_STROKES = (
-    "press Draw strokes and paint label 1 on some objects; then press M and paint label 2 on some "
-    "of the ground"
+    "press Mark and paint the first kind on some objects, then the second on some of the background"
 )
 NO_UNCERTAINTY = (
     "how uncertain clusters are is known where a run has trained: train on all of the image"
@@ -62,7 +64,7 @@ class Results(Container[Widget]):
         Where its layers are.
     outputs : OutputLayers
         Adds them.
-    strokes : StrokesButton
+    strokes : StrokeLayers
         Has the strokes that say what objects are.
     show_status : callable
         Shows in a sentence what the layers show.
@@ -79,7 +81,7 @@ class Results(Container[Widget]):
         self,
         viewer: "napari.viewer.Viewer",
         outputs: OutputLayers,
-        strokes: StrokesButton,
+        strokes: StrokeLayers,
         show_status: Callable[[str], None],
     ) -> None:
         super().__init__(labels=False)
@@ -90,7 +92,9 @@ class Results(Container[Widget]):
         self._tables = RegionTables(self._on_edited, self.native)
         self.layers = ViewLayers(viewer, outputs, self._tables)
         self.run: LayerRun | None = None
-        self._finder = ObjectFinder(self._show_objects, self._refuse_objects)
+        self._finder = LabelFinder(Hierarchy.objects, self._show_objects, self._refuse_objects)
+        self._kind_finder = LabelFinder(Hierarchy.kinds, self._show_kinds, self._show_status)
+        self._kind_strokes: Strokes | None = None  # those that the clusters shown are made by
         self._object_options: dict[str, Any] = {}  # of those that are shown
         self.segments_section = SegmentsSection(self._show_segments)
         self.granularity = self.segments_section.granularity
@@ -188,12 +192,14 @@ class Results(Container[Widget]):
     def leave_objects(self) -> None:
         """Show no objects that are being found, and edit none: nobody sees the panel."""
         self._finder.leave()
+        self._kind_finder.leave()
         self.objects_section.editing.stop()
 
     def close(self) -> None:
         """Measure and find nothing more: the panel is gone."""
         self._tables.close()
         self._finder.leave()
+        self._kind_finder.leave()
         self._leave_run()
 
     def _leave_run(self) -> None:
@@ -213,6 +219,7 @@ class Results(Container[Widget]):
         """
         self.release(layer)
         self._finder.leave()
+        self._kind_finder.leave()
         self.layers.begin_run(layer)
         self._show_controls()
 
@@ -226,6 +233,7 @@ class Results(Container[Widget]):
         """
         self._leave_run()
         self.run, result = run, _result_of(run)
+        self._kind_strokes = None
         for event in UNIT_EVENTS:
             getattr(run.labels.events, event).connect(self._show_unit)
         run.image.events.name.connect(self._show_heading)
@@ -267,10 +275,62 @@ class Results(Container[Widget]):
         self.history.enabled = actions.show_history
         self.uncertainty_button.enabled = actions.cut_segments
 
-    def follow_strokes(self) -> None:
-        """Find objects again if strokes say what they are made of."""
-        if self.follows_strokes:
-            self._find_objects()
+    def begin_marks(self) -> None:
+        """Show a view that strokes say something of, as they are drawn on the image of the run."""
+        if self.run is not None and self.layers.view is View.SEGMENTS:
+            self.choose(View.CLUSTERS)
+
+    def follow_strokes(self, *, is_live: bool) -> None:
+        """Make the labels of the view of what strokes say, where they are to follow them.
+
+        Parameters
+        ----------
+        is_live : bool
+            Whether they do unless the user has chosen otherwise.
+
+        Raises
+        ------
+        StrokesError
+            If strokes do not fit the image of the run.
+        """
+        run = self.run
+        if run is None or not run.has_segments or run.is_image_replaced:
+            return
+        if self.layers.view is View.OBJECTS:
+            strokes = self._strokes.strokes(run.image, run.layout) if is_live else None
+            if strokes is not None and {1, 2} <= set(np.unique(strokes)):
+                self.objects_section.choose_strokes()
+            if self.follows_strokes:
+                self._find_objects()
+        elif is_live and self.layers.view is View.CLUSTERS:
+            self._follow_strokes_by_clusters(run, self._strokes.strokes(run.image, run.layout))
+
+    def _follow_strokes_by_clusters(self, run: LayerRun, strokes: Strokes | None) -> None:
+        """Make the clusters of what strokes say, or show those of the run where they say nothing.
+
+        Nothing is trained: the segments of the run are told apart by the strokes on some of them.
+        """
+        if strokes is None or len(np.unique(strokes[strokes > 0])) < 2:
+            self._kind_finder.leave()
+            if self._kind_strokes is not None:
+                self._show_clusters()
+        elif self._kind_strokes is None or not np.array_equal(strokes, self._kind_strokes):
+            self._kind_finder.find(run, {"strokes": strokes})
+
+    def _show_kinds(self, run: LayerRun, options: dict[str, Any], kinds: Labels) -> None:
+        """Show the kinds that strokes have made, unless another run has ended meanwhile."""
+        layer_of_strokes = self._strokes.layer(run.image)
+        if run is not self.run or layer_of_strokes is None:
+            return
+        shares = np.bincount(kinds.ravel()) / kinds.size
+        names = {
+            label: name for label, name in kind_names(layer_of_strokes).items() if label in kinds
+        }
+        said = ", ".join(f"{name} {shares[label]:.0%}" for label, name in names.items())
+        origin = {"strokes": True, "clusters": len(names), "names": names}
+        layer = self._show_labels(run, View.CLUSTERS, kinds, origin, f"by your strokes: {said}")
+        self.clusters.show_layer(layer, names)
+        self._kind_strokes = options["strokes"]
 
     @property
     def follows_strokes(self) -> bool:
@@ -361,7 +421,8 @@ class Results(Container[Widget]):
         """Return the clusters selected in the table, or their pixels if they are not the run's."""
         snapshot = self.layers.snapshot(View.CLUSTERS)
         assert snapshot is not None
-        if snapshot.has_its_labels and self.history.value == self.history.max:
+        is_of_run = self._kind_strokes is None and self.history.value == self.history.max
+        if snapshot.has_its_labels and is_of_run:
             return self.clusters.selected
         # merged, painted on or of an earlier iteration: the run knows no such numbers
         return np.isin(run.layout.from_layer(snapshot.layer.data), self.clusters.selected)
@@ -428,7 +489,7 @@ class Results(Container[Widget]):
         if run is None:
             return
         result = _result_of(run)
-        if result.is_steered:
+        if result.is_steered or self._kind_strokes is not None:
             self._show_status(
                 "strokes steered this run, and no script can draw them: save their layer, and give "
                 "it to segment(…, strokes=…)"
@@ -460,6 +521,7 @@ class Results(Container[Widget]):
         sentence = f"{count(n_clusters, 'cluster')} at iteration {iteration}"
         layer = self._show_labels(run, View.CLUSTERS, labels, origin, sentence)
         self.clusters.show_layer(layer)
+        self._kind_strokes = None
 
     def _on_edited(self, layer: napari.layers.Labels) -> None:
         """Say what is left after a user or a program has edited a layer."""

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from .conftest import WAIT, click, wait_until_ready
+from napari_unsupseg.plugin.session import View
+
+from .conftest import WAIT, choose, click, wait_until_ready
 
 
 @pytest.fixture
@@ -36,6 +38,86 @@ def test_strokes_have_a_layer_ready_to_paint_on(viewer, panel, qtbot, tissue, st
     click(qtbot, panel.strokes_button)
     assert viewer.layers.selection.active is strokes
     assert len(viewer.layers) == 2
+
+
+def mark(panel, layer, kind, row, columns):
+    """Choose a kind in the list, and paint a line of it."""
+    panel.marks.kinds.setCurrentRow(kind)
+    apply_strokes(layer, layer.selected_label, row, columns)
+
+
+def test_labels_of_the_last_run_follow_strokes_at_once(viewer, panel, qtbot, strokes):
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    click(qtbot, panel.strokes_button)
+    clusters, hierarchy = viewer.layers["tissue segmentation"], panel.results.run.result.hierarchy
+    trained = clusters.data.copy()
+
+    def follows():
+        return np.array_equal(clusters.data, hierarchy.kinds(strokes.data))
+
+    mark(panel, strokes, 0, 10, range(5, 30))
+    qtbot.wait(400)
+    np.testing.assert_array_equal(clusters.data, trained, err_msg="one kind says nothing")
+    mark(panel, strokes, 1, 50, range(20, 60))
+    qtbot.waitUntil(follows, timeout=WAIT)
+    assert panel.status.value.startswith("by your strokes: object ")
+    assert panel.results.clusters.table.item(1, 2).text() == "background"
+    assert viewer.layers.selection.active is strokes, "the next stroke can follow"
+    click(qtbot, panel.marks.add_button)
+    assert strokes.selected_label == 3
+    panel.marks.kinds.item(2).setText("vessel")
+    mark(panel, strokes, 2, 30, range(5, 30))
+    qtbot.waitUntil(follows, timeout=WAIT)
+    assert panel.results.clusters.table.item(2, 2).text() == "vessel"
+    for _ in range(25):  # napari counts each pixel of this line as a stroke
+        click(qtbot, panel.marks.undo_button)
+    qtbot.waitUntil(lambda: follows() and clusters.data.max() == 2, timeout=WAIT)
+    click(qtbot, panel.marks.redo_button)
+    qtbot.waitUntil(lambda: follows() and clusters.data.max() == 3, timeout=WAIT)
+    panel.marks.live.value = False
+    before = clusters.data.copy()
+    mark(panel, strokes, 1, 5, range(40, 60))
+    qtbot.wait(400)
+    np.testing.assert_array_equal(clusters.data, before)
+    panel.marks.live.value = True
+    qtbot.waitUntil(follows, timeout=WAIT)
+    assert len(viewer.layers) == 3, "no layer more for each stroke"
+    strokes.data = np.zeros_like(strokes.data)
+    qtbot.waitUntil(lambda: np.array_equal(clusters.data, trained), timeout=WAIT)
+
+
+def test_objects_are_made_of_strokes_as_soon_as_there_are_some(viewer, panel, qtbot, strokes):
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, View.OBJECTS)
+    click(qtbot, panel.strokes_button)
+    objects, hierarchy = viewer.layers["tissue objects"], panel.results.run.result.hierarchy
+    mark(panel, strokes, 0, 10, range(5, 30))
+    mark(panel, strokes, 1, 50, range(20, 60))
+    expected = hierarchy.objects(strokes=strokes.data)
+    qtbot.waitUntil(lambda: np.array_equal(objects.data, expected), timeout=WAIT)
+    assert panel.results.objects_section.foreground.value == "strokes"
+    assert viewer.layers[-1] is strokes, "strokes are seen above what is made of them"
+
+
+def test_the_brush_keeps_its_size_on_the_screen(viewer, panel, strokes):
+    camera = getattr(viewer, "scene", viewer).camera  # napari before 0.9 has no scene
+    for size, zoom, pixels in ((12, 1, 6), (12, 0.5, 12), (40, 2, 10), (1, 8, 1)):
+        panel.marks.brush.value = size
+        camera.zoom = zoom
+        assert strokes.brush_size == pixels, "a pixel of the image is two wide"
+
+
+def test_marking_in_the_view_of_segments_shows_clusters(viewer, panel, qtbot, tissue):
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, View.SEGMENTS)
+    click(qtbot, panel.strokes_button)
+    assert panel.results.layers.view is View.CLUSTERS
+    assert viewer.layers.selection.active is viewer.layers["tissue strokes"]
+    viewer.layers.remove("tissue strokes")
+    assert not panel.marks.kinds.isVisible()
 
 
 def test_strokes_steer_a_run(viewer, panel, qtbot, strokes):
@@ -133,7 +215,7 @@ def test_strokes_that_do_not_fit_are_told_before_the_run(
     change(panel, strokes)
     click(qtbot, panel.run_button)
     assert notes[-1].message.startswith(f"stack strokes {sentence}")
-    assert "press Draw strokes" in notes[-1].message
+    assert "press Mark for a layer" in notes[-1].message
     assert list(viewer.layers) == [stack, strokes]
     click(qtbot, panel.strokes_button)
     assert viewer.layers.selection.active.data.shape == stack.data.shape[-strokes_ndim(panel) :]

@@ -1,4 +1,4 @@
-"""Finds the objects of a run in another thread, for the options that were chosen last."""
+"""Finds labels in what a run has left, in another thread, as they were asked for last."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,45 +10,49 @@ from napari_unsupseg.plugin.background import translate_worker_errors
 from napari_unsupseg.plugin.session import LayerRun
 from napari_unsupseg.regions.hierarchy import Hierarchy
 
-__all__ = ["ObjectFinder"]
+__all__ = ["LabelFinder"]
 
 
-class ObjectFinder:
-    """Finds objects, one search at a time; of those asked for meanwhile only the last is made.
+class LabelFinder:
+    """Finds labels, one search at a time; of those asked for meanwhile only the last is made.
 
     Parameters
     ----------
+    find : callable
+        A method of `Hierarchy` that returns labels of the image.
     on_found : callable
-        Called with the run, the options and the objects.
+        Called with the run, the options and the labels.
     on_failed : callable
         Called with a sentence where there can be none.
 
     Attributes
     ----------
     is_searching : bool
-        Whether objects are being found.
+        Whether labels are being found.
     """
 
     def __init__(
         self,
+        find: Callable[..., Labels],
         on_found: Callable[[LayerRun, dict[str, Any], Labels], None],
         on_failed: Callable[[str], None],
     ) -> None:
+        self._find_labels = find
         self._on_found = on_found
         self._on_failed = on_failed
         self.is_searching = False
-        self._search: object | None = None  # the one whose objects are wanted
+        self._search: object | None = None  # the one whose labels are wanted
         self._next: tuple[LayerRun, dict[str, Any]] | None = None
 
     def find(self, run: LayerRun, options: dict[str, Any]) -> None:
-        """Find objects as soon as an earlier search has ended.
+        """Find labels as soon as an earlier search has ended.
 
         Parameters
         ----------
         run : LayerRun
             A run that has left a hierarchy.
         options : dict
-            Keywords of `Hierarchy.objects`.
+            Keywords of the method.
         """
         if self.is_searching:
             self._next = run, options
@@ -58,9 +62,9 @@ class ObjectFinder:
         self.is_searching = True
         search = self._search = object()
 
-        def on_found(objects: Labels) -> None:
+        def on_found(labels: Labels) -> None:
             if search is self._search:
-                self._on_found(run, options, objects)
+                self._on_found(run, options, labels)
 
         def on_failed(error: Exception) -> None:
             if search is self._search:
@@ -68,6 +72,7 @@ class ObjectFinder:
 
         create_worker(
             _find,
+            self._find_labels,
             run.result.hierarchy,
             options,
             _connect={
@@ -88,6 +93,6 @@ class ObjectFinder:
             self.find(*waiting)
 
 
-def _find(hierarchy: Hierarchy, options: Mapping[str, Any]) -> Labels:
-    with translate_worker_errors("objects cannot be found: "):
-        return hierarchy.objects(**options)
+def _find(find: Callable[..., Labels], hierarchy: Hierarchy, options: Mapping[str, Any]) -> Labels:
+    with translate_worker_errors("labels cannot be found: "):
+        return find(hierarchy, **options)
