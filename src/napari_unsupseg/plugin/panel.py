@@ -10,6 +10,7 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QTimer
 
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.plugin.activity import Activity
 from napari_unsupseg.plugin.labels_layers import record_origin, replace_labels
@@ -25,6 +26,7 @@ from napari_unsupseg.plugin.session import (
     Event,
     LayerRun,
     NetworkJob,
+    OtherLayers,
     Session,
     State,
     View,
@@ -39,6 +41,7 @@ from napari_unsupseg.plugin.widgets.controls import (
     make_scrollable,
 )
 from napari_unsupseg.plugin.widgets.image_form import ImageForm
+from napari_unsupseg.plugin.widgets.layers_button import LayersButton
 from napari_unsupseg.plugin.widgets.mark_section import MarkSection
 from napari_unsupseg.plugin.widgets.notice import Notice
 from napari_unsupseg.plugin.widgets.progress_text import progress_text
@@ -58,6 +61,7 @@ __all__ = ["SegmentationPanel"]
 
 logger = logging.getLogger(__name__)
 
+LEARN_ALSO_ON = "Learn also on{}"
 GRANULARITY_STEP = 0.05  # of a press of a key
 
 
@@ -88,6 +92,15 @@ class SegmentationPanel(Container[Widget]):
         self.plan = RunPlan(self._image_form, self._settings_form)
         self.notice = Notice(self._image_form, self._settings_form, self.plan)
         self._estimate: RunEstimate | None = None  # of the run that is going on
+        self.other_images = LayersButton(
+            viewer,
+            LEARN_ALSO_ON.format("…"),
+            "Other images of the same axes and channels, of any size: one network is trained on "
+            "all of them, and a cluster has the same number in each.",
+            "no other image of the same axes and channels",
+            self._image_form.can_be_learned_with,
+            lambda _chosen: self._show_other_images(),
+        )
         self.plot = TrainingCurvePlot(viewer)
         self.network = TrainedNetwork(
             self._show_status, self._on_network_job, self.progress.show_share
@@ -147,6 +160,7 @@ class SegmentationPanel(Container[Widget]):
         body = Container[Widget](
             widgets=[
                 self._image_form,
+                self.other_images,
                 self.plan,
                 self._buttons,
                 self.marks,
@@ -169,6 +183,7 @@ class SegmentationPanel(Container[Widget]):
     def _connect(self) -> None:
         self.image.changed.connect(self._on_image_changed)
         self.axes.changed.connect(self._show_actions)
+        self.axes.changed.connect(self._show_other_images)
         self.run_button.changed.connect(self.start)
         self.pause_button.changed.connect(self.toggle_pause)
         self.stop_button.changed.connect(self.stop)
@@ -186,10 +201,12 @@ class SegmentationPanel(Container[Widget]):
         """Begin a run on the chosen layer, with the settings as they stand."""
         if not self._actions().run:
             return
-        image = self.image.value
-        request = self._requests.build(image)
+        image, others = self.image.value, self.other_images.chosen
+        request = self._requests.build(image, others=others)
         if request is not None:
-            self._begin(LayerRun(image, request, self._outputs.add_blank(image, request)))
+            of_others = [OtherLayers(one, self._outputs.add_blank(one, request)) for one in others]
+            labels = self._outputs.add_blank(image, request)
+            self._begin(LayerRun(image, request, labels, others=tuple(of_others)))
 
     def toggle_pause(self) -> None:
         """Have the run wait after the iteration under way, or go on."""
@@ -225,7 +242,7 @@ class SegmentationPanel(Container[Widget]):
         if request is None:
             return
         labels = self.results.layers.layer_to_go_on_in(request)
-        self._begin(LayerRun(last.image, request, labels, curve=last.curve))
+        self._begin(LayerRun(last.image, request, labels, curve=last.curve, others=last.others))
 
     def start_over(self) -> None:
         """Begin anew in the layer of the run, or of the last one."""
@@ -237,7 +254,7 @@ class SegmentationPanel(Container[Widget]):
             return  # what cannot begin ends nothing
         if self._session.run is None:
             labels = self.results.layers.layer_to_go_on_in(request)
-            self._begin(LayerRun(former.image, request, labels))
+            self._begin(LayerRun(former.image, request, labels, others=former.others))
         else:
             self._session = self._session.replace_run(request)
             former.control.abandon()
@@ -298,13 +315,15 @@ class SegmentationPanel(Container[Widget]):
     def _begin(self, new: LayerRun) -> None:
         """Start a run in its thread."""
         self.results.begin_run(new.labels)
-        self._outputs.lock(new.labels, new.request)
+        for one in (new, *new.of_others):
+            self._outputs.lock(one.labels, one.request)
         new.image.events.data.connect(self._on_image_replaced)
         # adding a layer has made that one active; a brush stays in the user's hand
         if not self._strokes.is_active():
             self._viewer.layers.selection.active = new.image
         self._session = self._session.start(new)
-        self._estimate = RunEstimate.of(new.request)
+        # of several images nobody knows the stages, which the largest decides
+        self._estimate = None if new.others else RunEstimate.of(new.request)
         self.plot.begin(new.curve)
         self.curve_section.visible = True
         self.progress.value = 0
@@ -329,7 +348,9 @@ class SegmentationPanel(Container[Widget]):
         self.plot.add(update)
         self.progress.show_update(update)
         if update.labels is not None:
-            self._outputs.write(current, update.labels)
+            shown = zip(current.of_others, update.other_labels, strict=True)
+            for one, labels in ((current, update.labels), *shown):
+                self._outputs.write(one, labels)
             # behind what napari has just been asked to draw
             QTimer.singleShot(0, current.control.picture_drawn)
         if current.control.is_stopped:  # the status says so until the run obeys
@@ -355,6 +376,7 @@ class SegmentationPanel(Container[Widget]):
         if ended is None:
             return
         self.results.measure(ended)
+        self._finish_others(ended, result)
         if result is not None:
             self._show_result(ended, result)
         elif ended.labels not in self._viewer.layers:
@@ -367,6 +389,16 @@ class SegmentationPanel(Container[Widget]):
         self._show_actions()
         if ended.successor is not None:
             self._begin_successor(ended, ended.successor)
+
+    def _finish_others(self, ended: LayerRun, result: RunResult | None) -> None:
+        """Measure the labels of images that were trained on too; layers without any go."""
+        for one in ended.of_others:
+            if one.is_blank:
+                self._outputs.remove(one.labels)
+                continue
+            self.results.measure(one)
+            if result is not None:
+                record_origin(one.labels, result.record)
 
     def _show_result(self, ended: LayerRun, result: RunResult) -> None:
         """Hand the result of a run to the widgets that work with it."""
@@ -388,7 +420,7 @@ class SegmentationPanel(Container[Widget]):
         labels = ended.labels
         if labels not in self._viewer.layers:
             labels = self._outputs.add_blank(ended.image, current)
-        self._begin(LayerRun(ended.image, current, labels))
+        self._begin(LayerRun(ended.image, current, labels, others=ended.others))
 
     def _on_errored(self, error: Exception) -> None:
         show_error(str(error))
@@ -398,6 +430,7 @@ class SegmentationPanel(Container[Widget]):
         if ended is None:
             return
         self.results.measure(ended)
+        self._finish_others(ended, None)
         if ended.is_blank:
             self._outputs.remove(ended.labels)
             self.results.layers.choose(View.CLUSTERS)
@@ -413,7 +446,8 @@ class SegmentationPanel(Container[Widget]):
         if ended is not None:
             self._session = self._session.end(result)
             ended.image.events.data.disconnect(self._on_image_replaced)
-            self._outputs.unlock(ended.labels)
+            for one in (ended, *ended.of_others):
+                self._outputs.unlock(one.labels)
         return ended
 
     # events from elsewhere
@@ -484,9 +518,20 @@ class SegmentationPanel(Container[Widget]):
         metadata = {} if image is None else image.metadata.get("napari-unsupseg", {})
         self._settings_form.suggest_preset(metadata.get("preset"))
         self.marks.show_layer(self._strokes.layer(image))
+        self._show_other_images()
         self._show_actions()
 
     # what the widgets show
+
+    def _show_other_images(self) -> None:
+        """Say how many images are trained on beside the chosen one, if there are others at all."""
+        n_others = len(self.other_images.chosen)
+        self.other_images.text = LEARN_ALSO_ON.format(
+            f" {count(n_others, 'image')}…" if n_others else "…"
+        )
+        self.other_images.visible = bool(self.other_images.fitting)
+        self.plan.n_images = 1 + n_others
+        self.plan.refresh()
 
     def _handle(self, event: Event) -> None:
         """Take an event of the run, and show what is possible now."""

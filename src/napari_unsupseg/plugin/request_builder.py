@@ -1,19 +1,21 @@
 """From what the widgets show to a request for a run."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
 
+from napari_unsupseg.errors import ImageError
 from napari_unsupseg.options import ImageOptions
 from napari_unsupseg.plugin.labels_layers import pyramid_if_large
 from napari_unsupseg.plugin.layers import layer_array
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.refusals import tell_refusals
-from napari_unsupseg.plugin.run_data import RunRequest
+from napari_unsupseg.plugin.run_data import OtherImage, RunRequest
 from napari_unsupseg.plugin.session import LayerRun
 from napari_unsupseg.plugin.stroke_layers import StrokeLayers
-from napari_unsupseg.plugin.training_region import find_region
+from napari_unsupseg.plugin.training_region import WHOLE, find_region
 from napari_unsupseg.plugin.widgets.image_form import ImageForm
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
 
@@ -53,7 +55,9 @@ class RequestBuilder:
         self._strokes = strokes
 
     @tell_refusals
-    def build(self, image: Image, former: LayerRun | None = None) -> RunRequest | None:
+    def build(
+        self, image: Image, former: LayerRun | None = None, others: Sequence[Image] = ()
+    ) -> RunRequest | None:
         """Return a request for a new run.
 
         Parameters
@@ -61,7 +65,10 @@ class RequestBuilder:
         image : napari.layers.Image
             The image.
         former : LayerRun, optional
-            A run on it: its axes are taken if the form shows those of another image by now.
+            A run on it: its axes are taken if the form shows those of another image by now, and
+            the images that it trained on together with this one.
+        others : sequence of napari.layers.Image
+            Images to train on together with it.
 
         Returns
         -------
@@ -75,6 +82,12 @@ class RequestBuilder:
             options = self._image_form.image_options()
         axes, form = options.get("axes") or "", self._settings_form
         settings, layout = form.settings(), Layout.of(image, axes)
+        region = find_region(self._viewer, image, axes, self._image_form.region.value)
+        if region is not None and (others or (former and former.others)):
+            raise ImageError(
+                "images that are learned on together are trained on all over: choose "
+                f"{WHOLE} under train on, or untick the others"
+            )
         return RunRequest(
             image=layer_array(image),
             options={**options, "strokes": self._strokes.strokes(image, layout)},
@@ -82,8 +95,14 @@ class RequestBuilder:
             device=form.device.value,
             update_every=form.update_every.value,
             history_bytes=form.history_memory.value * 10**6,
-            region=find_region(self._viewer, image, axes, self._image_form.region.value),
+            region=region,
             pyramid=pyramid_if_large(image, layout, settings),
+            others=former.request.others
+            if former is not None
+            else tuple(
+                OtherImage(layer_array(other), self._strokes.strokes(other, Layout.of(other, axes)))
+                for other in others
+            ),
         )
 
     @tell_refusals

@@ -2,7 +2,7 @@
 
 import dataclasses
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_unsupseg.regions.hierarchy import Hierarchy
     from napari_unsupseg.segmenter import Segmenter
 
-__all__ = ["Phase", "RunLeg", "RunRequest", "RunResult", "RunUpdate", "TrainingCurve"]
+__all__ = ["OtherImage", "Phase", "RunLeg", "RunRequest", "RunResult", "RunUpdate", "TrainingCurve"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +75,21 @@ class RunResult:
     lazy_labels: "LazyLabels | None" = None
 
 
+class OtherImage(NamedTuple):
+    """An image that is trained on together with another one, of the same axes and channels.
+
+    Attributes
+    ----------
+    image : array_like
+        Data of its layer.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), or None
+        The strokes on it.
+    """
+
+    image: ArrayLike
+    strokes: Labels | None = None
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class RunRequest:
     """All that a run needs, read from the panel before the run leaves its thread.
@@ -99,6 +114,8 @@ class RunRequest:
         Where to train, along y and x; None for everywhere.
     pyramid : LabelPyramid or None
         Where the labels of an image go that is too large to be loaded.
+    others : tuple of OtherImage
+        Images that are trained on together with this one; those of a region or of crops are not.
     """
 
     image: ArrayLike
@@ -110,6 +127,7 @@ class RunRequest:
     previous: RunResult | None = None
     region: "Region | None" = None
     pyramid: "LabelPyramid | None" = None
+    others: tuple[OtherImage, ...] = ()
 
     @property
     def axes(self) -> str:
@@ -150,6 +168,8 @@ class RunUpdate:
         Where it trains.
     labels : ndarray of uint8 or uint16, shape (..., Y, X), or None
         Labels of the image, if it is time for a picture, and after the last iteration.
+    other_labels : tuple of ndarray
+        Those of the images that are trained on with it, if there are `labels`.
     share : float or None
         How much of a phase after the training is done, from 0 to 1, if that is known.
     iteration_seconds : float or None
@@ -166,6 +186,7 @@ class RunUpdate:
     factor: int
     device: str
     labels: Labels | None = None
+    other_labels: tuple[Labels, ...] = ()
     share: float | None = None
     iteration_seconds: float | None = None
     seconds_left: float | None = None

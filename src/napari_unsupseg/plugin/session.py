@@ -6,7 +6,7 @@ controls are switched on. The widgets only show that.
 
 import dataclasses
 import enum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "LayerRun",
     "NetworkJob",
+    "OtherLayers",
     "Session",
     "State",
     "View",
@@ -80,6 +81,21 @@ class NetworkJob(enum.Enum):
     STOPPABLE = enum.auto()  # applying it
 
 
+class OtherLayers(NamedTuple):
+    """The layers of an image that is trained on together with another one.
+
+    Attributes
+    ----------
+    image : napari.layers.Image
+        The image.
+    labels : napari.layers.Labels
+        What shows its labels.
+    """
+
+    image: "napari.layers.Image"
+    labels: "napari.layers.Labels"
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class LayerRun:
     """What one run acts on, and what it has produced.
@@ -100,6 +116,8 @@ class LayerRun:
         What the run left behind; None before its end.
     successor : RunRequest or None
         What begins in the same layer as soon as this run has ended.
+    others : tuple of OtherLayers
+        The layers of `request.others`, in their order.
     """
 
     image: "napari.layers.Image"
@@ -109,6 +127,21 @@ class LayerRun:
     curve: TrainingCurve = dataclasses.field(default_factory=TrainingCurve)
     result: RunResult | None = None
     successor: RunRequest | None = None
+    others: tuple[OtherLayers, ...] = ()
+
+    @property
+    def of_others(self) -> "list[LayerRun]":
+        """What the run acts on beside its image: the same for each of the other images."""
+        return [
+            dataclasses.replace(
+                self,
+                image=layers.image,
+                labels=layers.labels,
+                request=dataclasses.replace(self.request, image=other.image, others=()),
+                others=(),
+            )
+            for layers, other in zip(self.others, self.request.others, strict=True)
+        ]
 
     @property
     def layout(self) -> Layout:

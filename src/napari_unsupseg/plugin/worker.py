@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Labels
@@ -97,12 +98,16 @@ class _Runner:
 
         request = self._request
         options = _crop_strokes(request.options, self._region)
+        strokes = self._with_others(options.get("strokes"))
         if request.previous is not None:
             segmenter = request.previous.segmenter
-            segmenter.strokes = options.get("strokes")
+            segmenter.strokes = strokes
             return segmenter, request.previous.history, segmenter.resume()
         segmenter = Segmenter(request.settings, device=request.device)
-        steps = segmenter.steps(self._region.image, **options)
+        image = self._region.image
+        if request.others:
+            image = [image, *(load_if_small(other.image) for other in request.others)]
+        steps = segmenter.steps(image, **{**options, "strokes": strokes})
         return segmenter, LabelHistory(request.history_bytes), steps
 
     def train(self) -> Generator[RunUpdate, None, "Step | None"]:
@@ -118,7 +123,7 @@ class _Runner:
         if step is None or self._ran_to_end or self._is_left_off(step):
             return step
         # the labels so far at once: those to keep take a moment
-        labels = self._region.embed_labels(step.labels)
+        labels = self._labels_of_image(step)
         yield self._update(step, Phase.SEGMENTING, labels=labels)
         control.clear_stop()
         for step in self._segmenter.finish():
@@ -155,6 +160,16 @@ class _Runner:
             self._timer.skip_pause()
         self._follow_strokes()
 
+    def _labels_of_image(self, step: "Step") -> Labels:
+        """Return the labels of all of the image; those of others beside it are left out."""
+        return self._region.embed_labels(self._segmenter.split(step.labels)[0])
+
+    def _with_others(self, strokes: ArrayLike | None) -> Any:
+        """Return strokes on the image as the library takes them, with those on the others."""
+        if not self._request.others:
+            return strokes
+        return [strokes, *(other.strokes for other in self._request.others)]
+
     def _due_labels(self, step: "Step", *, is_trained: bool) -> Labels | None:
         """Return the labels of a step if it is time for a picture, and remember them."""
         is_due = self._throttle.is_due(step.iteration)
@@ -164,7 +179,7 @@ class _Runner:
         if not is_trained and not (is_due and self._control.is_picture_drawn):
             return None
         with self._throttle.timing_picture():
-            labels = self._region.embed_labels(step.labels)
+            labels = self._labels_of_image(step)
             self._history.add(step.iteration, labels)
         self._control.picture_sent()
         return labels
@@ -174,7 +189,7 @@ class _Runner:
         for strokes in self._control.new_strokes():
             try:
                 cropped = None if strokes is None else self._region.crop_labels(strokes)
-                self._segmenter.strokes = cropped
+                self._segmenter.strokes = self._with_others(cropped)
                 self._is_steered |= strokes is not None
             except StrokesError as error:  # the run goes on with those it has
                 warnings.warn(str(error), stacklevel=2)
@@ -182,7 +197,7 @@ class _Runner:
     def finish(self, step: "Step") -> Generator[RunUpdate, None, RunResult | None]:
         """Label all of the image, make its hierarchy, and return the result of the run."""
         request, segmenter = self._request, self._segmenter
-        labels = self._region.embed_labels(step.labels)
+        labels = self._labels_of_image(step)
         # the labels are ready; what follows may take a moment
         yield self._update(step, Phase.SEGMENTING, labels=labels)
         lazy_labels: LazyLabels | None = None
@@ -201,8 +216,9 @@ class _Runner:
                 )
                 hierarchy = yield from self._until_stopped(step, Phase.SEGMENTING, segments)
         else:
-            segments = segmenter.hierarchy_generator()
-            hierarchy = yield from self._until_stopped(step, Phase.SEGMENTING, segments)
+            of_each = segmenter.hierarchies_generator()
+            hierarchies = yield from self._until_stopped(step, Phase.SEGMENTING, of_each)
+            hierarchy = hierarchies[0] if hierarchies else None
         if self._control.is_abandoned:
             return None
         self._history.add(self._iteration, labels)
@@ -271,6 +287,7 @@ class _Runner:
             factor=step.factor,
             device=str(segmenter.device),
             labels=labels,
+            other_labels=() if labels is None else tuple(segmenter.split(step.labels)[1:]),
             share=share,
             iteration_seconds=seconds,
             seconds_left=None if seconds is None else segmenter.seconds_left(seconds),

@@ -6,9 +6,15 @@ import napari.layers
 from magicgui.widgets import CheckBox, ComboBox, Container, Widget
 
 from napari_unsupseg.errors import ImageError, UnsupsegError
-from napari_unsupseg.image.axes import CHANNELS
+from napari_unsupseg.image.axes import CHANNELS, SAMPLES
+from napari_unsupseg.image.tiling import is_large
 from napari_unsupseg.options import ImageOptions
-from napari_unsupseg.plugin.layers import axes_choices, check_image_layer, voxel_spacing
+from napari_unsupseg.plugin.layers import (
+    axes_choices,
+    check_image_layer,
+    layer_array,
+    voxel_spacing,
+)
 from napari_unsupseg.plugin.training_region import REGIONS
 from napari_unsupseg.plugin.widgets.controls import fill_row, value_widget
 
@@ -73,6 +79,33 @@ class ImageForm(Container[Widget]):
     def asks_for_axes(self) -> bool:
         """Whether the user has to say what the axes of the chosen image are."""
         return bool(self.axes.choices) and self.axes.value is None
+
+    def can_be_learned_with(self, other: napari.layers.Image) -> bool:
+        """Tell whether one network can train on the chosen image and another one together.
+
+        Parameters
+        ----------
+        other : napari.layers.Image
+            An image of any size.
+
+        Returns
+        -------
+        bool
+            Whether it can be loaded, and has the same axes and as many channels.
+        """
+        image, axes = self.image.value, self.axes.value
+        if image is None or axes is None or other == image or self.problem():
+            return False
+        try:
+            check_image_layer(other)
+        except UnsupsegError:
+            return False
+        arrays = layer_array(image), layer_array(other)
+        if other.rgb != image.rgb or other.ndim != image.ndim or any(map(is_large, arrays)):
+            return False
+        channels = [at for at, letter in enumerate(axes) if letter in CHANNELS + SAMPLES]
+        ours, theirs = ([array.shape[at] for at in channels] for array in arrays)
+        return bool(ours == theirs)
 
     def known_axes(self) -> str:
         """Return one letter for each axis of the image.

@@ -125,7 +125,15 @@ class Results(Container[Widget]):
             text="Measurements",
             tooltip="Colour, filter and choose objects by what is measured of them.",
         )
-        self.layers_button = LayersButton(viewer, self._can_measure_in, self._tables.measure_in)
+        self.layers_button = LayersButton(
+            viewer,
+            "Measure in…",
+            "Other images of the same size, such as further channels, in which the intensities of "
+            "objects are measured too.",
+            "no other image of this size",
+            self._can_measure_in,
+            self._tables.measure_in,
+        )
         self.objects_section.buttons.extend([self.measurements_button, self.save_button])
         self.objects_section.append(self.layers_button)
         self._controls = {
@@ -474,9 +482,10 @@ class Results(Container[Widget]):
             self._show_status(NO_UNCERTAINTY)
             return
 
-        def add(uncertainty: NDArray[np.float32]) -> None:
+        def add(uncertainty: Any) -> None:
             if run is self.run:
-                add_uncertainty_layer(self._viewer, run.image, run.layout, uncertainty)
+                of_image = uncertainty[0] if run.request.others else uncertainty
+                add_uncertainty_layer(self._viewer, run.image, run.layout, of_image)
 
         create_worker(
             _result_of(run).segmenter.uncertainty,
@@ -493,6 +502,12 @@ class Results(Container[Widget]):
             self._show_status(
                 "strokes steered this run, and no script can draw them: save their layer, and give "
                 "it to segment(…, strokes=…)"
+            )
+            return
+        if run.request.others:
+            self._show_status(
+                "this run is on several images, and a script would have to read them all: give "
+                "them to Segmenter.fit([…]) in a list"
             )
             return
         # only what was made

@@ -34,11 +34,14 @@ class RunPlan(Sentence):
     slowness : float
         Times as long as was expected that the iterations of the last run took; before the first
         run what is known of how busy the computer is.
+    n_images : int
+        Images that are trained on together, which takes about what one after another would.
     """
 
     def __init__(self, image_form: ImageForm, settings_form: SettingsForm) -> None:
         super().__init__()
         self.slowness = _busyness()
+        self.n_images = 1
         self._image_form, self._settings_form = image_form, settings_form
         # only PyTorch knows where a run would go on, and it takes seconds to load
         self._preloading = preload()
@@ -67,7 +70,8 @@ class RunPlan(Sentence):
         array = layer_array(form.image.value)
         frame_shape, n_frames = training_frames(array, form.axes.value, form.spatial_ndim)
         settings = self._settings_form.settings()
-        return self.slowness * expected_seconds(frame_shape, n_frames, settings)
+        seconds = expected_seconds(frame_shape, n_frames, settings)
+        return self.n_images * self.slowness * seconds
 
     def _plan(self) -> str:
         form = self._image_form
