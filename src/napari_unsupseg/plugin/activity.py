@@ -89,3 +89,5 @@ class Activity:
                 row.update(self._bar.value - row.n)
         finally:
             self._is_updating = False
+        if row.n != self._bar.value or row.total != self._bar.max:  # it changed meanwhile
+            self._update_soon()
