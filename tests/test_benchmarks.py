@@ -14,6 +14,7 @@ from benchmarks import (
     ablation,
     baselines,
     bsds500,
+    levels,
     microscopy,
     objects,
     speed,
@@ -352,8 +353,35 @@ def test_the_rivals_find_discs_that_do_not_touch(is_dark):
 
 
 @pytest.mark.parametrize(
-    "benchmark", [bsds500, microscopy, objects, strokes], ids=lambda one: one.__name__
+    "benchmark", [bsds500, levels, microscopy, objects, strokes], ids=lambda one: one.__name__
 )
 def test_a_folder_without_images_is_told(benchmark, tmp_path):
     with pytest.raises(typer.BadParameter, match=rf"{tmp_path}.* (no|neither) "):
         benchmark.main(root=tmp_path)
+
+
+def test_granularities_that_are_chosen_are_set_beside_each_other(tmp_path, rgb, capsys):
+    write_bsds500(tmp_path, rgb, "a")
+    write_micrographs(tmp_path)
+    out = tmp_path / "out.json"
+    levels.main(root=tmp_path, micrographs=tmp_path, set_=QUICK, json_=out)
+    report = json.loads(out.read_text())
+    assert set(report) == {"photographs", "micrographs"}
+    for rows in report.values():
+        assert set(rows) == set(levels.CHOICES)
+        for scores in rows.values():
+            assert 0 < scores[0] <= scores[-1] <= rows["all hundred"][0] <= 1
+    # two bright squares that most cuts have
+    assert report["micrographs"]["named"][1] > 0.9 > report["photographs"]["all hundred"][0]
+    assert "evenly spread" in capsys.readouterr().out
+
+
+def test_the_covering_of_each_cut():
+    fine = np.array([[1, 1, 2, 2, 3, 3, 3, 3]])
+    cuts = [fine, np.array([[1, 1, 1, 1, 2, 2, 2, 2]]), np.ones_like(fine)]
+    truth = np.array([[0, 0, 0, 0, 1, 1, -1, -1]])  # the last two are of nothing
+    expected = [(4 * 0.5 + 2 * 0.5) / 6, (4 * 1 + 2 * 0.5) / 6, (4 * 0.5 + 2 * 0.25) / 6]
+    np.testing.assert_allclose(levels.coverings(cuts, [truth]), expected)
+    # of several people the mean
+    both = levels.coverings(cuts, [truth, np.zeros_like(truth)])
+    np.testing.assert_allclose(both, np.mean([expected, [0.5, 0.5, 1]], axis=0))

@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QSlider
 
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.image.axes import axes_from_channel
+from napari_unsupseg.plugin.session import View
 from napari_unsupseg.regions.hierarchy import Hierarchy
 
 from ..conftest import SMALL
-from .conftest import WAIT, click, labels_of, wait_until_ready
+from .conftest import WAIT, choose, click, labels_of, seen, wait_until_ready
 
 
 def test_granularity_cuts_the_last_run_at_once(viewer, panel, qtbot, rgb):
@@ -32,6 +35,44 @@ def test_granularity_cuts_the_last_run_at_once(viewer, panel, qtbot, rgb):
     assert segments.data.max() < numbers[0]
     assert segments.metadata["napari-unsupseg"]["min_size"] == 50
     np.testing.assert_array_equal(viewer.layers["tissue segmentation"].data, clusters)
+
+
+def test_marks_on_granularity_are_levels_worth_looking_at(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    slider = panel.results.granularity
+    bar = slider.native.findChild(QSlider)
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, View.SEGMENTS)
+    hierarchy = Segmenter(Settings(**SMALL)).fit(rgb).hierarchy_
+    marks = hierarchy.representative_granularities().tolist()
+    assert len(marks) == 5
+    slider.value = 0.0
+    bar.setFocus()
+    stops = []
+    for key, times in ((Qt.Key.Key_PageUp, 7), (Qt.Key.Key_PageDown, 7)):
+        for _ in range(times):
+            qtbot.keyClick(bar, key)
+            stops.append(slider.value)
+    assert stops == pytest.approx([*marks, 1, 1, *marks[::-1], 0, 0])
+    shown = viewer.layers["tissue segments"].data
+    np.testing.assert_array_equal(shown, hierarchy.cut(granularity=0))
+
+    # they are drawn below the groove, where a click on one goes to it, from the other side too
+    lowest = seen(viewer, bar)[-2].astype(int).sum(axis=1)
+    is_mark = lowest > (lowest.min() + lowest.max()) / 2
+    [starts] = np.nonzero(is_mark & ~np.roll(is_mark, 1))
+    assert len(starts) == 5
+    width = bar.width() - 16  # of napari's handle
+    np.testing.assert_allclose((starts - 7) / width, marks, atol=2 / width)
+    for index in (3, 1):
+        place = QPoint(int(starts[index]) + 3, bar.height() // 2)
+        qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=place)
+        assert slider.value == pytest.approx(marks[index])
+    # a click elsewhere on the groove is a page
+    qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=QPoint(bar.width() - 2, bar.height() // 2))
+    assert slider.value == pytest.approx(marks[2])
+    assert "Page Up" in slider.tooltip
 
 
 def test_history_shows_an_earlier_iteration(viewer, panel, qtbot, rgb):

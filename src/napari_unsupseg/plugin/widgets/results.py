@@ -256,6 +256,8 @@ class Results(Container[Widget]):
         self._show_controls()
         if not run.has_segments:
             return
+        assert result.hierarchy is not None
+        self.segments_section.marks.show_values(result.hierarchy.representative_granularities())
         precompile_objects()  # while the user looks at the clusters
         self._show_unit()
         self.clusters.show_layer(run.labels)

@@ -8,6 +8,7 @@ from magicgui.widgets import Container, FloatSlider, SpinBox, Widget
 from napari_unsupseg._words import count
 from napari_unsupseg.plugin.shortcuts import SHORTCUTS
 from napari_unsupseg.plugin.widgets.controls import Sentence, fill_row, narrow_readout
+from napari_unsupseg.plugin.widgets.slider_ticks import SliderTicks
 
 __all__ = ["SegmentsSection"]
 
@@ -24,6 +25,8 @@ class SegmentsSection(Container[Widget]):
     ----------
     granularity : FloatSlider
         From 0, the finest segments, to 1, a single one.
+    marks : SliderTicks
+        Granularities that are marked.
     smallest : SpinBox
         Pixels of the smallest segment.
     """
@@ -41,6 +44,7 @@ class SegmentsSection(Container[Widget]):
             f"({SHORTCUTS['finer']}) and coarser ({SHORTCUTS['coarser']}) by keys too.",
         )
         narrow_readout(self.granularity, "0.00")
+        self.marks = SliderTicks(self.granularity)
         self.smallest = SpinBox(
             label="smallest",
             value=0,
