@@ -9,7 +9,7 @@ from napari_unsupseg.plugin.session import View
 from napari_unsupseg.regions.hierarchy import Hierarchy
 
 from ..conftest import SMALL
-from .conftest import WAIT, choose, click, labels_of, seen, wait_until_ready
+from .conftest import WAIT, choose, click, labels_of, wait_until_ready
 
 
 def test_granularity_cuts_the_last_run_at_once(viewer, panel, qtbot, rgb):
@@ -59,8 +59,10 @@ def test_marks_on_granularity_are_levels_worth_looking_at(viewer, panel, qtbot, 
     np.testing.assert_array_equal(shown, hierarchy.cut(granularity=0))
 
     # they are drawn below the groove, where a click on one goes to it, from the other side too
-    lowest = seen(viewer, bar)[-2].astype(int).sum(axis=1)
-    is_mark = lowest > (lowest.min() + lowest.max()) / 2
+    qtbot.waitUntil(lambda: bar.height() > 0, timeout=WAIT)  # laid out
+    picture = bar.grab().toImage()
+    lowest = [picture.pixelColor(x, picture.height() - 2).lightness() for x in range(bar.width())]
+    is_mark = np.array(lowest) > 128
     [starts] = np.nonzero(is_mark & ~np.roll(is_mark, 1))
     assert len(starts) == 5
     width = bar.width() - 16  # of napari's handle
