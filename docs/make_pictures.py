@@ -4,7 +4,8 @@
     python docs/make_pictures.py strokes animation
 
 FOLDER holds ``hela_3channel_cyx.tif``, ``banana_mri_zyx.tif`` and ``membrane_tyx.tif``, of
-https://github.com/haesleinhuepf/BioImageAnalysisNotebooks. Without a display it needs Xvfb:
+https://github.com/haesleinhuepf/BioImageAnalysisNotebooks, and ``nuclei.png``, a fluorescence
+image of https://bbbc.broadinstitute.org/BBBC038. Without a display it needs Xvfb:
 ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_pictures.py …``.
 """
 
@@ -24,6 +25,7 @@ from pictures.tasks import (
     make_strokes,
     make_volume,
 )
+from pictures.tutorials import make_real_nuclei, make_tutorials
 
 OF_SAMPLES = {
     "animation": make_animation,
@@ -34,8 +36,14 @@ OF_SAMPLES = {
     "measurements": make_measurements,
     "network": make_network,
     "slide": make_slide,
+    "tutorials": make_tutorials,
 }
-OF_FILES = {"channels": make_channels, "volume": make_volume, "movie": make_movie}
+OF_FILES = {
+    "channels": make_channels,
+    "volume": make_volume,
+    "movie": make_movie,
+    "real_nuclei": make_real_nuclei,
+}
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import tifffile
 import zarr
 from imageio.v3 import imwrite
 
-from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg import Segmenter, Settings, sample_images
 
 from .conftest import SMALL
 from .io.test_ome_zarr import write_ome
@@ -53,6 +53,10 @@ def _written(tmp_path_factory, rgb) -> Path:
     tifffile.imwrite(folder / "slide.tif", rgb, photometric="rgb")
     for name, axes in {"stack": "ZYX", "movie": "TYX", "channels": "CYX"}.items():
         tifffile.imwrite(folder / f"{name}.tif", series, imagej=True, metadata={"axes": axes})
+    for name, axes in {"nuclei": "YX", "moving_nuclei": "TYX", "nuclei_volume": "ZYX"}.items():
+        corner = getattr(sample_images, name)()[..., :20, :20]
+        tifffile.imwrite(folder / f"{name}.tif", corner, imagej=True, metadata={"axes": axes})
+    imwrite(folder / "tissue.png", picture)
     strokes = np.zeros(picture.shape[:2], np.uint8)
     strokes[5, 5:20] = 1
     tifffile.imwrite(folder / "drawn.tif", strokes)

@@ -1,5 +1,6 @@
 """Pictures of the tasks: objects, channels, a volume, a movie, a slide, strokes, a network."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dask.array as da
@@ -15,6 +16,8 @@ from napari_unsupseg.sample_images import tissue
 from .window import Window, side_by_side, write_picture
 
 __all__ = [
+    "ANGLES",
+    "draw_strokes",
     "make_channels",
     "make_measurements",
     "make_movie",
@@ -35,7 +38,8 @@ ANGLES = (-20, 35, 60)  # of the camera, for the volume
 SLIDE_SIDE = 16_384  # pixels
 CHUNK = 1024  # pixels, of the slide
 NEARER = (8, 32)  # times as near as when all of the slide is seen
-STROKES = (  # label, begin and end: ground, two nuclei, a gland
+Stroke = tuple[int, tuple[float, float], tuple[float, float]]
+STROKES: tuple[Stroke, ...] = (  # label, begin and end: ground, two nuclei, a gland
     (1, (28, 25), (55, 100)),
     (2, (92, 57), (116, 61)),
     (2, (163, 81), (181, 99)),
@@ -155,16 +159,20 @@ def _seen(labels: Labels) -> NDArray[np.integer]:
 def make_strokes(out: Path) -> None:
     """Draw strokes on an image, and have a run follow them."""
     with Window(tissue(), "tissue", rgb=True) as window:
-        panel = window.panel
-        panel.strokes_button.native.click()
-        layer = window.viewer.layers[-1]
-        for label, begin, end in STROKES:
-            for place in np.linspace(begin, end, 60):
-                layer.paint(tuple(place), label)
+        draw_strokes(window, STROKES)
         write_picture(out / "strokes.png", window.picture())
         before = window.canvas()
         window.run()
         write_picture(out / "strokes_followed.png", side_by_side([before, window.canvas()]))
+
+
+def draw_strokes(window: Window, strokes: Sequence[Stroke]) -> None:
+    """Press *Draw strokes*, and draw lines."""
+    window.panel.strokes_button.native.click()
+    layer = window.viewer.layers[-1]
+    for label, begin, end in strokes:
+        for place in np.linspace(begin, end, 60):
+            layer.paint(tuple(place), label)
 
 
 def make_network(out: Path) -> None:

@@ -47,9 +47,19 @@ class Window:
     def __init__(
         self, image: NDArray[Any], name: str, size: tuple[int, int] = SIZE, **keywords: Any
     ) -> None:
+        self._open(size, lambda viewer: viewer.add_image(image, name=name, **keywords))
+
+    @classmethod
+    def of_sample(cls, key: str, size: tuple[int, int] = SIZE) -> Self:
+        """Open a viewer on one of the plugin's samples, with the panel."""
+        window = cls.__new__(cls)
+        window._open(size, lambda viewer: viewer.open_sample("napari-unsupseg", key)[0])
+        return window
+
+    def _open(self, size: tuple[int, int], add: Callable[[napari.Viewer], Image]) -> None:
         self.viewer = napari.Viewer(show=True)
         self.viewer.window.resize(*size)
-        self.image: Image = self.viewer.add_image(image, name=name, **keywords)
+        self.image = add(self.viewer)
         dock, self.panel = self.viewer.window.add_plugin_dock_widget("napari-unsupseg")
         self._main = dock.window()
         self._main.resizeDocks([dock], [PANEL_WIDTH], Qt.Orientation.Horizontal)
@@ -103,6 +113,11 @@ class Window:
                 dock.hide()
             elif shown:
                 self._main.resizeDocks([dock], [PANEL_WIDTH], Qt.Orientation.Horizontal)
+
+    def place_below(self, dock: QDockWidget, height: int) -> None:
+        """Put a dock below the canvas, as a user drags it there."""
+        self._main.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+        self._main.resizeDocks([dock], [height], Qt.Orientation.Vertical)
 
     def place_of(self, widget: QWidget) -> QRect:
         """Return where a widget is in the picture of the window."""

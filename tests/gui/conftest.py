@@ -73,9 +73,9 @@ def labels_of(viewer) -> Labels:
 
 
 def on_canvas(viewer, layer, place) -> QPoint:
-    """Return where a pixel of a layer, y and x, is on the canvas."""
+    """Return where a pixel of a layer, (…, y, x), is on the canvas."""
     camera = getattr(viewer, "scene", viewer).camera  # napari before 0.9 has no scene
-    world = np.array(layer.data_to_world(place))
+    world = np.array(layer.data_to_world(place))[-2:]
     offset = (world - camera.center[-2:]) * camera.zoom
     y, x = offset + np.array(viewer.window._qt_viewer.canvas.size) / 2
     return QPoint(round(x), round(y))
