@@ -167,7 +167,7 @@ def make_strokes(out: Path) -> None:
 
 
 def draw_strokes(window: Window, strokes: Sequence[Stroke]) -> None:
-    """Press *Draw strokes*, and draw lines."""
+    """Press *Mark*, and draw lines."""
     window.panel.strokes_button.native.click()
     layer = window.viewer.layers[-1]
     for label, begin, end in strokes:
