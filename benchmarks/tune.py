@@ -61,11 +61,10 @@ from napari_unsupseg.regions.dissimilarity import (
     RegionStatistics,
     make_weights,
 )
-from napari_unsupseg.regions.graph import groups_from_merges
+from napari_unsupseg.regions.graph import RegionGraph, groups_from_merges
 from napari_unsupseg.regions.graph_builder import COLOUR_BINS, SLOPE_BINS, build_region_graph
 from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy_generator
-from napari_unsupseg.regions.merging import merge_regions
 
 Setting = dict[str, float]  # by name of a constant of `regions.dissimilarity`
 
@@ -76,6 +75,7 @@ SEARCHED = (
     "COLOUR_HISTOGRAM",
     "SLOPE_HISTOGRAM",
     "EDGE",
+    "SPECTRAL",
     "ENCLOSED",
     "SMALL_SIDE",
     "SMALL_SHARE",
@@ -198,14 +198,12 @@ def main(
 
 
 def train(path: Path, values: dict[str, Any], code: str) -> tuple[list[NDArray[np.integer]], int]:
-    """Train on an image; return the history of labels, and the clusters that a run ends with."""
+    """Train on an image; return the networks' labels, and the clusters that a run ends with."""
     settings = Settings.from_dict(values)
     run = Run.begin(imread(path), settings, torch.device("cpu"))
     for _ in run.steps():
         pass
-    last = run.last_step
-    assert last is not None, "a run that has ended has a last step"
-    return [*run.history.values(), last.labels], settings.final_clusters
+    return run.snapshots, settings.final_clusters
 
 
 def read(path: Path) -> NormalizedImage:
@@ -249,9 +247,10 @@ def cut(photograph: Photograph, setting: Setting, levels: Sequence[float]) -> li
     regions, borders, n_snapshots, shared = photograph
     n_channels, n_columns = regions.colour_sums.shape[1], regions.histograms.shape[1]
     n_colours = n_channels * COLOUR_BINS
+    n_labels = n_columns - n_colours - SLOPE_BINS
     with patch.multiple(dissimilarity, **setting):
         weights = make_weights(
-            HistogramBins(n_colours, SLOPE_BINS, n_columns - n_colours - SLOPE_BINS),
+            HistogramBins(n_colours, SLOPE_BINS, n_labels),
             n_channels=n_channels,
             n_snapshots=n_snapshots,
             n_pixels=regions.areas.sum(),
@@ -259,7 +258,8 @@ def cut(photograph: Photograph, setting: Setting, levels: Sequence[float]) -> li
             pixel_size=np.ones(2),
             are_tiny=False,
         )
-    merging = run_to_end(merge_regions(regions, borders, weights))
+    graph = RegionGraph(regions, borders, weights, n_labels, n_snapshots, [1] * n_channels)
+    _, merging = run_to_end(graph.merge())
     altitudes = np.maximum.accumulate(merging.dissimilarities)
     agreements = []
     for n_merges in np.searchsorted(altitudes, levels, side="right"):

@@ -55,9 +55,9 @@ def test_features_are_colours_contrasts_and_labels():
     # of two snapshots the first two agree in the first, the last two in the second
     labels = found[:, 2:]
     distances = np.linalg.norm(labels[:, np.newaxis] - labels, axis=2)
-    a_half = 0.3 * 0.5**0.5
+    a_half = 0.33 * 0.5**0.5
     np.testing.assert_allclose(
-        distances, [[0, a_half, 0.3], [a_half, 0, a_half], [0.3, a_half, 0]], atol=1e-6
+        distances, [[0, a_half, 0.33], [a_half, 0, a_half], [0.33, a_half, 0]], atol=1e-6
     )
 
 

@@ -57,7 +57,7 @@ def test_labels_are_counted_for_each_snapshot():
     graph = build_region_graph(HALVES, FLAT, history, [1])
     assert graph.sums.histograms[:, 18:].tolist() == [[4, 2, 6, 0], [0, 6, 4, 2]]
     np.testing.assert_allclose(
-        graph.weights.histograms, [0.7] * 10 + [0.375] * 8 + [0.075] * 4, rtol=1e-6
+        graph.weights.histograms, [0.575] * 10 + [0.375] * 8 + [0.0825] * 4, rtol=1e-6
     )
 
 

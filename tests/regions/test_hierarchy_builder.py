@@ -11,6 +11,7 @@ from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.regions.graph_builder import build_region_graph
 from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
+from napari_unsupseg.regions.merge_tree import MergeTree
 
 from ..conftest import SMALL
 from .helpers import GRANULARITIES, agree, hierarchy_of, quadrants, refines, sizes
@@ -26,10 +27,10 @@ def test_a_history_tells_what_colours_do_not():
     colours = np.random.default_rng(0).random((*regions.shape, 1)).astype(np.float32)
     halves = np.repeat([[1] * 30 + [2] * 30], 40, axis=0).astype(np.uint8)
     graph = build_region_graph(regions, colours, [halves] * 3, [1])
-    merging = run_to_end(graph.merge())
-    granularities = np.maximum.accumulate(merging.dissimilarities)
-    hierarchy = Hierarchy(regions, merging.merges, granularities, graph, colours, halves)
-    assert agree(hierarchy.cut(n_segments=2), halves) == 1
+    for merging in run_to_end(graph.merge()):
+        tree = MergeTree(merging.merges, np.maximum.accumulate(merging.dissimilarities))
+        hierarchy = Hierarchy(regions, tree, tree, graph, colours, halves)
+        assert agree(hierarchy.cut(n_segments=2), halves) == 1
 
 
 @pytest.mark.parametrize("min_size", [30, 200])

@@ -22,7 +22,15 @@ N_COLOURS, N_BINS = 2, 6
 def weights(**changed) -> DissimilarityWeights:
     bins = np.full(N_BINS, 0.3, dtype=np.float32)
     usual = DissimilarityWeights(
-        1, bins, edge=2.2, change=0.8, enclosed=0.15, small_area=50, size_exponent=0.4, variance=2
+        1,
+        bins,
+        edge=2.2,
+        change=0.8,
+        spectral=0.3,
+        enclosed=0.15,
+        small_area=50,
+        size_exponent=0.4,
+        variance=2,
     )
     return usual._replace(**changed)
 
@@ -48,7 +56,7 @@ def described(pairs: np.ndarray, seed: int, *, are_few: bool = False, has_stroke
         (values(n, N_BINS) * areas[:, np.newaxis]).astype(np.float32),
         np.where(rng.random(n) < 0.2 * has_strokes, rng.integers(1, 3, n), 0),
     )
-    along = (values(len(pairs)) * lengths for _ in range(2))
+    along = (values(len(pairs)) * lengths for _ in range(3))
     return regions, Borders(pairs, lengths, *along)
 
 
@@ -75,10 +83,10 @@ class Twin:
         self.compared_at = [region[0] for region in self.regions]
 
     def compare(self, number: int) -> float:
-        pair, (length, edges, changes) = self.borders[number]
+        pair, along = self.borders[number]
         areas, perimeters, *rest = zip(*(self.regions[i] for i in pair), strict=True)
         sums = RegionStatistics(np.array(areas), np.array(perimeters), *map(np.array, rest))
-        border = Borders(np.array([[0, 1]]), *np.array([[length], [edges], [changes]]))
+        border = Borders(np.array([[0, 1]]), *along[:, np.newaxis])
         return dissimilarity(0, 1, 0, sums, border, self.weights)
 
     def merge(self, n_left: int, smaller_than: float, joins_apart: bool, growth: float):
@@ -159,7 +167,12 @@ def test_average_linkage_by_hand():
         lengths=np.array([1.0, 1, 3, 1]), edge_sums=np.array([0.1, 1, 6, 1.8])
     )
     only_edges = weights(
-        mean_colour=0, histograms=np.zeros(N_BINS, np.float32), edge=1, change=0, size_exponent=0
+        mean_colour=0,
+        histograms=np.zeros(N_BINS, np.float32),
+        edge=1,
+        change=0,
+        spectral=0,
+        size_exponent=0,
     )
     linked = prepare_average_linkage(regions, borders, only_edges._replace(enclosed=0))
     found = run_to_end(merge_regions(*linked, growth=math.inf))

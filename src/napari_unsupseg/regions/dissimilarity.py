@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from napari_unsupseg._typing import Floats, Integers
 from napari_unsupseg.regions.compiling import jit
@@ -17,6 +19,7 @@ __all__ = [
     "RegionStatistics",
     "border_dissimilarities",
     "dissimilarity",
+    "label_parts",
     "make_weights",
     "perimeters",
     "prepare_average_linkage",
@@ -24,19 +27,20 @@ __all__ = [
 
 # Weights of the terms of a dissimilarity. All were chosen together, by the scores of the default
 # cut on BSDS500's val images and on micrographs, so one is best for the values of the others only.
-LABEL_HISTOGRAM = 0.3  # share of pixels whose labels differ, mean over snapshots
-LABEL_CHANGE = 0.7  # share of the border across which labels differ, mean over snapshots
-MEAN_COLOUR = 0.75  # distance of mean colours, 1 from black to white
+LABEL_HISTOGRAM = 0.33  # share of pixels whose labels differ, mean over snapshots
+LABEL_CHANGE = 0.97  # share of the border across which labels differ, mean over snapshots
+MEAN_COLOUR = 0.53  # distance of mean colours, 1 from black to white
 MEAN_COLOUR_OF_TINY = 2.1  # the same for tiny regions; it stands in for the missing histograms
-COLOUR_HISTOGRAM = 1.4  # share of pixels whose colours differ, mean over channels
+COLOUR_HISTOGRAM = 1.15  # share of pixels whose colours differ, mean over channels
 SLOPE_HISTOGRAM = 0.75  # share of pixels whose slopes differ, which tells textures apart
-EDGE = 2.35  # mean step in colour across the border
-ENCLOSED = 0.35  # share taken off the sum where one region encloses the other
+EDGE = 2.9  # mean step in colour across the border
+SPECTRAL = 0.22  # mean step of the graph's eigenvectors across it, relative to that of all borders
+ENCLOSED = 0.33  # share taken off the sum where one region encloses the other
 # small regions merge earlier, since they are more often noise than things
-SMALL_SIDE = 27  # pixels, side of the square or cube below whose area a region is small
+SMALL_SIDE = 28  # pixels, side of the square or cube below whose area a region is small
 SMALL_SHARE = 0.008  # of a frame's area, where that is less
-SIZE_EXPONENT = 0.35  # power of the size, relative to a small region's greatest, as a factor
-VARIANCE = 2.25  # of the variances within, beside the square of the distance of mean colours
+SIZE_EXPONENT = 0.34  # power of the size, relative to a small region's greatest, as a factor
+VARIANCE = 2.2  # of the variances within, beside the square of the distance of mean colours
 
 
 class RegionStatistics(NamedTuple):
@@ -80,12 +84,15 @@ class Borders(NamedTuple):
         Sum along it of the steps in colour.
     change_sums : ndarray of float64, shape (E,)
         Sum along it of the shares of snapshots with other labels on the other side.
+    spectral_sums : ndarray of float64, shape (E,)
+        Sum along it of the steps of the graph's eigenvectors; 0 before these are known.
     """
 
     pairs: Integers
     lengths: Floats
     edge_sums: Floats
     change_sums: Floats
+    spectral_sums: Floats
 
 
 class HistogramBins(NamedTuple):
@@ -119,6 +126,8 @@ class DissimilarityWeights(NamedTuple):
         Weight of the mean step in colour across the border.
     change : float
         Weight of the mean share of changes of label across the border.
+    spectral : float
+        Weight of the mean step of the graph's eigenvectors across the border.
     enclosed : float
         Share taken off the sum of all these where one region encloses the other.
     small_area : float
@@ -135,6 +144,7 @@ class DissimilarityWeights(NamedTuple):
     histograms: NDArray[np.float32]
     edge: float
     change: float
+    spectral: float
     enclosed: float
     small_area: float
     size_exponent: float
@@ -187,6 +197,7 @@ def make_weights(
         np.repeat(np.array(per_bin, dtype=np.float32), bins),
         EDGE,
         LABEL_CHANGE,
+        SPECTRAL,
         ENCLOSED,
         min(small_area, SMALL_SHARE * n_pixels / n_frames),
         0.0 if are_tiny else SIZE_EXPONENT,
@@ -225,8 +236,9 @@ def dissimilarity(
 
     Notes
     -----
-    The sum of four terms: distance of mean colours, difference of histograms, mean step in colour
-    and mean share of changes of label along the border, each times its weight. Times a factor
+    The sum of five terms: distance of mean colours, difference of histograms, and along the border
+    the mean step in colour, the mean share of changes of label and the mean step of the graph's
+    eigenvectors, each times its weight. Times a factor
     below 1 if the smaller region is small and not clearly apart from the other, that is, if their
     variances are large beside the distance of their means. Times a factor below 1 for the share
     of its perimeter along which one region lies at the other.
@@ -250,7 +262,11 @@ def dissimilarity(
         difference += weights.histograms[k] * abs(
             share - regions.histograms[other, k] * per_other_pixel
         )
-    along = weights.edge * borders.edge_sums[border] + weights.change * borders.change_sums[border]
+    along = (
+        weights.edge * borders.edge_sums[border]
+        + weights.change * borders.change_sums[border]
+        + weights.spectral * borders.spectral_sums[border]
+    )
     apart = weights.mean_colour * math.sqrt(square) + difference + along / length
     enclosed = length / min(regions.perimeters[one], regions.perimeters[other])
     # rounding can leave variances a little below 0
@@ -280,6 +296,14 @@ def perimeters(borders: Borders, n_regions: int) -> Floats:
     return np.bincount(borders.pairs.ravel(), lengths, n_regions).astype(float)
 
 
+def label_parts(pairs: Integers, n_regions: int) -> NDArray[np.int32]:
+    """Return the part of each region, (n,), of a graph that need not hang together."""
+    ones = np.ones(len(pairs), dtype=bool)
+    adjacency = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(n_regions, n_regions))
+    parts: NDArray[np.int32] = connected_components(adjacency, directed=False)[1]
+    return parts
+
+
 def prepare_average_linkage(
     regions: RegionStatistics, borders: Borders, weights: DissimilarityWeights
 ) -> tuple[RegionStatistics, Borders, DissimilarityWeights]:
@@ -297,6 +321,7 @@ def prepare_average_linkage(
         histograms=np.zeros(0, np.float32),
         edge=1.0,
         change=0.0,
+        spectral=0.0,
         enclosed=0.0,
         small_area=1.0,
         size_exponent=0.0,
@@ -307,5 +332,6 @@ def prepare_average_linkage(
         square_sums=np.zeros(n_regions),
         histograms=np.zeros((n_regions, 0), dtype=np.float32),
     )
-    along = borders._replace(edge_sums=edge_sums, change_sums=np.zeros(n_borders))
+    none = np.zeros(n_borders)
+    along = borders._replace(edge_sums=edge_sums, change_sums=none, spectral_sums=none)
     return without_contents, along, only_edges

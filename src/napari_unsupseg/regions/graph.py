@@ -1,5 +1,6 @@
 """Regions of an image, each with its neighbours, and how they merge."""
 
+import math
 from collections.abc import Generator, Sequence
 
 import numpy as np
@@ -7,19 +8,25 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import csr_array
 
-from napari_unsupseg._generators import run_to_end
-from napari_unsupseg._typing import Floats
+from napari_unsupseg._generators import map_yields, run_to_end
+from napari_unsupseg._typing import Floats, Integers
 from napari_unsupseg.regions.compiling import jit
 from napari_unsupseg.regions.dissimilarity import (
     LABEL_HISTOGRAM,
     Borders,
     DissimilarityWeights,
     RegionStatistics,
+    border_dissimilarities,
+    label_parts,
     perimeters,
 )
 from napari_unsupseg.regions.merging import Merging, merge_regions
+from napari_unsupseg.regions.spectral import eigenvector_steps
 
 __all__ = ["RegionGraph", "groups_from_merges"]
+
+USUAL_SHARE = 0.7  # of a dissimilarity, that factors for small and enclosed regions leave
+MAX_EMBEDDED = 4000  # regions whose eigenvectors are found; they take a tenth of a second
 
 
 class RegionGraph:
@@ -111,9 +118,59 @@ class RegionGraph:
         )
         return Borders(pairs, *along)
 
-    def merge(self) -> Generator[float, None, Merging]:
-        """Merge the two neighbours that differ least, again and again, as `merge_regions` does."""
-        return merge_regions(self.sums, self.borders, self.weights)
+    def merge(self) -> Generator[float, None, tuple[Merging, Merging]]:
+        """Merge the two neighbours that differ least, again and again, as `merge_regions` does.
+
+        Yields
+        ------
+        float
+            Share that is done, from 0 to 1.
+
+        Returns
+        -------
+        local, whole : Merging
+            By what the neighbours themselves differ in; and by what the eigenvectors of the whole
+            graph say of their borders, too, less what these add to all of them.
+        """
+        local = yield from map_yields(
+            merge_regions(self.sums, self.borders, self.weights), lambda share: 0.3 * share
+        )
+        spectral_sums = yield from map_yields(
+            self._spectral_sums(local.merges), lambda share: 0.3 + 0.4 * share
+        )
+        borders = self.borders._replace(spectral_sums=spectral_sums)
+        whole = yield from map_yields(
+            merge_regions(self.sums, borders, self.weights), lambda share: 0.7 + 0.3 * share
+        )
+        # by so much are regions farther apart, whichever they are
+        gained = USUAL_SHARE * self.weights.spectral * spectral_sums.sum()
+        gained /= max(borders.lengths.sum(), 1)
+        dissimilarities = np.maximum(whole.dissimilarities - gained, 0)
+        return local, whole._replace(dissimilarities=dissimilarities)
+
+    def _spectral_sums(self, merges: Integers) -> Generator[float, None, Floats]:
+        """Return the sum along each border of the steps of the graph's eigenvectors.
+
+        Those of a graph of many regions are the steps of the groups that these merge into first;
+        within a group there are none.
+        """
+        parts = label_parts(self.borders.pairs[self.borders.lengths > 0], self.n_regions)
+        n_groups = math.ceil(self.n_regions * MAX_EMBEDDED / np.bincount(parts).max())
+        groups = groups_from_merges(self.n_regions, merges[: max(0, self.n_regions - n_groups)])
+        graph = self.contract(groups)
+        steps = yield from eigenvector_steps(
+            graph.borders.pairs,
+            graph.borders.lengths,
+            border_dissimilarities(graph.sums, graph.borders, graph.weights),
+            graph.n_regions,
+        )
+        between = np.sort(groups[self.borders.pairs], axis=1)  # (E, 2)
+        # the borders of groups are in the order of their codes
+        codes = graph.borders.pairs @ [graph.n_regions, 1]
+        border = np.searchsorted(codes, between @ [graph.n_regions, 1]) % max(1, len(codes))
+        inside = between[:, 0] == between[:, 1]
+        sums: Floats = np.where(inside, 0, steps[border]) * self.borders.lengths
+        return sums
 
     def merge_small(self, min_pixels: float) -> NDArray[np.int64]:
         """Merge regions below some size into the neighbour they resemble most.

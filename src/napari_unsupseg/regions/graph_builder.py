@@ -6,8 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from napari_unsupseg._typing import Colours, Floats, Integers, Labels
 from napari_unsupseg.regions.compiling import jit
@@ -15,6 +13,7 @@ from napari_unsupseg.regions.dissimilarity import (
     Borders,
     HistogramBins,
     RegionStatistics,
+    label_parts,
     make_weights,
     perimeters,
 )
@@ -251,7 +250,9 @@ def _find_borders(
     pairs, sums = pairs[order], sums[order]
     links = _link_components(pairs, n_regions)
     sums = np.concatenate([sums, np.zeros((len(links), 3))])
-    return Borders(np.concatenate([pairs, links]), *np.ascontiguousarray(sums.T))
+    lengths, edge_sums, change_sums = np.ascontiguousarray(sums.T)
+    pairs = np.concatenate([pairs, links])
+    return Borders(pairs, lengths, edge_sums, change_sums, np.zeros(len(pairs)))
 
 
 @jit()
@@ -319,8 +320,5 @@ def _count_changes(history: Labels, one: int, other: int) -> int:
 
 def _link_components(pairs: Integers, n_regions: int) -> Integers:
     """Return pairs that link the parts of the image which touch nowhere into a chain."""
-    ones = np.ones(len(pairs), dtype=bool)
-    adjacency = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(n_regions, n_regions))
-    _, components = connected_components(adjacency, directed=False)
-    firsts = np.unique(components, return_index=True)[1]
+    firsts = np.unique(label_parts(pairs, n_regions), return_index=True)[1]
     return np.stack([firsts[:-1], firsts[1:]], axis=1)

@@ -23,10 +23,11 @@ from napari_unsupseg.regions.foreground import (
     refine_outlines,
     typical_radius,
 )
-from napari_unsupseg.regions.graph import RegionGraph, groups_from_merges
+from napari_unsupseg.regions.graph import RegionGraph
 from napari_unsupseg.regions.graph_builder import relative_spacing
 from napari_unsupseg.regions.labels import label_regions, map_labels
 from napari_unsupseg.regions.merge_granularities import MergeGranularities
+from napari_unsupseg.regions.merge_tree import MergeTree
 from napari_unsupseg.regions.objects import make_objects, number_in_frames, typical_size
 from napari_unsupseg.regions.region_shapes import Levels, object_shapes, quantize
 from napari_unsupseg.regions.representative_cuts import representative_granularities
@@ -45,7 +46,7 @@ from napari_unsupseg.regions.strokes import (
 
 __all__ = ["Hierarchy", "check_cut", "check_objects"]
 
-CLUSTERING_GRANULARITY = 0.46  # of the cut whose segments are clustered
+CLUSTERING_GRANULARITY = 0.42  # of the cut whose segments are clustered
 VOTING_CLUSTERS = 12  # of which some are the foreground, where a run ends with none of its own
 MAX_CLUSTERED_SEGMENTS = 2000  # of them; Ward's criterion needs memory for all their distances
 
@@ -60,10 +61,11 @@ class Hierarchy:
     ----------
     fragments : ndarray of int, shape (..., Y, X)
         The finest segments from 0, -1 at pixels that take no part.
-    merges : ndarray of int, shape (F - 1, 2)
-        Nodes that merge, in order; nodes below F are fragments, node F + i is what merge i made.
-    granularities : ndarray of float, shape (F - 1,)
-        Granularity at which each merges, 0 to 1, never falling.
+    tree : MergeTree
+        How the F fragments merge.
+    local_tree : MergeTree
+        How they merge by what neighbours themselves differ in. Clusters and objects are made of
+        it: the many small things of an image are no parts that all of it divides into.
     graph : RegionGraph
         What is inside each fragment and at its borders.
     colours : ndarray of float32, shape (..., Y, X, C)
@@ -92,8 +94,8 @@ class Hierarchy:
     def __init__(
         self,
         fragments: NDArray[np.integer],
-        merges: NDArray[np.integer],
-        granularities: Floats,
+        tree: MergeTree,
+        local_tree: MergeTree,
         graph: RegionGraph,
         colours: NDArray[np.float32],
         labels: Labels,
@@ -107,12 +109,12 @@ class Hierarchy:
         self._n_clusters = n_clusters
         self._strokes = strokes
         self._labels = labels
-        self.n_fragments = len(merges) + 1
+        self.n_fragments = tree.n_fragments
         self._fragments = fragments
-        self._granularities = granularities
+        self._tree = tree
+        self._local_tree = local_tree
         self._graph = graph
         self._colours = colours
-        self._merges = merges
         # the last foreground, or strokes, to be given, by which function it was found, and what of
         self._given: tuple[NDArray[Any], ForegroundOf, Basins] | None = None
 
@@ -122,12 +124,13 @@ class Hierarchy:
         Returns
         -------
         dict of str to ndarray
-            ``fragments``, ``merges`` and ``granularities``, which `restore_hierarchy` takes.
+            ``fragments``, and ``merges`` and ``granularities`` of both trees, which
+            `restore_hierarchy` takes.
         """
         return {
             "fragments": self._fragments,
-            "merges": self._merges,
-            "granularities": self._granularities,
+            **self._tree._asdict(),
+            **{f"local_{name}": values for name, values in self._local_tree._asdict().items()},
         }
 
     def cut(
@@ -156,7 +159,7 @@ class Hierarchy:
         SettingError
             If both are given, or one is out of its range.
         """
-        groups = self._group_fragments(self._count_segments(n_segments, granularity))
+        groups = self._tree.group_fragments(self._count_segments(n_segments, granularity))
         if min_size > 1:
             groups = self._graph.contract(groups).merge_small(min_size)[groups]
         return map_labels(groups, self._fragments)
@@ -186,9 +189,7 @@ class Hierarchy:
         `regions.representative_cuts` has the details.
         """
         _check_count("n", n)
-        merges = np.asarray(self._merges, dtype=np.int64)
-        areas = self._graph.sums.areas
-        return representative_granularities(merges, self._granularities, areas, n)
+        return representative_granularities(*self._tree, self._graph.sums.areas, n)
 
     def clusters(self, n_clusters: int) -> Labels:
         """Give segments that look alike a common label.
@@ -279,9 +280,8 @@ class Hierarchy:
 
         Boundaries of the pixels lie where the colours change, not where fragments end.
         """
-        groups = self._group_fragments(
-            min(self._count_segments(None, CLUSTERING_GRANULARITY), MAX_CLUSTERED_SEGMENTS)
-        )
+        n_segments = self._local_tree.count_segments(CLUSTERING_GRANULARITY)
+        groups = self._local_tree.group_fragments(min(n_segments, MAX_CLUSTERED_SEGMENTS))
         graph = self._graph.contract(groups)
         segments = np.append(groups, -1)[self._fragments]
         refined = refine_boundaries(segments, self._colours, graph.mean_colours, self._spatial_ndim)
@@ -414,9 +414,7 @@ class Hierarchy:
         parts, whose = number_in_frames(objects, self._spatial_ndim)
         shapes = object_shapes(self._levels, parts, self._spacing)
         contrasts = np.maximum(np.maximum(shapes.brighter, shapes.darker), 0)
-        stability = outline_stability(
-            parts, self._fragments, np.asarray(self._merges, dtype=np.int64), self._granularities
-        )
+        stability = outline_stability(parts, self._fragments, *self._local_tree)
         columns = {
             "contrast": contrasts,
             "roundness": shapes.roundness,
@@ -481,7 +479,7 @@ class Hierarchy:
         return find_foreground(
             self._levels,
             self._fragments,
-            np.asarray(self._merges, dtype=np.int64),
+            self._local_tree.merges,
             clusters,
             self._spacing,
         )
@@ -552,7 +550,7 @@ class Hierarchy:
         lasting = np.zeros(self._fragments.shape, dtype=np.float32)
         if self.n_fragments == 1:
             return lasting
-        granularities = MergeGranularities(self._merges, self._granularities)
+        granularities = MergeGranularities(*self._tree)
         for axis in range(lasting.ndim - self._spatial_ndim, lasting.ndim):
             length: int = lasting.shape[axis]
             near = self._fragments.take(range(length - 1), axis)
@@ -575,13 +573,7 @@ class Hierarchy:
             return min(n_segments, self.n_fragments)
         if granularity is None:
             granularity = self.default_granularity
-        return self.n_fragments - int(
-            np.searchsorted(self._granularities, granularity, side="right")
-        )
-
-    def _group_fragments(self, n_segments: int) -> NDArray[np.intp]:
-        """Return the segment of each fragment, from 0."""
-        return groups_from_merges(self.n_fragments, self._merges[: self.n_fragments - n_segments])
+        return self._tree.count_segments(granularity)
 
 
 def check_cut(n_segments: int | None = None, granularity: float | None = None) -> None:

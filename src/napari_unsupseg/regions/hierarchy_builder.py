@@ -20,6 +20,8 @@ from napari_unsupseg.regions.compiling import translate_interrupts
 from napari_unsupseg.regions.fragments import oversegment
 from napari_unsupseg.regions.graph_builder import build_region_graph
 from napari_unsupseg.regions.hierarchy import Hierarchy
+from napari_unsupseg.regions.merge_tree import MergeTree
+from napari_unsupseg.regions.merging import Merging
 
 __all__ = [
     "build_hierarchy",
@@ -129,15 +131,12 @@ def _build(
     if min_size > 1:
         groups = graph.merge_small(min_size)
         fragments, graph = np.append(groups, -1)[fragments], graph.contract(groups)
-    merging = yield from map_yields(graph.merge(), lambda share: 0.7 + 0.2 * share)
-    # a union can be less far from its neighbour than its parts were from each other
-    altitudes = np.maximum.accumulate(merging.dissimilarities)
-    granularities = 1 - 1 / (1 + (altitudes / TYPICAL_DISSIMILARITY) ** STEEPNESS)
+    local, whole = yield from map_yields(graph.merge(), lambda share: 0.7 + 0.2 * share)
     yield 1.0
     return Hierarchy(
         fragments,
-        merging.merges,
-        granularities,
+        _make_tree(whole),
+        _make_tree(local),
         graph,
         colours,
         history[-1],
@@ -146,6 +145,13 @@ def _build(
         image.spacing,
         n_clusters,
     )
+
+
+def _make_tree(merging: Merging) -> MergeTree:
+    """Return merges with their granularities."""
+    # a union can be less far from its neighbour than its parts were from each other
+    altitudes = np.maximum.accumulate(merging.dissimilarities)
+    return MergeTree(merging.merges, 1 - 1 / (1 + (altitudes / TYPICAL_DISSIMILARITY) ** STEEPNESS))
 
 
 def restore_hierarchy(
@@ -176,18 +182,21 @@ def restore_hierarchy(
     ValueError
         If the tree is none of this image.
     """
-    fragments, merges, granularities = (
-        tree[name] for name in ("fragments", "merges", "granularities")
+    fragments = tree["fragments"]
+    whole, local = (
+        MergeTree(tree[f"{name}merges"].astype(np.int64), tree[f"{name}granularities"])
+        for name in ("", "local_")
     )
-    _check_tree(fragments, merges, granularities, image.valid)
+    for one in (whole, local):
+        _check_tree(fragments, one, image.valid)
     colours, lightness = perceptual_colours(image)
     graph = build_region_graph(
         fragments, colours, history, lightness, image.spatial_ndim, strokes, image.spacing
     )
     return Hierarchy(
         fragments,
-        merges,
-        granularities,
+        whole,
+        local,
         graph,
         colours,
         history[-1],
@@ -198,13 +207,9 @@ def restore_hierarchy(
     )
 
 
-def _check_tree(
-    fragments: NDArray[Any],
-    merges: NDArray[Any],
-    granularities: NDArray[Any],
-    valid: NDArray[np.bool_],
-) -> None:
+def _check_tree(fragments: NDArray[Any], tree: MergeTree, valid: NDArray[np.bool_]) -> None:
     """Raise unless all of an image merges into one: compiled code would not notice."""
+    merges, granularities = tree
     n_merges = len(granularities)
     if fragments.shape != valid.shape or not np.array_equal(fragments >= 0, valid):
         raise ValueError("its fragments are not of its image")
