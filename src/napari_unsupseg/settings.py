@@ -149,6 +149,15 @@ class Settings:
         1,
         1024,
     )
+    networks: int = _setting(
+        "Network",
+        3,
+        "",
+        "Networks, each from first weights of its own: the first gives the clusters, and what all "
+        "of them tell apart decides where segments end.",
+        1,
+        100,
+    )
     max_clusters: int = _setting(
         "Network",
         32,
@@ -393,6 +402,7 @@ class Preset:
 # what both papers have otherwise than the defaults
 _OF_BOTH_PAPERS = {
     "iterations": 500,
+    "networks": 1,
     "filters": 100,
     "max_clusters": 100,
     "settle": 0.0,

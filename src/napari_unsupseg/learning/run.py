@@ -32,6 +32,7 @@ from napari_unsupseg.image.image_list import (
 from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
 from napari_unsupseg.image.tiling import is_lazy, load_if_small
 from napari_unsupseg.learning.checkpoint import Checkpoint
+from napari_unsupseg.learning.companions import HISTORY_ITERATIONS, train_companions
 from napari_unsupseg.learning.cost import training_bytes
 from napari_unsupseg.learning.devices import (
     check_memory,
@@ -41,7 +42,7 @@ from napari_unsupseg.learning.devices import (
 )
 from napari_unsupseg.learning.distillation import fit_to_labels
 from napari_unsupseg.learning.inference import predict
-from napari_unsupseg.learning.network import Network, build_network
+from napari_unsupseg.learning.network import Components, Network, build_network
 from napari_unsupseg.learning.staged_training import TrainingState, train
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.regions.hierarchy import Hierarchy
@@ -51,10 +52,7 @@ from napari_unsupseg.regions.strokes import apply_strokes, check_strokes
 from napari_unsupseg.regions.uncertainty import cluster_uncertainty
 from napari_unsupseg.settings import NETWORK_SIZE, Settings
 
-__all__ = ["HISTORY_ITERATIONS", "Run"]
-
-# early labels tell fine differences, late ones great differences
-HISTORY_ITERATIONS = (10, 15, 20, 30, 40, 60)
+__all__ = ["Run"]
 
 
 @dataclasses.dataclass(eq=False)
@@ -81,6 +79,8 @@ class Run:
         The strokes to follow from the next iteration on.
     history : dict of int to ndarray of unsigned integers, shape (..., Y, X)
         Labels at `HISTORY_ITERATIONS`, by iteration.
+    companions : list of ndarray of unsigned integers, shape (..., Y, X), or None
+        Labels of further networks, see `train_companions`; None before they are asked for.
     last_step : Step or None
         The last iteration, with the network's own clusters.
     result : Step or None
@@ -104,6 +104,7 @@ class Run:
     state: TrainingState = dataclasses.field(default_factory=TrainingState)
     strokes: Labels | None = None
     history: dict[int, Labels] = dataclasses.field(default_factory=dict)
+    companions: list[Labels] | None = None
     last_step: Step | None = None
     result: Step | None = None
     followed_strokes: Labels | None = None
@@ -365,14 +366,29 @@ class Run:
             Segments at every granularity, of all images together.
         """
         if self.hierarchy is None:
-            self.hierarchy = yield from build_hierarchy_generator(
+            yield from map_yields(self._train_companions(), lambda share: share / 2)
+            built = build_hierarchy_generator(
                 self.image,
                 self.snapshots,
                 min_size=self.settings.min_size,
                 strokes=self.followed_strokes,
                 n_clusters=self.n_final_clusters,
             )
+            self.hierarchy = yield from map_yields(built, lambda share: (1 + share) / 2)
         return self.hierarchy
+
+    def _train_companions(self) -> Generator[float, None, None]:
+        """Train the other networks, once, for as many iterations as the first has taken by then."""
+        if self.companions is not None:
+            return
+        # what a caller's module would begin with instead, nobody knows
+        is_own = isinstance(self.network.features, Components)
+        if self.settings.networks == 1 or self.image.is_constant or not is_own:
+            self.companions = []
+            return
+        self.companions = yield from train_companions(
+            self.network, self.image, self.settings, self._last_step().iteration
+        )
 
     def uncertainty(self) -> NDArray[np.float32]:
         """Return how far the labels so far disagree with those to keep, from 0 to 1.
@@ -383,7 +399,7 @@ class Run:
             See `cluster_uncertainty`.
         """
         assert self.result is not None, "a run has a result from its first step on"
-        return cluster_uncertainty(self.result.labels, self.snapshots)
+        return cluster_uncertainty(self.result.labels, self._own_snapshots)
 
     def checkpoint(self) -> Checkpoint:
         """Return the network after it has learned the labels to keep, which takes a few seconds.
@@ -418,10 +434,15 @@ class Run:
 
     @property
     def snapshots(self) -> list[Labels]:
-        """Labels that hierarchy and uncertainty are made from: those of the history, and the last.
+        """Labels that the hierarchy is made from, each of shape (..., Y, X).
 
-        Each of shape (..., Y, X).
+        Those of other networks, once they are trained, those of the history, and the last.
         """
+        return [*(self.companions or []), *self._own_snapshots]
+
+    @property
+    def _own_snapshots(self) -> list[Labels]:
+        """Labels of the history, and the last."""
         return [*self.history.values(), self._last_step().labels]
 
     @property

@@ -82,6 +82,7 @@ def pack_run(run: Run) -> dict[str, bytes]:
     arrays |= stroke_arrays | {
         "labels": run.result.labels,
         **{f"history.{iteration}": labels for iteration, labels in run.history.items()},
+        **{f"companions.{index}": labels for index, labels in enumerate(run.companions or [])},
         **_with_prefix("network", _arrays_of(run.network)),
     }
     if run.last_step is not run.result:
@@ -106,6 +107,7 @@ def pack_run(run: Run) -> dict[str, bytes]:
         "iteration": run.last_step.iteration,
         "loss": run.last_step.loss,
         "history": list(run.history),
+        "n_companions": None if run.companions is None else len(run.companions),
         "training": training,
         "strokes": strokes,
     }
@@ -198,6 +200,7 @@ def _restore_run(path: Path, header: Header, arrays: Arrays, device: torch.devic
         state=_restore_training(header["training"], arrays, network, settings, strokes["trained"]),
         strokes=strokes["current"],
         history={number: labels[f"history.{number}"] for number in header["history"]},
+        companions=_restore_companions(header["n_companions"], labels),
         followed_strokes=strokes["followed"],
         learned=known.to(device),
     )
@@ -219,6 +222,11 @@ def _restore_run(path: Path, header: Header, arrays: Arrays, device: torch.devic
         )
         run.hierarchies = _restore_hierarchies(run, run.hierarchy, arrays)
     return run
+
+
+def _restore_companions(number: int | None, labels: dict[str, Labels]) -> list[Labels] | None:
+    """Return the labels of other networks; None if these were not trained."""
+    return None if number is None else [labels[f"companions.{index}"] for index in range(number)]
 
 
 def _restore_hierarchies(run: Run, together: Hierarchy, arrays: Arrays) -> list[Hierarchy]:
@@ -353,7 +361,7 @@ def _restore_step(
 
 def _is_labels(name: str) -> bool:
     """Tell whether an array has a label for each pixel."""
-    return name.split(".")[0] in ("labels", "last_labels", "history", "strokes")
+    return name.split(".")[0] in ("labels", "last_labels", "history", "companions", "strokes")
 
 
 def _check_labels(name: str, labels: Labels, image: NormalizedImage, settings: Settings) -> None:
