@@ -3,9 +3,10 @@
 import numpy as np
 
 from napari_unsupseg import segment
+from napari_unsupseg.plugin.session import View
 
 from ..conftest import SMALL
-from .conftest import WAIT, click, wait_until_ready
+from .conftest import WAIT, choose, click, wait_until_ready
 
 
 def test_several_layers_are_learned_on_together(viewer, panel, qtbot, grey, rgb):
@@ -31,10 +32,20 @@ def test_several_layers_are_learned_on_together(viewer, panel, qtbot, grey, rgb)
         assert layer.metadata["napari-unsupseg"]["iterations"] == SMALL["iterations"]
         qtbot.waitUntil(lambda layer=layer: "index" in layer.features, timeout=WAIT)
         assert set(np.unique(labels)) == set(layer.features["index"]) - {0}
-    # objects and segments are of the chosen image
+    # segments are of the chosen image
+    choose(qtbot, panel, View.SEGMENTS)
     panel.results.granularity.value = 0.3
     cut = segment(given, granularity=0.3, **SMALL)[0]
     np.testing.assert_array_equal(viewer.layers["first segments"].data, cut)
+    panel.image.value = layers["second"]
+    assert "second" in panel.results.heading.value
+    of_second = segment(given, granularity=0.3, **SMALL)[1]
+    np.testing.assert_array_equal(viewer.layers["second segments"].data, of_second)
+    panel.image.value = layers["first"]
+    panel.results.granularity.value = 0.4  # in the layer of before
+    cut = segment(given, granularity=0.4, **SMALL)[0]
+    np.testing.assert_array_equal(viewer.layers["first segments"].data, cut)
+    panel.image.value = layers["second"]
     # and the run goes on in both layers
     n_layers = len(viewer.layers)
     click(qtbot, panel.continue_button)

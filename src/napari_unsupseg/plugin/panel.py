@@ -92,6 +92,7 @@ class SegmentationPanel(Container[Widget]):
         self.plan = RunPlan(self._image_form, self._settings_form)
         self.notice = Notice(self._image_form, self._settings_form, self.plan)
         self._estimate: RunEstimate | None = None  # of the run that is going on
+        self._results: list[LayerRun] = []  # of the last run, for each of its images
         self.other_images = LayersButton(
             viewer,
             LEARN_ALSO_ON.format("…"),
@@ -241,6 +242,7 @@ class SegmentationPanel(Container[Widget]):
         request = self._requests.build_continuation(last)
         if request is None:
             return
+        self._show_results_on(last.image)
         labels = self.results.layers.layer_to_go_on_in(request)
         self._begin(LayerRun(last.image, request, labels, curve=last.curve, others=last.others))
 
@@ -253,6 +255,7 @@ class SegmentationPanel(Container[Widget]):
         if request is None:
             return  # what cannot begin ends nothing
         if self._session.run is None:
+            self._show_results_on(former.image)
             labels = self.results.layers.layer_to_go_on_in(request)
             self._begin(LayerRun(former.image, request, labels, others=former.others))
         else:
@@ -405,6 +408,7 @@ class SegmentationPanel(Container[Widget]):
         assert self._session.last is not None
         record_origin(ended.labels, result.record)
         self.network.set_network(result.segmenter)
+        self._results = [self._session.last, *self._session.last.results_of_others()]
         self.results.show_run(self._session.last)
         if result.lazy_labels is not None:
             max_clusters = ended.request.settings.max_clusters
@@ -519,9 +523,18 @@ class SegmentationPanel(Container[Widget]):
         self._settings_form.suggest_preset(metadata.get("preset"))
         self.marks.show_layer(self._strokes.layer(image))
         self._show_other_images()
+        if image is not None and self._session.run is None:
+            self._show_results_on(image)
         self._show_actions()
 
     # what the widgets show
+
+    def _show_results_on(self, image: napari.layers.Image) -> None:
+        """Show what the last run has left for one of its images, if it is one of several."""
+        for one in self._results:
+            if one.image == image and one is not self.results.run:
+                self.results.show_run(one)
+                self.results.choose(self.results.layers.view)
 
     def _show_other_images(self) -> None:
         """Say how many images are trained on beside the chosen one, if there are others at all."""

@@ -63,6 +63,8 @@ class RunResult:
         Whether there are labels of the whole image, not only of the region trained on.
     lazy_labels : LazyLabels or None
         Labels of any part of an image that is too large to be loaded.
+    other_hierarchies : tuple of Hierarchy
+        Those of the images that were trained on with it, if it has one.
     """
 
     record: dict[str, Any]
@@ -73,6 +75,7 @@ class RunResult:
     is_steered: bool
     covers_image: bool = True
     lazy_labels: "LazyLabels | None" = None
+    other_hierarchies: "tuple[Hierarchy, ...]" = ()
 
 
 class OtherImage(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from napari_unsupseg.plugin.label_history import LabelHistory
 from napari_unsupseg.plugin.layers import has_array
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.run_control import RunControl
@@ -118,6 +119,8 @@ class LayerRun:
         What begins in the same layer as soon as this run has ended.
     others : tuple of OtherLayers
         The layers of `request.others`, in their order.
+    image_index : int
+        Which of the images of a run on several this one is, from 0.
     """
 
     image: "napari.layers.Image"
@@ -128,6 +131,7 @@ class LayerRun:
     result: RunResult | None = None
     successor: RunRequest | None = None
     others: tuple[OtherLayers, ...] = ()
+    image_index: int = 0
 
     @property
     def of_others(self) -> "list[LayerRun]":
@@ -137,11 +141,26 @@ class LayerRun:
                 self,
                 image=layers.image,
                 labels=layers.labels,
-                request=dataclasses.replace(self.request, image=other.image, others=()),
+                request=dataclasses.replace(self.request, image=other.image),
                 others=(),
+                image_index=index,
             )
-            for layers, other in zip(self.others, self.request.others, strict=True)
+            for index, (layers, other) in enumerate(
+                zip(self.others, self.request.others, strict=True), start=1
+            )
         ]
+
+    def results_of_others(self) -> "list[LayerRun]":
+        """Return what the run has left for each of the other images, as if it were of that one."""
+        result = self.result
+        assert result is not None, "the run has ended"
+        runs = []
+        for run, hierarchy in zip(self.of_others, result.other_hierarchies, strict=False):
+            history = LabelHistory(0)  # their labels on the way are not kept
+            history.add(result.record["iterations"], run.layout.from_layer(run.labels.data))
+            of_image = dataclasses.replace(result, hierarchy=hierarchy, history=history)
+            runs.append(dataclasses.replace(run, result=of_image))
+        return runs
 
     @property
     def layout(self) -> Layout:

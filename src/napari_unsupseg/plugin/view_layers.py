@@ -84,6 +84,7 @@ class ViewLayers:
         self._outputs = outputs
         self._tables = tables
         self._snapshots: dict[View, LayerSnapshot] = {}
+        self._of_other_images: dict[LayerRun, dict[View, LayerSnapshot]] = {}  # of the same run
         self.view = View.CLUSTERS
 
     def snapshot(self, view: View) -> LayerSnapshot | None:
@@ -142,8 +143,21 @@ class ViewLayers:
             Its clusters.
         """
         if snapshot.run.request.previous is None:  # one that was continued goes on in its layers
-            self._snapshots.clear()
+            self._snapshots = {}
+        self._of_other_images.clear()
         self._snapshots[View.CLUSTERS] = snapshot
+
+    def turn_to(self, snapshot: LayerSnapshot) -> None:
+        """Take over another image of a run on several; what was made of each comes again.
+
+        Parameters
+        ----------
+        snapshot : LayerSnapshot
+            Its clusters.
+        """
+        self._of_other_images[self._snapshots[View.CLUSTERS].run] = self._snapshots
+        made = self._of_other_images.pop(snapshot.run, {})
+        self._snapshots = {View.CLUSTERS: snapshot} | made
 
     def choose(self, view: View) -> None:
         """Show the layer of a view, if it is there, and hide those of the others.

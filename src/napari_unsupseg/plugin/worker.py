@@ -202,6 +202,7 @@ class _Runner:
         yield self._update(step, Phase.SEGMENTING, labels=labels)
         lazy_labels: LazyLabels | None = None
         hierarchy: Hierarchy | None = None
+        others: list[Hierarchy] = []
         predicted: Labels | None = None
         if request.pyramid is not None:
             lazy_labels = segmenter.lazy_labels(self._image, axes=request.axes)
@@ -218,7 +219,8 @@ class _Runner:
         else:
             of_each = segmenter.hierarchies_generator()
             hierarchies = yield from self._until_stopped(step, Phase.SEGMENTING, of_each)
-            hierarchy = hierarchies[0] if hierarchies else None
+            if hierarchies is not None:
+                hierarchy, *others = hierarchies
         if self._control.is_abandoned:
             return None
         self._history.add(self._iteration, labels)
@@ -236,6 +238,7 @@ class _Runner:
             or request.pyramid is not None
             or predicted is not None,
             lazy_labels=lazy_labels,
+            other_hierarchies=tuple(others),
         )
 
     def _until_stopped(

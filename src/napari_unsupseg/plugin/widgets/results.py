@@ -232,13 +232,17 @@ class Results(Container[Widget]):
         self._show_controls()
 
     def show_run(self, run: LayerRun) -> None:
-        """Take over a run that has just ended.
+        """Take over a run that has just ended, or another image of the last one.
 
         Parameters
         ----------
         run : LayerRun
             The run, with its result.
         """
+        is_of_same = self.run is not None and (
+            _result_of(run).segmenter is _result_of(self.run).segmenter
+            and run.image_index != self.run.image_index
+        )
         self._leave_run()
         self.run, result = run, _result_of(run)
         self._kind_strokes = None
@@ -251,7 +255,13 @@ class Results(Container[Widget]):
         sentence = result_text(result)
         if run.is_image_replaced:
             sentence += f", of data that {run.image.name} no longer has"
-        self.layers.end_run(LayerSnapshot(run, run.labels, data, sentence))
+        snapshot = LayerSnapshot(run, run.labels, data, sentence)
+        if is_of_same:
+            self._finder.leave()
+            self._kind_finder.leave()
+            self.layers.turn_to(snapshot)
+        else:
+            self.layers.end_run(snapshot)
         self._show_status(sentence)
         self._show_controls()
         if not run.has_segments:
@@ -486,7 +496,7 @@ class Results(Container[Widget]):
 
         def add(uncertainty: Any) -> None:
             if run is self.run:
-                of_image = uncertainty[0] if run.request.others else uncertainty
+                of_image = uncertainty[run.image_index] if run.request.others else uncertainty
                 add_uncertainty_layer(self._viewer, run.image, run.layout, of_image)
 
         create_worker(
