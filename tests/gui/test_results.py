@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QSlider
+from qtpy.QtWidgets import QLabel, QSlider
 
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.image.axes import axes_from_channel
@@ -210,6 +210,36 @@ def test_results_say_which_image_they_are_of(viewer, panel, qtbot, rgb):
     other.name = "else"  # of which there are no results any more
     viewer.layers["tissue"].name = "kidney"
     assert panel.results.heading.value == "Results of the last run, on kidney"
+
+
+def test_a_panel_that_is_closed_and_opened_again_knows_its_run(viewer, panel, qtbot, rgb):
+    viewer.add_image(rgb, name="tissue")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, View.SEGMENTS)
+    panel.native.parent().destroyOnClose()  # as the cross of the dock does
+    qtbot.wait(100)
+    assert not panel.native.isVisible()
+    _, opened = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    assert opened is panel
+    qtbot.waitUntil(panel.native.isVisible, timeout=WAIT)
+    panel.results.granularity.value = 0.2
+    hierarchy = panel.results.run.result.hierarchy
+    segments = viewer.layers["tissue segments"]
+    np.testing.assert_array_equal(segments.data, hierarchy.cut(granularity=0.2))
+    click(qtbot, panel.continue_button)
+    wait_until_ready(qtbot, panel)
+    assert len(viewer.layers) == 3
+
+
+def test_measurements_are_a_tab_beside_the_panel(viewer, qtbot):
+    viewer.window.add_dock_widget(QLabel("another"), name="another", area="right")
+    beside, _ = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+    viewer.window.add_dock_widget(QLabel("a third"), name="a third", area="right")
+    dock, widget = viewer.window.add_plugin_dock_widget("napari-unsupseg", "Measurements")
+    window = dock.parent()
+    qtbot.waitUntil(lambda: window.tabifiedDockWidgets(beside) == [dock], timeout=WAIT)
+    assert widget.native.isVisible(), "it is in front"
 
 
 def test_an_image_goes_on_when_the_panel_is_gone(viewer, panel, qtbot, rgb):

@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import show_error
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QWidget
 
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES
 from napari_unsupseg.io.label_store import read_zarr_record
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from napari_unsupseg.plugin.panel import SegmentationPanel
 
 __all__ = [
+    "docked_panel",
     "draw_strokes",
     "get_labels_reader",
     "get_network_reader",
@@ -190,6 +192,28 @@ def save_labels(viewer: "napari.viewer.Viewer") -> None:
         show_error("the active layer has no labels: click a Labels layer in the list of layers")
 
 
+def docked_panel() -> "SegmentationPanel":
+    """Return the panel of napari's window for a dock: the one that was closed, or a new one.
+
+    Returns
+    -------
+    SegmentationPanel
+        With what it knows of runs, if it was in a dock before.
+    """
+    from napari_unsupseg.plugin.panel import SegmentationPanel
+
+    viewer = napari.current_viewer()
+    assert viewer is not None, "napari asks for widgets where it has a window"
+    window = viewer.window._qt_window  # there is no public way to it
+    kept = window.findChild(QWidget, PLUGIN)
+    if kept is not None and isinstance(kept._magic_widget, SegmentationPanel):
+        return kept._magic_widget
+    panel = SegmentationPanel(viewer)
+    panel.native.setObjectName(PLUGIN)
+    panel.keep_in(window)
+    return panel
+
+
 def open_panel(viewer: "napari.viewer.Viewer") -> "SegmentationPanel":
     """Return the panel of a viewer, docked if it was not.
 
@@ -217,7 +241,7 @@ def open_measurements(viewer: "napari.viewer.Viewer") -> None:
     viewer : napari.viewer.Viewer
         The viewer.
     """
-    dock, _ = viewer.window.add_plugin_dock_widget(PLUGIN, MEASUREMENTS, tabify=True)
+    dock, _ = viewer.window.add_plugin_dock_widget(PLUGIN, MEASUREMENTS)
     dock.show()
     dock.raise_()
 

@@ -1,6 +1,8 @@
 """The panel: an Image layer, a preset, Run; all else is folded away."""
 
 import logging
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ from magicgui.widgets import Container, Widget
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QWidget
 
 from napari_unsupseg._words import count
 from napari_unsupseg.errors import UnsupsegError
@@ -80,6 +83,7 @@ class SegmentationPanel(Container[Widget]):
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__(labels=False)
         self._viewer = viewer
+        self._window: Callable[[], QWidget | None] = lambda: None
         self._session = Session()
         self._image_form = ImageForm()
         self._settings_form = SettingsForm()
@@ -498,11 +502,33 @@ class SegmentationPanel(Container[Widget]):
         self._session = self._session.replace_run(None)
         self.stop()
 
+    def keep_in(self, window: QWidget) -> None:
+        """Have a window keep the panel while its dock is closed, with all that it knows of runs.
+
+        Parameters
+        ----------
+        window : QWidget
+            The window of the viewer. The panel is gone when it is.
+        """
+        # Qt's objects that know each other by Python are never collected
+        self._window = weakref.ref(window)
+
     def _on_parent_changed(self) -> None:
-        if self.native.parent() is None:  # napari takes the panel out of a dock that is closed
+        parent = self.native.parent()
+        if parent is None:  # napari takes the panel out of a dock that is closed
             self.stop()
             self.results.leave_objects()
             self._shortcuts.unbind()
+            QTimer.singleShot(0, self._return_to_window)
+        elif parent is not self._window():  # it is in a dock again
+            self._shortcuts.bind()
+            self.native.show()
+
+    def _return_to_window(self) -> None:
+        """Wait in the window, hidden, for a dock: without a parent the panel would be gone."""
+        window = self._window()
+        if self.native.parent() is None and window is not None:
+            self.native.setParent(window)
 
     def _abandon(self) -> None:
         """End a run whose panel is gone, and ask nothing more of the panel."""

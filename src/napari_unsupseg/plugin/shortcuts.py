@@ -57,10 +57,15 @@ class Shortcuts:
         self, viewer: "napari.viewer.Viewer", actions: Mapping[str, Callable[[], Any]]
     ) -> None:
         self._viewer = viewer
+        self._actions = actions
         self._bound: list[str] = []
-        for action, do in actions.items():
+        self.bind()
+
+    def bind(self) -> None:
+        """Take the keys, but those that another plugin has: the panel is open."""
+        for action, do in self._actions.items():
             with contextlib.suppress(ValueError):  # it is bound already
-                viewer.bind_key(SHORTCUTS[action], lambda _viewer, do=do: do())
+                self._viewer.bind_key(SHORTCUTS[action], lambda _viewer, do=do: do())
                 self._bound.append(SHORTCUTS[action])
 
     def unbind(self) -> None:

@@ -16,6 +16,8 @@ from napari.layers import Labels
 from napari.utils.colormaps import ensure_colormap
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 from superqt.utils import QSignalDebouncer, QSignalThrottler
 
 from napari_unsupseg._typing import Colours, Floats
@@ -56,6 +58,7 @@ DIMMED = 0.25  # share of its opacity that an object outside the lasso keeps
 PAINT_MS = 30  # from one picture of the objects in the range to the next, while it is dragged
 DIGITS, MAX_DECIMALS = 4, 12  # of the ends of a range
 READ_MS = 100  # after the last change of a table or of labels
+PANEL = "napari-unsupseg"  # name of the panel among the widgets of its window
 NO_LAYER = "Add or select a Labels layer: what is measured of its objects is shown here."
 NOT_BEGUN = -1.0, 0  # before any score and label
 TABLE_EVENTS = ("features", "data", "paint", "set_data", "name")
@@ -538,6 +541,21 @@ class MeasurementPlots(Container[Widget]):
     def _on_parent_changed(self) -> None:
         if self.native.parent() is None:  # napari takes the widget out of a dock that is closed
             self._close()
+        else:
+            QTimer.singleShot(0, self._join_panel)  # napari is about to place the dock
+
+    def _join_panel(self) -> None:
+        """Be a tab beside the panel where that is docked on the same side of the window."""
+        dock = self.native.parent()
+        window = dock.parent() if isinstance(dock, QDockWidget) else None
+        if not isinstance(window, QMainWindow):
+            return
+        for other in window.findChildren(QDockWidget):
+            if other.findChild(QWidget, PANEL) is None or other in window.tabifiedDockWidgets(dock):
+                continue
+            if window.dockWidgetArea(other) == window.dockWidgetArea(dock):
+                window.tabifyDockWidget(other, dock)
+                dock.raise_()
 
     def _close(self) -> None:
         """Leave the layer as it was, and the viewer alone."""
