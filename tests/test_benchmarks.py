@@ -49,14 +49,40 @@ def test_speed_is_measured_beside_other_methods(tmp_path, rgb, capsys):
     assert "2 images" in capsys.readouterr().out
 
 
-def test_runs_are_compared_by_their_seeds(tmp_path, rgb, capsys):
+def test_runs_are_compared_by_seed_noise_and_crop(tmp_path, rgb, capsys):
     image, out = tmp_path / "tissue.png", tmp_path / "stability.json"
     imwrite(image, rgb)
     stability.main(images=[image], seeds=2, set_=QUICK, json_=out)
     report = json.loads(out.read_text())
     assert report["iterations"] == [SMALL["iterations"]] * 2
-    assert all(0 <= error < 1 for of_images in report["errors"].values() for error in of_images)
+    (of_kinds,) = report["errors"]
+    assert set(of_kinds) == {"clusters", "segments"}
+    for errors in of_kinds.values():
+        assert set(errors) == {"seeds", "noise", "crop"}
+        assert all(0 <= value < 1 for value in errors.values())
     assert "1 images" in capsys.readouterr().out
+
+
+def test_noise_is_a_step_at_most_and_the_same_in_all_channels(rgb):
+    image = np.zeros_like(rgb)
+    image[32:] = 255
+    steps = stability.add_noise(image).astype(int) - image
+    assert set(np.unique(steps[:32])) == {0, 1}  # nothing below black
+    assert set(np.unique(steps[32:])) == {-1, 0}
+    assert (steps == steps[..., :1]).all()
+
+
+def test_the_error_of_the_same_parts_is_0_whatever_their_numbers():
+    halves = np.repeat([[1, 1, 2, 2]], 4, axis=0)
+    assert stability.error(halves, 3 - halves) == 0
+    assert stability.error(halves, np.ones_like(halves)) == pytest.approx(0.3636, abs=1e-4)
+
+
+def test_the_stability_of_images_of_16_bits_is_not_measured(tmp_path):
+    path = tmp_path / "deep.png"
+    imwrite(path, np.zeros((8, 8), dtype=np.uint16))
+    with pytest.raises(typer.BadParameter, match=r"deep\.png has no values of 8 bits"):
+        stability.main(images=[path])
 
 
 def test_a_large_image_is_the_small_one_mirrored(rgb):
