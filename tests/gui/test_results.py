@@ -37,7 +37,7 @@ def test_granularity_cuts_the_last_run_at_once(viewer, panel, qtbot, rgb):
     np.testing.assert_array_equal(viewer.layers["tissue segmentation"].data, clusters)
 
 
-def test_marks_on_granularity_are_levels_worth_looking_at(viewer, panel, qtbot, rgb):
+def test_ticks_of_granularity_are_levels_worth_looking_at(viewer, panel, qtbot, rgb):
     viewer.add_image(rgb, name="tissue")
     slider = panel.results.granularity
     bar = slider.native.findChild(QSlider)
@@ -45,8 +45,8 @@ def test_marks_on_granularity_are_levels_worth_looking_at(viewer, panel, qtbot, 
     wait_until_ready(qtbot, panel)
     choose(qtbot, panel, View.SEGMENTS)
     hierarchy = Segmenter(Settings(**SMALL)).fit(rgb).hierarchy_
-    marks = hierarchy.representative_granularities().tolist()
-    assert len(marks) == 5
+    ticks = hierarchy.representative_granularities().tolist()
+    assert len(ticks) == 5
     slider.value = 0.0
     bar.setFocus()
     stops = []
@@ -54,7 +54,7 @@ def test_marks_on_granularity_are_levels_worth_looking_at(viewer, panel, qtbot, 
         for _ in range(times):
             qtbot.keyClick(bar, key)
             stops.append(slider.value)
-    assert stops == pytest.approx([*marks, 1, 1, *marks[::-1], 0, 0])
+    assert stops == pytest.approx([*ticks, 1, 1, *ticks[::-1], 0, 0])
     shown = viewer.layers["tissue segments"].data
     np.testing.assert_array_equal(shown, hierarchy.cut(granularity=0))
 
@@ -62,18 +62,18 @@ def test_marks_on_granularity_are_levels_worth_looking_at(viewer, panel, qtbot, 
     qtbot.waitUntil(lambda: bar.height() > 0, timeout=WAIT)  # laid out
     picture = bar.grab().toImage()
     lowest = [picture.pixelColor(x, picture.height() - 2).lightness() for x in range(bar.width())]
-    is_mark = np.array(lowest) > 128
-    [starts] = np.nonzero(is_mark & ~np.roll(is_mark, 1))
+    is_tick = np.array(lowest) > 128
+    [starts] = np.nonzero(is_tick & ~np.roll(is_tick, 1))
     assert len(starts) == 5
     width = bar.width() - 16  # of napari's handle
-    np.testing.assert_allclose((starts - 7) / width, marks, atol=2 / width)
+    np.testing.assert_allclose((starts - 7) / width, ticks, atol=2 / width)
     for index in (3, 1):
         place = QPoint(int(starts[index]) + 3, bar.height() // 2)
         qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=place)
-        assert slider.value == pytest.approx(marks[index])
+        assert slider.value == pytest.approx(ticks[index])
     # a click elsewhere on the groove is a page
     qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=QPoint(bar.width() - 2, bar.height() // 2))
-    assert slider.value == pytest.approx(marks[2])
+    assert slider.value == pytest.approx(ticks[2])
     assert "Page Up" in slider.tooltip
 
 

@@ -267,7 +267,7 @@ class Results(Container[Widget]):
         if not run.has_segments:
             return
         assert result.hierarchy is not None
-        self.segments_section.marks.show_values(result.hierarchy.representative_granularities())
+        self.segments_section.ticks.show_values(result.hierarchy.representative_granularities())
         precompile_objects()  # while the user looks at the clusters
         self._show_unit()
         self.clusters.show_layer(run.labels)

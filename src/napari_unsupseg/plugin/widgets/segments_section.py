@@ -25,8 +25,8 @@ class SegmentsSection(Container[Widget]):
     ----------
     granularity : FloatSlider
         From 0, the finest segments, to 1, a single one.
-    marks : SliderTicks
-        Granularities that are marked.
+    ticks : SliderTicks
+        Granularities worth looking at.
     smallest : SpinBox
         Pixels of the smallest segment.
     """
@@ -44,7 +44,7 @@ class SegmentsSection(Container[Widget]):
             f"({SHORTCUTS['finer']}) and coarser ({SHORTCUTS['coarser']}) by keys too.",
         )
         narrow_readout(self.granularity, "0.00")
-        self.marks = SliderTicks(self.granularity)
+        self.ticks = SliderTicks(self.granularity)
         self.smallest = SpinBox(
             label="smallest",
             value=0,
