@@ -20,7 +20,14 @@ collect_ignore = ["make_data.py"] + ([] if IS_LONG else ["fuzz"])
 
 torch.set_num_threads(1)  # on images this small a second thread only waits
 
-SMALL = {"filters": 16, "max_clusters": 20, "superpixels": 150, "iterations": 8, "settle": 0}
+SMALL = {
+    "networks": 1,
+    "filters": 16,
+    "max_clusters": 20,
+    "superpixels": 150,
+    "iterations": 8,
+    "settle": 0,
+}
 
 
 def run_python(script: str) -> str:

@@ -10,7 +10,7 @@ from napari_unsupseg import Segmenter, Settings
 
 from ..conftest import SMALL
 
-QUICK = SMALL | {"iterations": 20, "settle": 0.02, "final_clusters": 4}
+QUICK = SMALL | {"networks": 3, "iterations": 20, "settle": 0.02, "final_clusters": 4}
 
 
 def boundaries(image, n_networks: int, **settings) -> np.ndarray:

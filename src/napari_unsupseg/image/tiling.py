@@ -89,7 +89,9 @@ def load_if_small(image: Any) -> Any:
     array_like
         A dask array only if it is too large to be loaded.
     """
-    return image.compute() if is_lazy(image) and not is_large(image) else image
+    # of an array that does not know its size nobody can tell; it is refused where it is read
+    is_small = is_lazy(image) and not is_large(image) and not math.isnan(image.size)
+    return image.compute() if is_small else image
 
 
 def check_large_image(

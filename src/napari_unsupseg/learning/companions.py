@@ -18,6 +18,7 @@ __all__ = ["HISTORY_ITERATIONS", "train_companions"]
 
 # early labels tell fine differences, late ones great differences
 HISTORY_ITERATIONS = (10, 15, 20, 30, 40, 60)
+MAX_ITERATIONS = 100  # of a companion; labels that settle at all have done so by then
 INTERVAL = 0.05  # seconds between two looks at how far training is
 
 
@@ -39,7 +40,7 @@ def train_companions(
     settings : Settings
         Those of the run, whose seed decides the seeds of the companions.
     iterations : int
-        The most that each may take.
+        The most that each may take, and no more than 100.
 
     Yields
     ------
@@ -53,6 +54,7 @@ def train_companions(
     """
     # half of 32 bits, as far as seeds go
     seeds = np.random.SeedSequence(settings.seed).generate_state(settings.networks - 1) // 2
+    iterations = min(iterations, MAX_ITERATIONS)
     frame = torch.from_numpy(next(image.frames()).values)[None]  # (1, C, [Z,] Y, X)
     n_done = [0] * len(seeds)
     is_left = threading.Event()

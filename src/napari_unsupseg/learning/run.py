@@ -366,7 +366,14 @@ class Run:
             Segments at every granularity, of all images together.
         """
         if self.hierarchy is None:
-            yield from map_yields(self._train_companions(), lambda share: share / 2)
+            begins_at = 0.5 if self._has_companions_to_train else 0.0
+            if begins_at:
+                self.companions = yield from map_yields(
+                    train_companions(
+                        self.network, self.image, self.settings, self._last_step().iteration
+                    ),
+                    lambda share: begins_at * share,
+                )
             built = build_hierarchy_generator(
                 self.image,
                 self.snapshots,
@@ -374,21 +381,18 @@ class Run:
                 strokes=self.followed_strokes,
                 n_clusters=self.n_final_clusters,
             )
-            self.hierarchy = yield from map_yields(built, lambda share: (1 + share) / 2)
+            self.hierarchy = yield from map_yields(
+                built, lambda share: begins_at + (1 - begins_at) * share
+            )
         return self.hierarchy
 
-    def _train_companions(self) -> Generator[float, None, None]:
-        """Train the other networks, once, for as many iterations as the first has taken by then."""
-        if self.companions is not None:
-            return
+    @property
+    def _has_companions_to_train(self) -> bool:
+        """Whether other networks are to be trained, for as long as the first has been by now."""
         # what a caller's module would begin with instead, nobody knows
         is_own = isinstance(self.network.features, Components)
-        if self.settings.networks == 1 or self.image.is_constant or not is_own:
-            self.companions = []
-            return
-        self.companions = yield from train_companions(
-            self.network, self.image, self.settings, self._last_step().iteration
-        )
+        has_others = self.settings.networks > 1 and not self.image.is_constant
+        return self.companions is None and has_others and is_own
 
     def uncertainty(self) -> NDArray[np.float32]:
         """Return how far the labels so far disagree with those to keep, from 0 to 1.
