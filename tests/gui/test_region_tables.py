@@ -137,12 +137,12 @@ def test_a_run_whose_image_gets_other_data_ends_with_a_table_of_its_own_pixels(
     click(qtbot, panel.run_button)
     qtbot.waitUntil(lambda: panel.progress.value >= 3, timeout=WAIT)
     image.data = np.zeros((3, 20, 30), np.uint8)  # nobody knows what its first axis is
-    qtbot.waitUntil(lambda: not panel.stop_button.enabled, timeout=WAIT)
+    ending = ", of data that coins no longer has"
+    qtbot.waitUntil(lambda: panel.status.value.endswith(ending), timeout=WAIT)
     assert not panel.run_button.enabled
     layer = labels_of(viewer)
     assert layer.data.shape == grey.shape
     wait_for_table(qtbot, layer, grey)
-    assert panel.status.value.endswith(", of data that coins no longer has")
     assert not panel.continue_button.enabled
     assert not panel.start_over_button.enabled
     assert not panel.results.granularity.enabled
