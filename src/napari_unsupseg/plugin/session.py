@@ -225,6 +225,10 @@ class Session:
         state = State.IDLE if last is None else State.ENDED
         return dataclasses.replace(self, state=state, run=None, last=last)
 
+    def choose(self, run: LayerRun) -> Self:
+        """Return the session with an earlier run as the one to go on with; none is going on."""
+        return dataclasses.replace(self, last=run)
+
     def with_job(self, job: NetworkJob) -> Self:
         """Return the session while something else is done with the network."""
         return dataclasses.replace(self, job=job)
