@@ -294,6 +294,15 @@ class Segmenter(Predictor):
         return self._begun_run("there is no run yet: fit an image first").image
 
     @property
+    def given_(self) -> list[tuple[NDArray[Any] | None, str]]:
+        """Each image of the run as it was given, and one letter for each of its axes.
+
+        None in place of an image that was never loaded as it is.
+        """
+        run = self._begun_run("there is no run yet: fit an image first")
+        return list(zip(run.pixels, run.axes, strict=True))
+
+    @property
     def iterations_left_(self) -> int:
         """Iterations left of the run at most."""
         return self._begun_run("there is no run yet: fit an image first").iterations_left

@@ -10,7 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -80,7 +80,7 @@ SETTLING = {"settle": 0.02, "iterations": 24}
 
 
 @pytest.mark.parametrize(
-    ("settings", "after", "shape", "options"),
+    ("changes", "after", "shape", "options"),
     [
         pytest.param({}, 100, "grey", {}, id="at its end"),
         pytest.param({}, 3, "grey", {}, id="in the middle"),
@@ -90,6 +90,7 @@ SETTLING = {"settle": 0.02, "iterations": 24}
         pytest.param(
             SETTLING, 21, "large", {"strokes": np.kron(STROKES, LARGER)}, id="strokes on tiles"
         ),
+        pytest.param(SETTLING, 100, "grey", {"strokes": STROKES}, id="strokes to the end"),
         pytest.param({}, 1, "grey", {"strokes": ON_ONE}, id="strokes on one cluster"),
         pytest.param({"min_size": 30}, 100, "grey", {}, id="no small regions"),
         pytest.param({}, 100, "grey", {"mask": STROKES == 0}, id="mask"),
@@ -105,7 +106,7 @@ SETTLING = {"settle": 0.02, "iterations": 24}
         ),
     ],
 )
-def test_a_run_goes_on(grey, rgb, tmp_path, settings, after, shape, options):
+def test_a_run_goes_on(grey, rgb, tmp_path, changes, after, shape, options):
     images = {
         "grey": grey,
         "large": np.kron(grey, LARGER),
@@ -115,7 +116,7 @@ def test_a_run_goes_on(grey, rgb, tmp_path, settings, after, shape, options):
         "volume": RANDOM.integers(0, 60_000, (5, 24, 26), np.uint16),
     }
     segmenter = left(
-        Segmenter(Settings.from_dict(SMALL | settings)), images[shape], after, **options
+        Segmenter(Settings.from_dict(SMALL | changes)), images[shape], after, **options
     )
     assert_same(reopened(segmenter, tmp_path / "run.unsupseg"), segmenter)
 
@@ -125,14 +126,15 @@ def test_strokes_drawn_after_a_run_was_left_count_when_it_goes_on(grey, small, t
     segmenter.strokes = STROKES
     ours = reopened(segmenter, tmp_path / "run.unsupseg")
     np.testing.assert_array_equal(ours.strokes, STROKES)
+    assert ours._run.state.trainer.stroked == segmenter._run.state.trainer.stroked
     assert rest(ours) == rest(segmenter)
     assert (ours._run.result.labels[STROKES > 0] == STROKES[STROKES > 0]).all()
 
 
 @pytest.mark.parametrize("factor", [pytest.param(1, id="whole"), pytest.param(6, id="on tiles")])
 def test_a_run_that_was_left_can_be_ended(grey, tmp_path, factor):
-    settings = Settings.from_dict(SMALL | {"settle": 0.02})
-    segmenter = left(Segmenter(settings), np.kron(grey, LARGER[:factor, :factor]), 7)
+    settling = Settings.from_dict(SMALL | {"settle": 0.02})
+    segmenter = left(Segmenter(settling), np.kron(grey, LARGER[:factor, :factor]), 7)
     ours = reopened(segmenter, tmp_path / "run.unsupseg")
     expected, last = list(segmenter.finish()), list(ours.finish())
     np.testing.assert_array_equal(last[0].labels, expected[0].labels)
@@ -168,8 +170,8 @@ def test_a_lazy_image_that_fits_memory_is_saved(grey, small, tmp_path):
 
 def test_a_run_on_several_images_goes_on(grey, tmp_path):
     images = [grey, grey[::-1, :50]]
-    settings = Settings.from_dict(SMALL | {"settle": 0.02, "iterations": 12})
-    segmenter = Segmenter(settings).fit(images, strokes=[STROKES, None])
+    settling = Settings.from_dict(SMALL | {"settle": 0.02, "iterations": 12})
+    segmenter = Segmenter(settling).fit(images, strokes=[STROKES, None])
     assert len(segmenter.hierarchies_) == 2
     ours = reopened(segmenter, tmp_path / "run.unsupseg")
     np.testing.assert_array_equal(ours.strokes[0], STROKES)
@@ -355,6 +357,7 @@ def test_files_that_are_no_runs(parts, tmp_path, change, sentence):
     assert len(str(caught.value)) < 600
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_a_damaged_file_is_refused_or_whole(parts, tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damaged") / "run.unsupseg"
@@ -371,6 +374,7 @@ def test_a_damaged_file_is_refused_or_whole(parts, tmp_path_factory, data):
         np.testing.assert_array_equal(Segmenter.load(path).labels_, expected)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text(min_size=1, max_size=8),

@@ -111,13 +111,14 @@ def enabled(session: Session, **kwargs: bool) -> set[str]:
 
 NETWORK = {"load_network", "save_network", "apply_network"}
 LAST_RUN = {"cut_segments", "show_history", "copy_script"}
+FILES = {"open_run", "save_run"}
 ENABLED = {
-    IDLE: {"run", "draw_strokes", "load_network"},
+    IDLE: {"run", "draw_strokes", "open_run", "load_network"},
     TRAINING: {"pause", "stop", "start_over", "draw_strokes", "see_progress"},
     PAUSED: {"pause", "stop", "start_over", "draw_strokes", "see_progress"},
     FINISHING: {"stop", "start_over", "draw_strokes", "see_progress"},
     STOPPING: {"draw_strokes", "see_progress"},
-    ENDED: {"run", "continue_training", "start_over", "draw_strokes"} | NETWORK | LAST_RUN,
+    ENDED: {"run", "continue_training", "start_over", "draw_strokes"} | NETWORK | LAST_RUN | FILES,
 }
 
 

@@ -17,6 +17,7 @@ from napari_unsupseg.image.axes import CHANNELS, SAMPLES
 from napari_unsupseg.io.label_store import read_zarr_record
 from napari_unsupseg.io.paths import TIFF_SUFFIXES
 from napari_unsupseg.io.readers import open_image
+from napari_unsupseg.io.run_archive import holds_run
 from napari_unsupseg.plugin.layers import pixel_transform
 from napari_unsupseg.plugin.saved_labels import (
     read_labels_layer,
@@ -130,7 +131,7 @@ def write_rois(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
 
 def get_network_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
-    """Return the reader that opens the panel with a trained network.
+    """Return the reader that opens the panel with a run or a trained network.
 
     Parameters
     ----------
@@ -140,9 +141,9 @@ def get_network_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
     Returns
     -------
     callable or None
-        None for several files: there is one network at a time.
+        None for several files: there is one run, or network, at a time.
     """
-    return _open_network if len(_files(path)) == 1 else None
+    return _open_run_or_network if len(_files(path)) == 1 else None
 
 
 def segment_active_layer(viewer: "napari.viewer.Viewer") -> None:
@@ -306,12 +307,20 @@ def _with_alpha(colours: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
     return np.concatenate([colours, alpha[..., np.newaxis]], axis=-1)
 
 
-def _open_network(path: Paths) -> list[Any]:
-    """Load a network in the panel, as soon as napari is done with the file."""
+def _open_run_or_network(path: Paths) -> list[Any]:
+    """Open a run or a network in the panel, as soon as napari is done with the file."""
     [file] = _files(path)
     viewer = napari.current_viewer()
+
+    def open_file() -> None:
+        panel = open_panel(viewer)
+        if holds_run(file):
+            panel.open_run(file)
+        else:
+            panel.load_network(file)
+
     if viewer is not None:
-        QTimer.singleShot(0, lambda: open_panel(viewer).load_network(file))
+        QTimer.singleShot(0, open_file)
     return NO_LAYER
 
 

@@ -18,6 +18,13 @@ class LabelHistory:
     max_bytes : int
         What the compressed labels may take; the first and the last are kept whatever they take.
 
+    Attributes
+    ----------
+    max_bytes : int
+        As given.
+    entries : list of tuple
+        Iteration, compressed labels, their shape and data type, of each.
+
     Examples
     --------
     >>> history = LabelHistory(max_bytes=10_000)
@@ -30,13 +37,13 @@ class LabelHistory:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._entries: list[tuple[int, bytes, tuple[int, ...], np.dtype[np.unsignedinteger]]] = []
+        self.max_bytes = max_bytes
+        self.entries: list[tuple[int, bytes, tuple[int, ...], np.dtype[np.unsignedinteger]]] = []
 
     @property
     def iterations(self) -> list[int]:
         """Iterations whose labels are kept, first to last."""
-        return [iteration for iteration, *_ in self._entries]
+        return [iteration for iteration, *_ in self.entries]
 
     def add(self, iteration: int, labels: Labels) -> None:
         """Add labels; they replace those of the same iteration.
@@ -48,13 +55,13 @@ class LabelHistory:
         labels : ndarray of unsigned integers, shape (..., Y, X)
             Its labels.
         """
-        if self._entries and self._entries[-1][0] == iteration:
-            self._entries.pop()
+        if self.entries and self.entries[-1][0] == iteration:
+            self.entries.pop()
         # at the fastest level, since the training waits for it
         packed = imagecodecs.zstd_encode(labels.tobytes(), level=1)
-        self._entries.append((iteration, bytes(packed), labels.shape, labels.dtype))
-        while len(self._entries) > 2 and self._n_bytes() > self._max_bytes:
-            self._entries[1:-1] = self._entries[2:-1:2]  # the rest stays evenly spaced
+        self.entries.append((iteration, bytes(packed), labels.shape, labels.dtype))
+        while len(self.entries) > 2 and self._n_bytes() > self.max_bytes:
+            self.entries[1:-1] = self.entries[2:-1:2]  # the rest stays evenly spaced
 
     def labels(self, index: int) -> Labels:
         """Return labels that were added.
@@ -69,9 +76,9 @@ class LabelHistory:
         ndarray of unsigned integers, shape (..., Y, X)
             A copy that can be written to.
         """
-        _, packed, shape, dtype = self._entries[index]
+        _, packed, shape, dtype = self.entries[index]
         # frombuffer gives a view of bytes that cannot be written to, and users paint on labels
         return np.frombuffer(imagecodecs.zstd_decode(packed), dtype).reshape(shape).copy()
 
     def _n_bytes(self) -> int:
-        return sum(len(packed) for _, packed, *_ in self._entries)
+        return sum(len(packed) for _, packed, *_ in self.entries)

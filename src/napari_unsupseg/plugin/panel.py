@@ -14,16 +14,18 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_unsupseg._words import count
-from napari_unsupseg.errors import UnsupsegError
+from napari_unsupseg.errors import ImageError, UnsupsegError
 from napari_unsupseg.plugin.activity import Activity
 from napari_unsupseg.plugin.labels_layers import record_origin, replace_labels
 from napari_unsupseg.plugin.layers import check_large_layer
+from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.network_applier import NetworkApplier
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.refusals import tell_refusals
 from napari_unsupseg.plugin.request_builder import RequestBuilder
 from napari_unsupseg.plugin.run_data import Phase, RunRequest, RunResult, RunUpdate
 from napari_unsupseg.plugin.run_estimate import RunEstimate
+from napari_unsupseg.plugin.saved_run import PanelState, image_keywords, image_layer
 from napari_unsupseg.plugin.session import (
     Actions,
     Event,
@@ -36,7 +38,7 @@ from napari_unsupseg.plugin.session import (
     available_actions,
 )
 from napari_unsupseg.plugin.shortcuts import Shortcuts
-from napari_unsupseg.plugin.stroke_layers import StrokeLayers
+from napari_unsupseg.plugin.stroke_layers import StrokeLayers, kind_names
 from napari_unsupseg.plugin.widgets.controls import (
     CollapsibleSection,
     Sentence,
@@ -50,6 +52,7 @@ from napari_unsupseg.plugin.widgets.notice import Notice
 from napari_unsupseg.plugin.widgets.progress_text import progress_text
 from napari_unsupseg.plugin.widgets.results import Results
 from napari_unsupseg.plugin.widgets.run_buttons import RunButtons
+from napari_unsupseg.plugin.widgets.run_files import RunFiles
 from napari_unsupseg.plugin.widgets.run_plan import RunPlan
 from napari_unsupseg.plugin.widgets.run_progress import RunProgress
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
@@ -114,6 +117,13 @@ class SegmentationPanel(Container[Widget]):
         self._outputs = OutputLayers(
             viewer, self._strokes, self._show_status_between_runs, self.native
         )
+        self.run_files = RunFiles(
+            self._run_to_save,
+            self._show_opened,
+            self.network.start_job,
+            self._show_status,
+            self._settings_form,
+        )
         self._applier = NetworkApplier(viewer, self.network, self._outputs, self._show_status)
         self.results = Results(viewer, self._outputs, self._strokes, self._show_status_between_runs)
         self._requests = RequestBuilder(
@@ -152,6 +162,11 @@ class SegmentationPanel(Container[Widget]):
         self._image_form.append(self.preset)  # beside its labels, which have one width
         self.folds: dict[str, CollapsibleSection] = {
             **self._settings_form.sections,
+            "Saved runs": CollapsibleSection(
+                "Saved runs",
+                [self.run_files],
+                "Keep a run in a file, and go on with it another day.",
+            ),
             "Trained network": CollapsibleSection(
                 "Trained network",
                 [self.network],
@@ -313,11 +328,73 @@ class SegmentationPanel(Container[Widget]):
         self.folds["Trained network"].unfold()
         self.network.load(path)
 
+    def open_run(self, path: Path) -> None:
+        """Open a run, with layers of its image and of what it has found.
+
+        Parameters
+        ----------
+        path : Path
+            A file that *Save run…* or `Segmenter.save` wrote.
+        """
+        if self._actions().open_run:
+            self.run_files.open(path)
+        else:
+            show_error("a run is going on: stop it first, or wait until it ends")
+
     @tell_refusals
     def apply_network(self) -> None:
         """Find the clusters of the trained network in the chosen image, into a new layer."""
         if self._actions().apply_network:
             self._applier.apply(self.image.value, self._image_form.known_axes())
+
+    # a run in a file
+
+    def _run_to_save(self) -> tuple[LayerRun, PanelState] | None:
+        """Return the last run and what is seen of it; None if there is none, or it goes on now."""
+        last, current = self._session.last, self._session.run
+        if last is None or last.result is None:
+            return None
+        if current is not None and current.request.previous is last.result:
+            return None
+        if last.request.pyramid is not None or last.request.region is not None:
+            raise ImageError(
+                "a run on a part of an image, or on one too large to be loaded, cannot be saved: "
+                "save its network"
+            )
+        drawn = self._strokes.layer(last.image)
+        state = PanelState(
+            last.image.name,
+            image_keywords(last.image),
+            last.curve,
+            strokes=self._strokes.strokes(last.image, last.layout),
+            kinds={} if drawn is None else kind_names(drawn),
+            **self.results.save(),
+        )
+        return last, state
+
+    def _show_opened(self, result: RunResult, state: PanelState) -> None:
+        """Add layers of a run that was opened, and have all controls act on it."""
+        segmenter = result.segmenter
+        image, axes = image_layer(segmenter, state)
+        image = self._viewer.add_layer(image)
+        layout = Layout.of(image, axes)
+        clusters = state.views.get(View.CLUSTERS.name)
+        shown = segmenter.labels_ if clusters is None else clusters.labels
+        labels = self._outputs.add(image, layout, layout.to_layer(shown))
+        self._settings_form.show(segmenter.settings)
+        self._image_form.choose(image, axes, segmenter.image_.spatial_ndim)
+        request = self._requests.build_opened(image, axes, segmenter.image_)
+        self.results.begin_run(labels)
+        run = LayerRun(image, request, labels, curve=state.curve, result=result)
+        self._session = self._session.reopen(run)
+        self.plot.begin(run.curve)
+        self.curve_section.visible = bool(run.curve.iterations)
+        self._show_result(run, result)
+        self.results.measure(run)
+        if state.strokes is not None:
+            self._strokes.restore(image, layout, state.strokes, state.kinds)
+        self.results.restore(state)
+        self._show_actions()
 
     # a run from its start to its end
 
@@ -518,6 +595,8 @@ class SegmentationPanel(Container[Widget]):
 
     def _on_parent_changed(self) -> None:
         parent = self.native.parent()
+        if parent is not None:
+            self.run_files.follow_window()
         if parent is None:  # napari takes the panel out of a dock that is closed
             self.stop()
             self.results.leave_objects()
@@ -625,6 +704,7 @@ class SegmentationPanel(Container[Widget]):
             self._activity.end()
         self.results.show_actions(actions)
         self.network.show_actions(actions)
+        self.run_files.show_actions(actions)
 
     def _show_status(self, sentence: str) -> None:
         self.status.value = sentence

@@ -21,12 +21,15 @@ class Preferences:
         Iterations from one picture to the next; 0 for about five each second.
     history_memory : int
         Megabytes for the labels shown on the way.
+    save_runs : bool
+        Whether the last run is saved by itself when napari closes.
     """
 
     preset: str = "standard"
     device: str = "auto"
     update_every: int = 0
     history_memory: int = 200
+    save_runs: bool = False
 
 
 def read_preferences() -> Preferences:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Image
 
 from napari_unsupseg.errors import ImageError
+from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.options import ImageOptions
 from napari_unsupseg.plugin.labels_layers import pyramid_if_large
 from napari_unsupseg.plugin.layers import layer_array
@@ -114,6 +115,36 @@ class RequestBuilder:
             options={**asked.options, "strokes": strokes},
             previous=last.result,
             pyramid=pyramid_if_large(last.image, last.layout, asked.settings),
+        )
+
+    def build_opened(self, image: Image, axes: str, normalized: NormalizedImage) -> RunRequest:
+        """Return the request that a run from a file would have come of.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The layer of its image.
+        axes : str
+            One letter for each axis of it.
+        normalized : NormalizedImage
+            The image as the network saw it.
+
+        Returns
+        -------
+        RunRequest
+            With the settings that the form shows.
+        """
+        form = self._settings_form
+        options: ImageOptions = {"axes": axes, "spatial_ndim": normalized.spatial_ndim}
+        if normalized.spatial_ndim == 3:
+            options["spacing"] = normalized.spacing
+        return RunRequest(
+            image=layer_array(image),
+            options={**options, "strokes": None},
+            settings=form.settings(),
+            device=form.device.value,
+            update_every=form.update_every.value,
+            history_bytes=form.history_memory.value * 10**6,
         )
 
     @tell_refusals

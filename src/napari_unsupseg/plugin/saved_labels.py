@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 import napari_unsupseg
@@ -30,7 +30,7 @@ from napari_unsupseg.io.tiff import check_tiff_axes, read_tiff_record, write_tif
 from napari_unsupseg.plugin.layers import layer_array, named_axes, pixel_transform
 from napari_unsupseg.regions.labels import label_dtype
 
-__all__ = ["FORMATS", "read_labels_layer", "save_labels_layer", "with_ending"]
+__all__ = ["FORMATS", "place_of", "read_labels_layer", "save_labels_layer", "with_ending"]
 
 # what a layer can be saved as, in the order in which a user is offered it, and the endings of each
 FORMATS = {
@@ -112,7 +112,7 @@ def save_labels_layer(path: Path, layer: Labels) -> None:
         "version": napari_unsupseg.__version__,
         "columns": list(layer.features),
         "shape": labels.shape,
-        "layer": _place_of(layer),
+        "layer": place_of(layer),
     }
     record = json.loads(json.dumps(record, default=str))
     pixel_size = _pixel_size_of(layer, axes)
@@ -217,8 +217,19 @@ def _pixel_size_of(layer: Labels, axes: str) -> PixelSize | None:
     return size if size.is_possible and size != PixelSize(1, 1, NO_UNIT, depth and 1) else None
 
 
-def _place_of(layer: Labels) -> dict[str, Any]:
-    """Return where a layer lies, exactly, as keywords of `napari.layers.Labels` fit for JSON."""
+def place_of(layer: Labels | Image) -> dict[str, Any]:
+    """Return where a layer lies, exactly.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels or Image
+        The layer.
+
+    Returns
+    -------
+    dict
+        Keywords of such a layer, fit for JSON.
+    """
     _, attributes, _ = layer.as_layer_data_tuple()
     return {
         name: np.asarray(value).tolist()

@@ -229,6 +229,10 @@ class Session:
         """Return the session with an earlier run as the one to go on with; none is going on."""
         return dataclasses.replace(self, last=run)
 
+    def reopen(self, last: LayerRun) -> Self:
+        """Return the session after a run was opened, with its result."""
+        return dataclasses.replace(self, state=State.ENDED, last=last)
+
     def with_job(self, job: NetworkJob) -> Self:
         """Return the session while something else is done with the network."""
         return dataclasses.replace(self, job=job)
@@ -248,6 +252,8 @@ class Actions:
         Labels of earlier iterations.
     copy_script : bool
         The last run as Python.
+    open_run, save_run : bool
+        A run from and to a file.
     load_network, save_network, apply_network : bool
         The trained network from and to a file (and applied to files), and on the chosen image.
     see_progress : bool
@@ -263,6 +269,8 @@ class Actions:
     cut_segments: bool
     show_history: bool
     copy_script: bool
+    open_run: bool
+    save_run: bool
     load_network: bool
     save_network: bool
     apply_network: bool
@@ -317,6 +325,8 @@ def available_actions(
         cut_segments=has_segments,
         show_history=has_segments and n_pictures > 1,
         copy_script=last is not None,
+        open_run=is_free,
+        save_run=is_free and last is not None,
         load_network=is_free,
         save_network=is_free and has_network,
         apply_network=is_free and has_network and has_image and not asks_for_axes,

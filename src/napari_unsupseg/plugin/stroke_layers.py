@@ -1,6 +1,6 @@
 """Strokes: layers to draw them on, beside the images that they steer the segmentation of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,15 +64,46 @@ class StrokeLayers:
         # an image may have been given data of another shape, or other axes
         if layer is None or layer.data.shape != layout.labels_shape:
             blank = layout.blank_labels(max_clusters=1)
-            layer = add_labels_layer(self._viewer, image, layout, blank, "strokes")
-            for name in FIRST_KINDS:
-                add_kind(layer, name)
-            layer.selected_label = 1
-            layer.events.paint.connect(self._on_painted)
-            layer.events.set_data.connect(self._on_painted)  # also when strokes are taken back
-            self._layers[image] = layer
+            layer = self._add(image, layout, blank, dict(enumerate(FIRST_KINDS, start=1)))
         self._viewer.layers.selection.active = layer
         layer.mode = "paint"
+        return layer
+
+    def restore(
+        self,
+        image: Image,
+        layout: Layout,
+        strokes: NDArray[np.unsignedinteger],
+        kinds: Mapping[int, str],
+    ) -> None:
+        """Make the layer of strokes that were saved.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The image.
+        layout : Layout
+            Its axes.
+        strokes : ndarray of unsigned integers, shape (..., Y, X)
+            The strokes.
+        kinds : mapping of int to str
+            Names by label.
+        """
+        self._add(image, layout, layout.to_layer(strokes), kinds)
+
+    def _add(
+        self,
+        image: Image,
+        layout: Layout,
+        data: NDArray[np.unsignedinteger],
+        kinds: Mapping[int, str],
+    ) -> Labels:
+        layer = add_labels_layer(self._viewer, image, layout, data, "strokes")
+        layer.features = {"index": list(kinds), "name": list(kinds.values())}
+        layer.selected_label = 1
+        layer.events.paint.connect(self._on_painted)
+        layer.events.set_data.connect(self._on_painted)  # also when strokes are taken back
+        self._layers[image] = layer
         return layer
 
     def is_active(self) -> bool:

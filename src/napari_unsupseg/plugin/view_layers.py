@@ -1,6 +1,8 @@
 """The layers of a run that the panel's views show: clusters, segments and objects."""
 
+import copy
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import napari.layers
@@ -11,6 +13,7 @@ from napari_unsupseg.plugin.labels_layers import has_names, record_origin, repla
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.region_tables import RegionTables
 from napari_unsupseg.plugin.run_data import RunRequest
+from napari_unsupseg.plugin.saved_run import SavedView
 from napari_unsupseg.plugin.session import LayerRun, View
 
 if TYPE_CHECKING:
@@ -192,6 +195,49 @@ class ViewLayers:
         self._remember()
         made = self._of_other_runs.pop(snapshot.run, {})
         self._snapshots = {View.CLUSTERS: snapshot} | made
+
+    def save(self, run: LayerRun) -> dict[str, SavedView]:
+        """Return what the views of a run show, by their names; copies of it.
+
+        Parameters
+        ----------
+        run : LayerRun
+            The run.
+
+        Returns
+        -------
+        dict of str to SavedView
+            Of the views that there are layers of.
+        """
+        saved = {}
+        for view, snapshot in self._snapshots.items():
+            if self.is_made(view, run) and snapshot.data is not None:
+                labels = written = run.layout.from_layer(snapshot.data)
+                if not snapshot.has_its_labels:
+                    labels = run.layout.from_layer(snapshot.layer.data).copy()
+                record = copy.deepcopy(snapshot.layer.metadata.get("napari-unsupseg", {}))
+                saved[view.name] = SavedView(
+                    labels, written, record, snapshot.sentence, dict(snapshot.names)
+                )
+        return saved
+
+    def restore(self, run: LayerRun, saved: Mapping[str, SavedView]) -> None:
+        """Show what the views of a run showed when it was saved.
+
+        Parameters
+        ----------
+        run : LayerRun
+            The run; its clusters are in its layer already.
+        saved : mapping of str to SavedView
+            What they showed, by their names.
+        """
+        for name, one in saved.items():
+            view, layer = View[name], run.labels
+            if view is not View.CLUSTERS:
+                layer = self._add(run, view, run.layout.to_layer(one.labels))
+            record_origin(layer, one.record)
+            written = run.layout.to_layer(one.written)
+            self._snapshots[view] = LayerSnapshot(run, layer, written, one.sentence, one.names)
 
     def choose(self, view: View) -> None:
         """Show the layer of a view, if it is there, and hide those of the others.

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
+    QTableWidgetSelectionRange,
     QWidget,
 )
 
@@ -133,6 +134,19 @@ class ClusterTable(Container[Widget]):
         """The labels selected."""
         rows = {index.row() for index in self.table.selectedIndexes()}
         return [self._row_labels[index] for index in sorted(rows)]
+
+    def select(self, labels: Iterable[int]) -> None:
+        """Select clusters, and no others.
+
+        Parameters
+        ----------
+        labels : iterable of int
+            Their labels.
+        """
+        chosen = set(labels)
+        for index, label in enumerate(self._row_labels):
+            cells = QTableWidgetSelectionRange(index, NUMBER, index, NAME)
+            self.table.setRangeSelected(cells, label in chosen)
 
     def _fill(self) -> None:
         """Write all rows anew."""

@@ -107,6 +107,23 @@ class ImageForm(Container[Widget]):
         ours, theirs = ([array.shape[at] for at in channels] for array in arrays)
         return bool(ours == theirs)
 
+    def choose(self, image: napari.layers.Image, axes: str, spatial_ndim: int) -> None:
+        """Choose an image of which all is known, such as that of a run that was opened.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The image.
+        axes : str
+            One letter for each of its axes.
+        spatial_ndim : int
+            Axes of a frame, 2 or 3.
+        """
+        self.image.value = image
+        if axes in self.axes.choices:
+            self.axes.value = axes
+        self.volumes.value = spatial_ndim == 3
+
     def known_axes(self) -> str:
         """Return one letter for each axis of the image.
 

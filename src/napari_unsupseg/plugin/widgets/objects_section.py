@@ -1,7 +1,7 @@
 """Objects of the last run: which there are, and how those that touch are split."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSlider, FloatSpinBox, Widget
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ObjectsSection"]
 
 AUTOMATIC, SELECTED, STROKES = "automatic", "clusters", "strokes"
+CONTROLS = ("foreground", "split", "min_size", "max_size", "exclude_border")
 MOST = 1_000_000_000  # of any unit
 MOST_DECIMALS = 6
 ROUNDING = 1e-6  # pixels
@@ -106,6 +107,23 @@ class ObjectsSection(Container[Widget]):
                 control.native.setDecimals(decimals if pixel_size != 1 else 0)
                 control.value *= factor
         fit_labels(self.native)
+
+    def save(self) -> dict[str, Any]:
+        """Return what the controls say, for `restore`."""
+        return {name: getattr(self, name).value for name in CONTROLS}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Have the controls say what they said; nobody is told.
+
+        Parameters
+        ----------
+        saved : mapping
+            From `save`, of the same unit.
+        """
+        for name in CONTROLS:
+            control = getattr(self, name)
+            with control.changed.blocked():
+                control.value = saved[name]
 
     @property
     def is_of_clusters(self) -> bool:

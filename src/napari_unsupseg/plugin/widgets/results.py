@@ -1,5 +1,6 @@
 """What can be done with the last run: granularities, objects, earlier iterations, Python."""
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -22,6 +23,7 @@ from napari_unsupseg.plugin.labels_layers import add_uncertainty_layer
 from napari_unsupseg.plugin.object_units import object_unit
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.region_tables import RegionTables, can_measure_in
+from napari_unsupseg.plugin.saved_run import PanelState
 from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.session import Actions, LayerRun, View
 from napari_unsupseg.plugin.stroke_layers import StrokeLayers, kind_names
@@ -222,6 +224,50 @@ class Results(Container[Widget]):
             for event in UNIT_EVENTS:
                 getattr(self.run.labels.events, event).disconnect(self._show_unit)
             self.run.image.events.name.disconnect(self._show_heading)
+
+    def save(self) -> dict[str, Any]:
+        """Return which view is seen, what the views show, and what their controls say.
+
+        Returns
+        -------
+        dict
+            Fields of a `PanelState`.
+        """
+        assert self.run is not None, "only what is shown can be saved"
+        return {
+            "view": self.layers.view.name,
+            "views": self.layers.save(self.run),
+            "controls": {
+                "granularity": self.granularity.value,
+                "smallest": self.smallest.value,
+                "objects": self.objects_section.save(),
+                "selected": self.clusters.selected,
+            },
+        }
+
+    def restore(self, state: PanelState) -> None:
+        """Show the run that was opened as it was when it was saved.
+
+        Parameters
+        ----------
+        state : PanelState
+            What was seen of it.
+        """
+        assert self.run is not None, "it is shown first"
+        self.layers.restore(self.run, state.views)
+        if controls := state.controls:
+            for name in ("granularity", "smallest"):
+                control = getattr(self, name)
+                with control.changed.blocked():
+                    control.value = controls[name]
+            self.objects_section.restore(controls["objects"])
+            self.clusters.select(controls["selected"])
+        objects = self._objects_layer()
+        if objects is not None:
+            self._follow_objects(self.run, objects)
+            with contextlib.suppress(UnsupsegError):  # of strokes or clusters that are gone
+                self._object_options = self._object_keywords(self.run)
+        self.choose(View[state.view])
 
     def begin_run(self, layer: napari.layers.Labels) -> None:
         """Have nothing of the last run lie over the labels of one that begins.
@@ -434,7 +480,7 @@ class Results(Container[Widget]):
         if self.run is None or not self.run.has_segments:
             return
         try:
-            options = self.objects_section.keywords | self._said_foreground(self.run)
+            options = self._object_keywords(self.run)
         except UnsupsegError as error:
             self._finder.leave()  # nothing that was asked for before is to come after the refusal
             self._refuse_objects(str(error))
@@ -447,6 +493,10 @@ class Results(Container[Widget]):
         if not self._finder.is_searching:
             self._show_status("finding objects…")
         self._finder.find(self.run, options)
+
+    def _object_keywords(self, run: LayerRun) -> dict[str, Any]:
+        """Return how objects are to be found, as keywords, or raise an `UnsupsegError`."""
+        return self.objects_section.keywords | self._said_foreground(run)
 
     def _refuse_objects(self, reason: str) -> None:
         """Say why there are no such objects as the controls ask for, and which are seen instead."""
@@ -504,9 +554,13 @@ class Results(Container[Widget]):
         layer = self._show_labels(
             run, View.OBJECTS, _two_bytes(objects), _recorded(options), sentence
         )
+        self._follow_objects(run, layer)
+        self._object_options = options
+
+    def _follow_objects(self, run: LayerRun, layer: napari.layers.Labels) -> None:
+        """Have single objects of a layer edited by the buttons."""
         spatial_ndim = run.request.options.get("spatial_ndim", 2)
         self.objects_section.editing.follow(layer, run.layout.axes_within_frames(spatial_ndim))
-        self._object_options = options
 
     def _objects_layer(self) -> napari.layers.Labels | None:
         """Return the layer that the view of objects shows, if there is one."""

@@ -81,6 +81,17 @@ class SettingsForm:
         """Return the settings as the controls show them."""
         return Settings.from_dict({name: control.value for name, control in self.controls.items()})
 
+    def show(self, settings: Settings) -> None:
+        """Have the controls show settings, such as those of a run that was opened.
+
+        Parameters
+        ----------
+        settings : Settings
+            The settings.
+        """
+        for name, value in settings.to_dict().items():
+            self.controls[name].value = value
+
     def suggest_preset(self, name: str | None) -> None:
         """Choose the preset that suits an image, unless another was chosen by hand.
 
@@ -96,8 +107,7 @@ class SettingsForm:
 
     def _apply_preset(self, preset: str) -> None:
         if preset != CUSTOM:
-            for name, value in Settings.from_preset(preset, {}).to_dict().items():
-                self.controls[name].value = value
+            self.show(Settings.from_preset(preset, {}))
 
     def _on_setting_changed(self) -> None:
         """Name the preset that the settings are now, if they are one."""

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
     ImageLabels = Labels | LazyLabels
 
-__all__ = ["SUFFIX", "TrainedNetwork"]
+__all__ = ["SUFFIX", "StartJob", "TrainedNetwork", "in_one_part"]
 
 Result = TypeVar("Result")
+StartJob = Callable[..., None]
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class TrainedNetwork(Container[Widget]):
             self.set_network(segmenter, path.name)
             self._show_status(f"{path.name} is loaded: choose an image and press Apply")
 
-        self._start_job(f"loading {path.name}…", on_loaded, _in_one_part(_load), path)
+        self.start_job(f"loading {path.name}…", on_loaded, in_one_part(_load), path)
 
     def apply(
         self,
@@ -153,7 +154,7 @@ class TrainedNetwork(Container[Widget]):
             Asked now and then whether anybody waits for the labels: if not, it stops.
         """
         if self.segmenter is not None:
-            self._start_job(
+            self.start_job(
                 "applying the network…",
                 on_end,
                 _predict,
@@ -174,10 +175,10 @@ class TrainedNetwork(Container[Widget]):
         """
         if self.segmenter is not None:
             path = path if path.suffix else path.with_suffix(SUFFIX)
-            self._start_job(
+            self.start_job(
                 f"saving {path.name}…",
                 lambda _: self._show_status(f"{path.name} is saved"),
-                _in_one_part(self.segmenter.save),
+                in_one_part(self.segmenter.save),
                 path,
             )
 
@@ -193,7 +194,7 @@ class TrainedNetwork(Container[Widget]):
         """
         if self.segmenter is not None:
             files = f"{len(images)} files" if len(images) > 1 else images[0].name
-            self._start_job(
+            self.start_job(
                 f"applying the network to {files}…",
                 lambda sentence: self._show_status(f"{sentence}, in {folder}"),
                 _apply_to_files,
@@ -232,7 +233,7 @@ class TrainedNetwork(Container[Widget]):
             if folder:
                 self.apply_to_files([Path(path) for path in chosen], Path(folder))
 
-    def _start_job(
+    def start_job(
         self,
         sentence: str,
         on_result: Callable[[Any], None],
@@ -241,9 +242,22 @@ class TrainedNetwork(Container[Widget]):
         can_stop: bool = False,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Do something in another thread, and hand over its result.
+        """Do something with a network in another thread, and hand over its result.
 
-        A job that can be stopped is given a `threading.Event` as its last argument.
+        Parameters
+        ----------
+        sentence : str
+            Says what is done.
+        on_result : callable
+            Given the result, unless the panel is gone.
+        job : callable
+            Yields the share that is done, from 0 to 1, and returns the result.
+        *arguments
+            Those of the job. One that can be stopped is given a `threading.Event` as its last.
+        can_stop : bool
+            Whether it can.
+        is_wanted : callable
+            Asked now and then whether anybody waits for the result: if not, the job is stopped.
         """
         # a new one for each job, so that a stop reaches the job at hand and no later one
         stopped = self._stopped = threading.Event()
@@ -291,10 +305,21 @@ def _with_errors_translated(
         return (yield from job(*arguments))
 
 
-def _in_one_part(
+def in_one_part(
     function: Callable[..., Result],
 ) -> Callable[..., Generator[float, None, Result]]:
-    """Return a function as a job that cannot tell how far it is."""
+    """Return a function as a job that cannot tell how far it is.
+
+    Parameters
+    ----------
+    function : callable
+        Any function.
+
+    Returns
+    -------
+    callable
+        For `TrainedNetwork.start_job`; it takes the same arguments.
+    """
 
     def job(*arguments: Any) -> Generator[float, None, Result]:
         yield from ()  # makes it a generator, as all jobs are

@@ -1,0 +1,305 @@
+"""A run in a file with what the panel shows of it: layers, controls, strokes, earlier labels."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image
+from napari.utils.colormaps import AVAILABLE_COLORMAPS
+from numpy.typing import NDArray
+
+from napari_unsupseg._typing import Labels
+from napari_unsupseg.errors import FileError, first_line
+from napari_unsupseg.image.axes import SAMPLES
+from napari_unsupseg.io.run_archive import (
+    holds_run,
+    pack_arrays,
+    pack_json,
+    read_part,
+    unpack_arrays,
+    write_archive,
+)
+from napari_unsupseg.plugin.label_history import LabelHistory
+from napari_unsupseg.plugin.run_data import RunLeg, RunResult, TrainingCurve
+from napari_unsupseg.plugin.saved_labels import place_of
+
+if TYPE_CHECKING:
+    from napari_unsupseg.segmenter import Segmenter
+
+__all__ = ["PanelState", "SavedView", "image_keywords", "image_layer", "read_run", "write_run"]
+
+HEADER_PART, ARRAYS_PART = "panel.json", "panel.safetensors"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SavedView:
+    """What the layer of a view shows.
+
+    Attributes
+    ----------
+    labels : ndarray of unsigned integers, shape (..., Y, X)
+        Its labels as they are, edited or not.
+    written : ndarray of unsigned integers, shape (..., Y, X)
+        As they were made; the same array where nobody has edited them.
+    record : dict
+        How they were made, and what users have called them; fit for JSON.
+    sentence : str
+        What the panel says of them.
+    names : dict of int to str
+        Names that labels were given as they were made.
+    """
+
+    labels: Labels
+    written: Labels
+    record: dict[str, Any]
+    sentence: str
+    names: dict[int, str]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PanelState:
+    """What the panel shows of a run, beside what the run itself holds.
+
+    Attributes
+    ----------
+    name : str
+        Name of the image.
+    layer : dict
+        Keywords of its layer, fit for JSON.
+    curve : TrainingCurve
+        Clusters and loss by iteration.
+    view : str
+        Name of the view that is seen.
+    views : dict of str to SavedView
+        What its views show, by their names.
+    controls : dict
+        What its controls say, fit for JSON.
+    strokes : ndarray of unsigned integers, shape (..., Y, X), or None
+        What is drawn on the image.
+    kinds : dict of int to str
+        Names of what is drawn, by label.
+    """
+
+    name: str
+    layer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    curve: TrainingCurve = dataclasses.field(default_factory=TrainingCurve)
+    view: str = "CLUSTERS"
+    views: Mapping[str, SavedView] = dataclasses.field(default_factory=dict)
+    controls: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    strokes: Labels | None = None
+    kinds: Mapping[int, str] = dataclasses.field(default_factory=dict)
+
+
+def write_run(path: Path, result: RunResult, state: PanelState) -> None:
+    """Write a run to a file, which scripts can open too.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write or replace.
+    result : RunResult
+        The run.
+    state : PanelState
+        What the panel shows of it.
+
+    Raises
+    ------
+    UnsupsegError
+        If the run cannot be saved, or the file not be written.
+    """
+    history = result.history.entries
+    header = {
+        "name": state.name,
+        "layer": state.layer,
+        "record": result.record,
+        "legs": [dataclasses.asdict(leg) for leg in result.legs],
+        "is_steered": result.is_steered,
+        "curve": dataclasses.asdict(state.curve),
+        "history_bytes": result.history.max_bytes,
+        "history": [[iteration, shape, dtype.str] for iteration, _, shape, dtype in history],
+        "view": state.view,
+        "views": {
+            name: {"record": view.record, "sentence": view.sentence, "names": view.names}
+            for name, view in state.views.items()
+        },
+        "controls": state.controls,
+        "kinds": dict(state.kinds),
+    }
+    arrays: dict[str, NDArray[Any]] = {
+        f"history.{index}": np.frombuffer(packed, np.uint8)
+        for index, (_, packed, *_) in enumerate(history)
+    }
+    for name, view in state.views.items():
+        arrays[f"views.{name}.labels"] = view.labels
+        if view.written is not view.labels:
+            arrays[f"views.{name}.written"] = view.written
+    if state.strokes is not None:
+        arrays["strokes"] = state.strokes
+    parts = {HEADER_PART: pack_json(header), ARRAYS_PART: pack_arrays(arrays)}
+    write_archive(path, result.segmenter.run_parts() | parts)
+
+
+def read_run(path: Path, device: str, history_bytes: int) -> tuple[RunResult, PanelState]:
+    """Read a run from a file that `write_run` or a script has written.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    device : str
+        Where to train on: ``auto``, or one that PyTorch knows.
+    history_bytes : int
+        Memory that the history of labels may take, of a run of a script.
+
+    Returns
+    -------
+    RunResult, PanelState
+        The run, and what the panel is to show of it.
+
+    Raises
+    ------
+    UnsupsegError
+        If there is no such run in the file, or the panel cannot show it.
+    """
+    # here, not above: PyTorch takes seconds to load and the window must not wait
+    from napari_unsupseg.segmenter import Segmenter
+
+    segmenter = Segmenter.load(path, device=device)  # it says what is wrong with any other file
+    if not holds_run(path):
+        raise FileError(
+            f"{path}: is a network alone, without the run that it is of: press Load… under "
+            "Trained network"
+        )
+    if len(segmenter.given_) > 1:
+        raise FileError(
+            f"{path}: is a run on {len(segmenter.given_)} images, and the panel shows one: open "
+            "it in Python, with Segmenter.load"
+        )
+    try:
+        header = json.loads(read_part(path, HEADER_PART))
+    except KeyError:
+        return _result_of_script(segmenter, history_bytes), PanelState(path.stem)
+    except Exception as error:  # a file that is not as it was written can be wrong in any way
+        raise _damaged(path, error) from error
+    try:
+        arrays = unpack_arrays(read_part(path, ARRAYS_PART))
+        shape = segmenter.image_.valid.shape
+        is_of_image = (
+            array.shape == shape and array.dtype.kind == "u"
+            for name, array in arrays.items()
+            if not name.startswith("history.")
+        )
+        if not all(is_of_image):
+            raise ValueError("its layers are not of its image")
+        return _restore_result(segmenter, header, arrays), _restore_state(header, arrays)
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def image_keywords(image: Image) -> dict[str, Any]:
+    """Return where the layer of an image lies, and in which colours it is seen.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        The layer.
+
+    Returns
+    -------
+    dict
+        Keywords of `napari.layers.Image`, fit for JSON.
+    """
+    colours: dict[str, Any] = {}
+    if not image.rgb:
+        colours["contrast_limits"] = [float(limit) for limit in image.contrast_limits]
+        if image.colormap.name in AVAILABLE_COLORMAPS:
+            colours["colormap"] = image.colormap.name
+    return place_of(image) | colours
+
+
+def image_layer(segmenter: "Segmenter", state: PanelState) -> tuple[Image, str]:
+    """Make a layer of the image of a run that was opened.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        It has the run, of one image.
+    state : PanelState
+        Where the layer was.
+
+    Returns
+    -------
+    napari.layers.Image, str
+        The layer, and one letter for each axis of its data.
+    """
+    [(pixels, axes)] = segmenter.given_
+    assert pixels is not None, "a file has them"
+    is_rgb = segmenter.image_.is_rgb
+    if is_rgb:  # napari wants colours last
+        pixels, axes = np.moveaxis(pixels, axes.index(SAMPLES), -1), axes.replace(SAMPLES, "")
+    keywords = {"axis_labels": tuple(axes), **state.layer}
+    layer = Image(pixels, name=state.name, rgb=is_rgb, **keywords)
+    return layer, axes + SAMPLES if is_rgb else axes
+
+
+def _result_of_script(segmenter: "Segmenter", history_bytes: int) -> RunResult:
+    """Return what a run that never was in the panel would have left there."""
+    labels, is_steered = segmenter.labels_, segmenter.strokes is not None
+    history = LabelHistory(history_bytes)
+    history.add(segmenter.n_iterations_, labels)
+    record = segmenter.record() | {
+        "iterations": segmenter.n_iterations_,
+        "clusters": np.count_nonzero(np.bincount(labels.ravel())[1:]),
+        "strokes": is_steered,
+    }
+    leg = RunLeg(segmenter.n_iterations_, not segmenter.iterations_left_)
+    return RunResult(record, segmenter.hierarchy_, history, segmenter, (leg,), is_steered)
+
+
+def _restore_result(
+    segmenter: "Segmenter", header: dict[str, Any], arrays: dict[str, NDArray[Any]]
+) -> RunResult:
+    """Return the result of a run as the panel had it."""
+    history = LabelHistory(header["history_bytes"])
+    history.entries = [
+        (iteration, arrays[f"history.{index}"].tobytes(), tuple(shape), np.dtype(dtype))
+        for index, (iteration, shape, dtype) in enumerate(header["history"])
+    ]
+    legs = tuple(RunLeg(**leg) for leg in header["legs"])
+    hierarchy, record = segmenter.hierarchy_, header["record"]
+    return RunResult(record, hierarchy, history, segmenter, legs, header["is_steered"])
+
+
+def _restore_state(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PanelState:
+    """Return what the panel showed."""
+    views = {}
+    for name, view in header["views"].items():
+        labels = arrays[f"views.{name}.labels"]
+        written = arrays.get(f"views.{name}.written", labels)
+        record = view["record"]
+        for given in {"names", "classes"} & record.keys():
+            record[given] = _by_label(record[given])
+        names = _by_label(view["names"])
+        views[name] = SavedView(labels, written, record, view["sentence"], names)
+    return PanelState(
+        header["name"],
+        header["layer"],
+        TrainingCurve(**header["curve"]),
+        header["view"],
+        views,
+        header["controls"],
+        arrays.get("strokes"),
+        _by_label(header["kinds"]),
+    )
+
+
+def _by_label(names: Mapping[str, str]) -> dict[int, str]:
+    """Return names by label, of which JSON has made text."""
+    return {int(label): name for label, name in names.items()}
+
+
+def _damaged(path: Path, error: Exception) -> FileError:
+    return FileError(f"{path}: is damaged or was changed ({first_line(error)})")

@@ -1,0 +1,214 @@
+"""A run that is saved, and opened in another window another day."""
+
+import copy
+
+import numpy as np
+import pytest
+from imageio.v3 import imwrite
+from napari.layers import Labels
+from qtpy.QtWidgets import QFileDialog
+
+from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg.plugin.session import View
+
+from ..conftest import SMALL
+from .conftest import WAIT, choose, click, wait_until_ready
+
+SETTLING = SMALL | {"settle": 0.02, "final_clusters": 4}
+
+
+@pytest.fixture
+def chosen(monkeypatch, tmp_path):
+    """Answer the file dialogs with one file."""
+    path = tmp_path / "tissue.unsupseg"
+    for name in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
+    return path
+
+
+@pytest.fixture
+def run_of_script(rgb, tmp_path):
+    """Return the file of a run that never was in a window."""
+    path = tmp_path / "script.unsupseg"
+    Segmenter(Settings.from_dict(SETTLING)).fit(rgb).save(path, run=True)
+    return path
+
+
+def run_to_end(qtbot, panel):
+    """Run on the chosen image, until clusters of segments are there."""
+    for name, value in SETTLING.items():
+        panel.settings[name].value = value
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    assert panel.results.run is not None
+
+
+def opened(viewer, qtbot, path):
+    """Open a file as File → Open does, and return the panel that shows its run."""
+    viewer.open(path, plugin="napari-unsupseg")
+    qtbot.waitUntil(lambda: len(viewer.window.dock_widgets) == 1, timeout=WAIT)
+    [panel] = viewer.window.dock_widgets.values()
+    qtbot.waitUntil(lambda: panel.results.run is not None, timeout=WAIT)
+    return panel
+
+
+def seen_layers(viewer):
+    """Return what the layers of a viewer show, by their names."""
+    return {
+        layer.name: {
+            "data": layer.data.tolist(),
+            "visible": layer.visible,
+            "metadata": copy.deepcopy(layer.metadata),
+            "scale": layer.scale.tolist(),
+            "units": layer.units,
+            "features": list(layer.features) if isinstance(layer, Labels) else None,
+        }
+        for layer in viewer.layers
+    }
+
+
+def test_a_run_is_gone_on_with_in_another_window(
+    viewer, panel, qtbot, rgb, chosen, make_napari_viewer
+):
+    grey = rgb[..., 0].astype(np.uint16) * 5
+    place = {"scale": (0.5, 0.25), "units": ("um", "um"), "contrast_limits": (10, 900)}
+    image = viewer.add_image(grey, name="tissue", colormap="magenta", **place)
+    click(qtbot, panel.folds["Saved runs"].heading)
+    assert not panel.run_files.save_button.enabled
+    click(qtbot, panel.strokes_button)
+    viewer.layers["tissue strokes"].data[10:14, 5:30] = 1
+    run_to_end(qtbot, panel)
+    choose(qtbot, panel, View.SEGMENTS)
+    panel.results.granularity.value = 0.3
+    segments = viewer.layers["tissue segments"]
+    segments.data[:20, :20] = 77
+    segments.refresh()
+    choose(qtbot, panel, View.OBJECTS)
+    panel.results.objects_section.split.value = 0.9
+    panel.results.objects_section.exclude_border.value = True
+    qtbot.waitUntil(lambda: not panel.results._finder.is_searching, timeout=WAIT)
+    choose(qtbot, panel, View.SEGMENTS)
+    viewer.layers["tissue segmentation"].metadata["napari-unsupseg"]["names"] = {1: "nuclei"}
+    click(qtbot, panel.run_files.save_button)
+    qtbot.waitUntil(lambda: panel.status.value == "tissue.unsupseg is saved", timeout=WAIT)
+    before, curve = seen_layers(viewer), panel.results.run.curve
+    pictures = [panel.results.run.result.history.labels(i) for i in range(2)]
+    viewer.close()
+
+    viewer = make_napari_viewer(show=True)
+    panel = opened(viewer, qtbot, chosen)
+    tables = [layer for layer in viewer.layers if "segment" in layer.name or "obj" in layer.name]
+    qtbot.waitUntil(lambda: all(len(layer.features) for layer in tables), timeout=WAIT)
+    after = seen_layers(viewer)
+    assert set(after) == set(before)
+    for name, looks in before.items():
+        for what, expected in looks.items():
+            assert after[name][what] == expected, (name, what)
+    image = viewer.layers["tissue"]
+    assert (image.colormap.name, list(image.contrast_limits)) == ("magenta", [10, 900])
+    results, original = panel.results, Segmenter.load(chosen)
+    assert panel.image.value is viewer.layers["tissue"]
+    assert panel.settings["final_clusters"].value == 4
+    assert results.layers.view is View.SEGMENTS
+    assert results.granularity.value == 0.3
+    assert (results.run.curve.iterations, results.run.curve.loss) == (curve.iterations, curve.loss)
+    for index, picture in enumerate(pictures):
+        np.testing.assert_array_equal(results.run.result.history.labels(index), picture)
+    choose(qtbot, panel, View.OBJECTS)
+    np.testing.assert_array_equal(
+        viewer.layers["tissue objects"].data,
+        original.hierarchy_.objects(split=0.9, exclude_border=True),
+    )
+    assert len(viewer.layers) == len(before), "the objects were there already"
+    choose(qtbot, panel, View.SEGMENTS)
+    results.granularity.value = 0.6
+    np.testing.assert_array_equal(
+        viewer.layers["tissue segments [1]"].data, original.hierarchy_.cut(granularity=0.6)
+    )
+    assert (viewer.layers["tissue segments"].data[:20, :20] == 77).all(), "what was painted stays"
+    click(qtbot, panel.continue_button)
+    wait_until_ready(qtbot, panel)
+    *_, last = original.resume()
+    np.testing.assert_array_equal(panel.results.run.labels.data, last.labels)
+    assert panel.results.run.result.legs[0].ran_to_end
+    assert len(panel.results.run.result.legs) == 2
+    click(qtbot, panel.start_over_button)
+    wait_until_ready(qtbot, panel)
+    assert len(panel.results.run.result.legs) == 1
+
+
+def test_a_run_saves_itself_when_napari_closes(
+    viewer, panel, qtbot, rgb, tmp_path, make_napari_viewer
+):
+    imwrite(tmp_path / "a.png", rgb)
+    (tmp_path / "a.unsupseg").write_text("of another day")
+    panel.run_files.by_itself.value = True
+    viewer.open(tmp_path / "a.png", plugin="napari")
+    run_to_end(qtbot, panel)
+    expected = panel.results.run.labels.data.copy()
+    viewer.close()
+    file = tmp_path / "a (2).unsupseg"
+    qtbot.waitUntil(file.exists, timeout=WAIT)
+    assert (tmp_path / "a.unsupseg").read_text() == "of another day"
+
+    viewer = make_napari_viewer(show=True)
+    panel = opened(viewer, qtbot, file)
+    np.testing.assert_array_equal(panel.results.run.labels.data, expected)
+    panel.run_files.by_itself.value = True
+    choose(qtbot, panel, View.SEGMENTS)
+    panel.results.granularity.value = 0.9
+    before = file.read_bytes()
+    viewer.close()
+    qtbot.waitUntil(lambda: file.read_bytes() != before, timeout=WAIT)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a (2).unsupseg",
+        "a.png",
+        "a.unsupseg",
+    ]
+
+
+def test_a_run_of_a_script_is_shown(viewer, panel, qtbot, run_of_script, rgb):
+    panel = opened(viewer, qtbot, run_of_script)
+    assert [layer.name for layer in viewer.layers] == ["script", "script segmentation"]
+    original = Segmenter.load(run_of_script)
+    np.testing.assert_array_equal(viewer.layers[0].data, rgb)
+    np.testing.assert_array_equal(viewer.layers[1].data, original.labels_)
+    choose(qtbot, panel, View.SEGMENTS)
+    np.testing.assert_array_equal(viewer.layers[2].data, original.hierarchy_.cut())
+    click(qtbot, panel.continue_button)
+    panel.open_run(run_of_script)  # while a run goes on
+    wait_until_ready(qtbot, panel)
+    assert len(viewer.layers) == 3
+    *_, last = original.resume()
+    np.testing.assert_array_equal(viewer.layers[1].data, last.labels)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        pytest.param(lambda path: path.unlink(), "no such file", id="missing"),
+        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:999]), "damaged", id="cut"),
+        pytest.param(
+            lambda path: Segmenter.load(path).save(path), "is a network alone", id="network"
+        ),
+    ],
+)
+def test_files_that_cannot_be_opened_change_nothing(
+    viewer, panel, qtbot, run_of_script, spoil, sentence
+):
+    spoil(run_of_script)
+    panel.open_run(run_of_script)
+    qtbot.waitUntil(lambda: sentence in panel.status.value, timeout=WAIT)
+    assert not viewer.layers
+    assert panel.run_files.open_button.enabled
+
+
+def test_a_part_of_an_image_is_no_run_to_save(viewer, panel, qtbot, rgb, notes, chosen):
+    viewer.add_image(rgb)
+    viewer.add_shapes([[[0, 0], [0, 40], [50, 40], [50, 0]]])
+    panel.image.value = viewer.layers[0]
+    panel.region.value = "selected rectangle"
+    run_to_end(qtbot, panel)
+    click(qtbot, panel.run_files.save_button)
+    assert "a part of an image" in notes[-1].message
+    assert not chosen.exists()
