@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_unsupseg import Segmenter, Settings
 from napari_unsupseg.plugin.session import View
+from napari_unsupseg.plugin.widgets.cluster_table import NAME
 
 from ..conftest import SMALL
 from .conftest import WAIT, choose, click, wait_until_ready
@@ -88,7 +89,7 @@ def test_a_run_is_gone_on_with_in_another_window(
     panel.results.objects_section.exclude_border.value = True
     qtbot.waitUntil(lambda: not panel.results._finder.is_searching, timeout=WAIT)
     choose(qtbot, panel, View.SEGMENTS)
-    viewer.layers["tissue segmentation"].metadata["napari-unsupseg"]["names"] = {1: "nuclei"}
+    panel.results.clusters.table.item(0, NAME).setText("nuclei")
     click(qtbot, panel.run_files.save_button)
     qtbot.waitUntil(lambda: panel.status.value == "tissue.unsupseg is saved", timeout=WAIT)
     before, curve = seen_layers(viewer), panel.results.run.curve
@@ -97,8 +98,8 @@ def test_a_run_is_gone_on_with_in_another_window(
 
     viewer = make_napari_viewer(show=True)
     panel = opened(viewer, qtbot, chosen)
-    tables = [layer for layer in viewer.layers if "segment" in layer.name or "obj" in layer.name]
-    qtbot.waitUntil(lambda: all(len(layer.features) for layer in tables), timeout=WAIT)
+    objects = viewer.layers["tissue objects"]  # the last one to be measured
+    qtbot.waitUntil(lambda: "score" in objects.features, timeout=WAIT)
     after = seen_layers(viewer)
     assert set(after) == set(before)
     for name, looks in before.items():

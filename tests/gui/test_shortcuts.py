@@ -118,6 +118,7 @@ def test_a_panel_begins_with_the_preferences_of_the_user(make_napari_viewer):
         pytest.skip("napari before 0.9 has no settings of plugins")
     section = getattr(settings.get_plugin_settings("napari-unsupseg"), SECTION)
     wanted = {"preset": "paper-2018", "device": "cpu", "update_every": 7, "history_memory": 50}
+    wanted["save_runs"] = True
     before = {name: getattr(section, name) for name in wanted}
     assert before == vars(Preferences())
     try:
@@ -129,6 +130,7 @@ def test_a_panel_begins_with_the_preferences_of_the_user(make_napari_viewer):
         assert panel.device.value == "cpu"
         assert panel.update_every.value == 7
         assert panel.history_memory.value == 50
+        assert panel.run_files.by_itself.value
     finally:
         for name, value in before.items():
             setattr(section, name, value)
