@@ -356,10 +356,11 @@ class SegmentationPanel(Container[Widget]):
             return None
         if current is not None and current.request.previous is last.result:
             return None
-        if last.request.pyramid is not None or last.request.region is not None:
+        asked = last.request
+        if asked.pyramid is not None or asked.region is not None or asked.others:
             raise ImageError(
-                "a run on a part of an image, or on one too large to be loaded, cannot be saved: "
-                "save its network"
+                "a run on a part of an image, on several, or on one too large to be loaded cannot "
+                "be saved here: save its network"
             )
         drawn = self._strokes.layer(last.image)
         state = PanelState(

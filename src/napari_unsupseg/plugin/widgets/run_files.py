@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -214,7 +215,7 @@ class _CloseWatcher(QObject):
         super().__init__(widget)
         self._widget = widget
         self._on_close = on_close
-        self._window: QWidget | None = None
+        self._window: weakref.ref[QWidget] | None = None
 
     def watch(self, is_wanted: bool) -> None:
         """Watch the window, or leave off.
@@ -224,15 +225,16 @@ class _CloseWatcher(QObject):
         is_wanted : bool
             Whether anybody wants to know.
         """
-        if self._window is not None:
-            self._window.removeEventFilter(self)
-            self._window = None
+        former = None if self._window is None else self._window()
+        if former is not None:
+            former.removeEventFilter(self)
+        self._window = None
         if is_wanted:
             window = self._widget
             while (parent := window.parentWidget()) is not None:  # a dock that floats is a window
                 window = parent
             window.installEventFilter(self)
-            self._window = window
+            self._window = weakref.ref(window)  # a window that is closed is not to be kept
 
     def eventFilter(self, window: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Look at an event of the window, and let it pass; the name is Qt's."""
