@@ -596,8 +596,6 @@ class SegmentationPanel(Container[Widget]):
 
     def _on_parent_changed(self) -> None:
         parent = self.native.parent()
-        if parent is not None:
-            self.run_files.follow_window()
         if parent is None:  # napari takes the panel out of a dock that is closed
             self.stop()
             self.results.leave_objects()
@@ -605,6 +603,7 @@ class SegmentationPanel(Container[Widget]):
             QTimer.singleShot(0, self._return_to_window)
         elif parent is not self._window():  # it is in a dock again
             self._shortcuts.bind()
+            self.run_files.follow_window()
             self.native.show()
 
     def _return_to_window(self) -> None:
