@@ -98,8 +98,12 @@ def test_a_run_is_gone_on_with_in_another_window(
 
     viewer = make_napari_viewer(show=True)
     panel = opened(viewer, qtbot, chosen)
-    objects = viewer.layers["tissue objects"]  # the last one to be measured
-    qtbot.waitUntil(lambda: "score" in objects.features, timeout=WAIT)
+
+    def are_measured() -> bool:
+        after = seen_layers(viewer)
+        return all(after[name]["features"] == looks["features"] for name, looks in before.items())
+
+    qtbot.waitUntil(are_measured, timeout=WAIT)
     after = seen_layers(viewer)
     assert set(after) == set(before)
     for name, looks in before.items():
