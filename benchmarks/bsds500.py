@@ -187,7 +187,8 @@ def judge_image(
     if means:
         judged |= memory.cache(judge_means)(path, boundaries)
     for run in runs:
-        judged |= memory.cache(judge_ours)(run, path, boundaries)
+        # one by one: a process of its own does not know this class, and could not name what is kept
+        judged |= memory.cache(judge_ours)(*run, path, boundaries)
     return judged
 
 
@@ -236,21 +237,30 @@ def judge_means(path: Path, boundaries: bool) -> Judged:
     }
 
 
-def judge_ours(run: OwnRun, path: Path, boundaries: bool) -> Judged:
-    """Judge a run: its clusters at some iterations and at the end, its segments at some levels."""
+def judge_ours(
+    name: str,
+    values: dict[str, Any],
+    downsample: int,
+    at: tuple[int, ...],
+    levels: tuple[float, ...],
+    code: str,
+    path: Path,
+    boundaries: bool,
+) -> Judged:
+    """Judge an `OwnRun`: its clusters at some iterations and at the end, its segments by level."""
     image, judge = imread(path), judge_by(path, boundaries)
     judged: Judged = {}
 
     def judge_as(kind: str, value: float, segments: np.ndarray) -> None:
         full = resize(segments, image.shape[:2], order=0, preserve_range=True)
-        judged[f"{run.name}, {kind}", value] = judge(full)
+        judged[f"{name}, {kind}", value] = judge(full)
 
-    segmenter = Segmenter(Settings.from_dict(run.values))
-    for step in segmenter.steps(average_squares(image, run.downsample)):
-        if step.iteration in run.at:
+    segmenter = Segmenter(Settings.from_dict(values))
+    for step in segmenter.steps(average_squares(image, downsample)):
+        if step.iteration in at:
             judge_as(f"clusters at {step.iteration}", 0, connected_components(step.labels))
     judge_as("clusters", 0, connected_components(step.labels))
-    for level in run.levels:
+    for level in levels:
         judge_as("segments", level, segmenter.hierarchy_.cut(granularity=level))
     return judged
 

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,6 +143,20 @@ def test_bsds500_sets_methods_beside_each_other(tmp_path, rgb, capsys, monkeypat
     again = tmp_path / "again.json"
     bsds500.main(**options, boundaries=True, json_=again)
     assert json.loads(again.read_text()) == report
+
+
+def test_bsds500_is_a_command_whose_processes_keep_what_they_made(tmp_path, rgb):
+    write_bsds500(tmp_path, rgb)
+    out, kept = tmp_path / "out.json", tmp_path / "kept"
+    command = [sys.executable, "-m", "benchmarks.bsds500", "--root", tmp_path, "--keep", kept]
+    settings = [word for pair in QUICK for word in ("--set", pair)]
+    root = Path(__file__).parents[1]
+    subprocess.run(
+        [*command, "--workers", "2", "--json", out, *settings],
+        cwd=root, capture_output=True, check=True,
+    )  # fmt: skip
+    assert json.loads(out.read_text())["images"] == ["a", "b"]
+    assert len([*kept.rglob("output.pkl")]) == 4  # ours and the others, of each
 
 
 def test_bsds500_has_the_papers_rows(tmp_path, rgb, monkeypatch):
