@@ -206,41 +206,10 @@ def test_results_say_which_image_they_are_of(viewer, panel, qtbot, rgb):
         wait_until_ready(qtbot, panel)
     panel.image.value = other
     assert panel.results.heading.native.isVisible()
-    assert panel.results.heading.value == "Run on tissue, in the layer tissue segmentation"
+    assert panel.results.heading.value == "Results of the last run, on tissue"
     other.name = "else"  # of which there are no results any more
     viewer.layers["tissue"].name = "kidney"
-    assert panel.results.heading.value.startswith("Run on kidney, in the layer tissue segm")
-
-
-def test_choosing_a_layer_chooses_its_run(viewer, panel, qtbot, rgb, grey):
-    levels, runs = {"tissue": 0.3, "coins": 0.6}, {}
-    for name, image in (("tissue", rgb), ("coins", grey)):
-        panel.image.value = viewer.add_image(image, name=name)
-        click(qtbot, panel.run_button)
-        wait_until_ready(qtbot, panel)
-        choose(qtbot, panel, View.SEGMENTS)
-        panel.results.granularity.value = levels[name]
-        runs[name] = panel.results.run
-    results = panel.results
-    for name in ("tissue", "coins", "tissue"):
-        viewer.layers.selection.active = viewer.layers[f"{name} segments"]
-        assert results.run is runs[name]
-        assert results.heading.value.startswith(f"Run on {name}, in the layer {name} segm")
-        assert results.granularity.value == levels[name]
-    results.granularity.value = 0.1
-    cut = runs["tissue"].result.hierarchy.cut(granularity=0.1)
-    np.testing.assert_array_equal(viewer.layers["tissue segments"].data, cut)
-    iterations = runs["tissue"].result.record["iterations"]
-    click(qtbot, panel.continue_button)
-    wait_until_ready(qtbot, panel)
-    record = viewer.layers["tissue segmentation"].metadata["napari-unsupseg"]
-    assert record["iterations"] > iterations
-    assert len(viewer.layers) == 6, "no layer more"
-    viewer.layers.selection.active = viewer.layers["coins segmentation"]
-    assert results.run is runs["coins"]
-    for name in ("tissue segmentation", "tissue segments"):
-        viewer.layers.remove(name)
-    assert [run for [run] in panel._results] == [runs["coins"]], "no memory is kept for it"
+    assert panel.results.heading.value == "Results of the last run, on kidney"
 
 
 def test_a_panel_that_is_closed_and_opened_again_knows_its_run(viewer, panel, qtbot, rgb):

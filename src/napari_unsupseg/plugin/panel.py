@@ -99,8 +99,7 @@ class SegmentationPanel(Container[Widget]):
         self.plan = RunPlan(self._image_form, self._settings_form)
         self.notice = Notice(self._image_form, self._settings_form, self.plan)
         self._estimate: RunEstimate | None = None  # of the run that is going on
-        # those that have ended: of each its result on its first image, and on the others
-        self._results: list[list[LayerRun]] = []
+        self._results: list[LayerRun] = []  # of the last run, for each of its images
         self.other_images = LayersButton(
             viewer,
             LEARN_ALSO_ON.format("…"),
@@ -213,7 +212,6 @@ class SegmentationPanel(Container[Widget]):
         self.strokes_button.changed.connect(self.draw_strokes)
         self.network.apply_button.changed.connect(self.apply_network)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
-        self._viewer.layers.selection.events.active.connect(self._on_layer_chosen)
         self.native_parent_changed.connect(self._on_parent_changed)
         self.native.destroyed.connect(self._abandon)
 
@@ -492,8 +490,8 @@ class SegmentationPanel(Container[Widget]):
         assert self._session.last is not None
         record_origin(ended.labels, result.record)
         self.network.set_network(result.segmenter)
-        self._results.append([self._session.last, *self._session.last.results_of_others()])
-        self.results.show_run(self._session.last, has_just_ended=True)
+        self._results = [self._session.last, *self._session.last.results_of_others()]
+        self.results.show_run(self._session.last)
         if result.lazy_labels is not None:
             max_clusters = ended.request.settings.max_clusters
             pyramid = ended.layout.blank_pyramid(max_clusters)
@@ -568,7 +566,6 @@ class SegmentationPanel(Container[Widget]):
             self._stop_for_good()
         self._outputs.end_labeler(event.value)
         self.results.release(event.value)
-        self._forget_runs()
         self.marks.show_layer(self._strokes.layer(self.image.value))
         self._show_actions()
 
@@ -616,7 +613,6 @@ class SegmentationPanel(Container[Widget]):
         """End a run whose panel is gone, and ask nothing more of the panel."""
         # the viewer may outlive the panel
         self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
-        self._viewer.layers.selection.events.active.disconnect(self._on_layer_chosen)
         current = self._end_run(None)
         if current is not None:
             current.control.abandon()
@@ -640,30 +636,10 @@ class SegmentationPanel(Container[Widget]):
 
     def _show_results_on(self, image: napari.layers.Image) -> None:
         """Show what the last run has left for one of its images, if it is one of several."""
-        for one in next((runs for runs in self._results if self._session.last in runs), []):
+        for one in self._results:
             if one.image == image and one is not self.results.run:
-                self.results.show_run(one, has_just_ended=False)
+                self.results.show_run(one)
                 self.results.choose(self.results.layers.view)
-
-    def _forget_runs(self) -> None:
-        """Keep no run but the last of which no layer is left: a run takes memory."""
-        layers, last = self.results.layers, self._session.last
-        layers.forget_removed()
-        self._results = [
-            runs for runs in self._results if last in runs or any(map(layers.knows, runs))
-        ]
-
-    def _on_layer_chosen(self) -> None:
-        """Show the run that has left the layer that is chosen, unless one is going on."""
-        layer = self._viewer.layers.selection.active
-        run = self.results.layers.run_of(layer)
-        if run is None or run is self.results.run or self._session.run is not None:
-            return
-        [first] = [runs[0] for runs in self._results if run in runs]
-        self._session = self._session.choose(first)
-        self.results.show_run(run, has_just_ended=False)
-        self.results.show_view_of(layer)
-        self._show_actions()
 
     def _show_other_images(self) -> None:
         """Say how many images are trained on beside the chosen one, if there are others at all."""

@@ -225,10 +225,6 @@ class Session:
         state = State.IDLE if last is None else State.ENDED
         return dataclasses.replace(self, state=state, run=None, last=last)
 
-    def choose(self, run: LayerRun) -> Self:
-        """Return the session with an earlier run as the one to go on with; none is going on."""
-        return dataclasses.replace(self, last=run)
-
     def reopen(self, last: LayerRun) -> Self:
         """Return the session after a run was opened, with its result."""
         return dataclasses.replace(self, state=State.ENDED, last=last)

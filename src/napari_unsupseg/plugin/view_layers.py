@@ -87,8 +87,7 @@ class ViewLayers:
         self._outputs = outputs
         self._tables = tables
         self._snapshots: dict[View, LayerSnapshot] = {}
-        # of earlier runs, and of the other images of one on several
-        self._of_other_runs: dict[LayerRun, dict[View, LayerSnapshot]] = {}
+        self._of_other_images: dict[LayerRun, dict[View, LayerSnapshot]] = {}  # of the same run
         self.view = View.CLUSTERS
 
     def snapshot(self, view: View) -> LayerSnapshot | None:
@@ -147,53 +146,20 @@ class ViewLayers:
             Its clusters.
         """
         if snapshot.run.request.previous is None:  # one that was continued goes on in its layers
-            self._remember()
             self._snapshots = {}
-        ended = snapshot.run.result
-        assert ended is not None
-        self._of_other_runs = {
-            run: made
-            for run, made in self._of_other_runs.items()
-            # one that was continued, or begun anew in the same layer, is no more
-            if run.result is not None
-            and run.result.segmenter is not ended.segmenter
-            and made[View.CLUSTERS].layer != snapshot.layer
-        }
+        self._of_other_images.clear()
         self._snapshots[View.CLUSTERS] = snapshot
 
-    def run_of(self, layer: napari.layers.Layer | None) -> LayerRun | None:
-        """Return the run that has left a layer, this one or an earlier one, if one has."""
-        known = [self._snapshots, *self._of_other_runs.values()]
-        found = (one.run for made in known for one in made.values() if one.layer == layer)
-        return next(found, None)
-
-    def knows(self, run: LayerRun) -> bool:
-        """Tell whether layers of a run are remembered."""
-        return run in self._of_other_runs
-
-    def forget_removed(self) -> None:
-        """Keep nothing of earlier runs of which no layer is left."""
-        self._of_other_runs = {
-            run: made
-            for run, made in self._of_other_runs.items()
-            if any(one.layer in self._viewer.layers for one in made.values())
-        }
-
-    def _remember(self) -> None:
-        """Keep what is known of the layers of the run at hand."""
-        if View.CLUSTERS in self._snapshots:
-            self._of_other_runs[self._snapshots[View.CLUSTERS].run] = self._snapshots
-
     def turn_to(self, snapshot: LayerSnapshot) -> None:
-        """Take over an earlier run, or another image; what was made of each comes again.
+        """Take over another image of a run on several; what was made of each comes again.
 
         Parameters
         ----------
         snapshot : LayerSnapshot
             Its clusters.
         """
-        self._remember()
-        made = self._of_other_runs.pop(snapshot.run, {})
+        self._of_other_images[self._snapshots[View.CLUSTERS].run] = self._snapshots
+        made = self._of_other_images.pop(snapshot.run, {})
         self._snapshots = {View.CLUSTERS: snapshot} | made
 
     def save(self, run: LayerRun) -> dict[str, SavedView]:

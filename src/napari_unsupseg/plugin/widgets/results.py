@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import napari.layers
 import numpy as np
@@ -97,8 +96,7 @@ class Results(Container[Widget]):
         self.run: LayerRun | None = None
         self._finder = LabelFinder(Hierarchy.objects, self._show_objects, self._refuse_objects)
         self._kind_finder = LabelFinder(Hierarchy.kinds, self._show_kinds, self._show_status)
-        # those that the clusters shown are made by, of each run that has such clusters
-        self._strokes_of: WeakKeyDictionary[LayerRun, Strokes] = WeakKeyDictionary()
+        self._kind_strokes: Strokes | None = None  # those that the clusters shown are made by
         self._object_options: dict[str, Any] = {}  # of those that are shown
         self.segments_section = SegmentsSection(self._show_segments)
         self.granularity = self.segments_section.granularity
@@ -121,10 +119,6 @@ class Results(Container[Widget]):
             tooltip="Put the script that makes the labels of the last run on the clipboard.",
         )
         self.heading = Sentence()
-        self.heading.tooltip = (
-            "The run that Continue, Start over and all below belong to; choosing a layer of "
-            "another run in the list of layers chooses that one."
-        )
         self.view_buttons = ViewButtons(self.choose)
         self.clusters = ClusterTable()
         self.objects_section = ObjectsSection(viewer, self._on_objects_changed)
@@ -283,18 +277,21 @@ class Results(Container[Widget]):
         self.layers.begin_run(layer)
         self._show_controls()
 
-    def show_run(self, run: LayerRun, *, has_just_ended: bool) -> None:
-        """Take over a run that has just ended, an earlier one, or another image of one on several.
+    def show_run(self, run: LayerRun) -> None:
+        """Take over a run that has just ended, or another image of the last one.
 
         Parameters
         ----------
         run : LayerRun
             The run, with its result.
-        has_just_ended : bool
-            Whether its labels are what it has written, and nothing else was made of it yet.
         """
+        is_of_same = self.run is not None and (
+            _result_of(run).segmenter is _result_of(self.run).segmenter
+            and run.image_index != self.run.image_index
+        )
         self._leave_run()
         self.run, result = run, _result_of(run)
+        self._kind_strokes = None
         for event in UNIT_EVENTS:
             getattr(run.labels.events, event).connect(self._show_unit)
         run.image.events.name.connect(self._show_heading)
@@ -305,7 +302,7 @@ class Results(Container[Widget]):
         if run.is_image_replaced:
             sentence += f", of data that {run.image.name} no longer has"
         snapshot = LayerSnapshot(run, run.labels, data, sentence)
-        if not has_just_ended:
+        if is_of_same:
             self._finder.leave()
             self._kind_finder.leave()
             self.layers.turn_to(snapshot)
@@ -319,10 +316,7 @@ class Results(Container[Widget]):
         self.segments_section.ticks.show_values(result.hierarchy.representative_granularities())
         precompile_objects()  # while the user looks at the clusters
         self._show_unit()
-        clusters = self.layers.snapshot(View.CLUSTERS)
-        if clusters is not None:
-            self.clusters.show_layer(clusters.layer, clusters.names)
-        self._show_cut()
+        self.clusters.show_layer(run.labels)
         last = len(result.history.iterations) - 1
         with self.history.changed.blocked():  # its labels are on the screen already
             self.history.max = max(1, last)
@@ -402,7 +396,7 @@ class Results(Container[Widget]):
         origin = {"strokes": True, "clusters": len(names), "names": names}
         layer = self._show_labels(run, View.CLUSTERS, kinds, origin, f"by your strokes: {said}")
         self.clusters.show_layer(layer, names)
-        self._strokes_of[run] = options["strokes"]
+        self._kind_strokes = options["strokes"]
 
     @property
     def follows_strokes(self) -> bool:
@@ -414,43 +408,10 @@ class Results(Container[Widget]):
         """Whether objects are seen, and made of the clusters that are selected."""
         return self.layers.view is View.OBJECTS and self.objects_section.is_of_clusters
 
-    def show_view_of(self, layer: napari.layers.Labels) -> None:
-        """Show the controls of the view that a layer of the run belongs to.
-
-        Parameters
-        ----------
-        layer : napari.layers.Labels
-            The layer, which the user has chosen.
-        """
-        view = self.layers.view_of(layer)
-        if view is None:
-            return
-        self.layers.view = view
-        if view is View.OBJECTS and self.run is not None:
-            spatial_ndim = self.run.request.options.get("spatial_ndim", 2)
-            axes = self.run.layout.axes_within_frames(spatial_ndim)
-            self.objects_section.editing.follow(layer, axes)
-        self._show_controls()
-        self._say_what_is_shown(view)
-
-    def _show_cut(self) -> None:
-        """Have the sliders say how the segments of the run were cut, if there are some."""
-        segments = self.layers.snapshot(View.SEGMENTS)
-        if segments is not None:
-            made = segments.layer.metadata["napari-unsupseg"]
-            self.segments_section.show_cut(made["granularity"], made.get("min_size", 0))
-            self.segments_section.show_count(int(segments.layer.data.max()))
-
-    @property
-    def _kind_strokes(self) -> Strokes | None:
-        """The strokes that the clusters of the run are made by, if some are."""
-        return None if self.run is None else self._strokes_of.get(self.run)
-
     def _show_heading(self) -> None:
         """Say which image all below is of: another one may be chosen by now."""
         assert self.run is not None
-        image, labels = self.run.image.name, self.run.labels.name
-        self.heading.value = f"Run on {image}, in the layer {labels}"
+        self.heading.value = f"Results of the last run, on {self.run.image.name}"
 
     def _show_controls(self) -> None:
         """Show the controls of the chosen view alone."""
@@ -641,7 +602,7 @@ class Results(Container[Widget]):
         sentence = f"{count(n_clusters, 'cluster')} at iteration {iteration}"
         layer = self._show_labels(run, View.CLUSTERS, labels, origin, sentence)
         self.clusters.show_layer(layer)
-        self._strokes_of.pop(run, None)
+        self._kind_strokes = None
 
     def _on_edited(self, layer: napari.layers.Labels) -> None:
         """Say what is left after a user or a program has edited a layer."""

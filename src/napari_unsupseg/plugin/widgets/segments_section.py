@@ -67,19 +67,6 @@ class SegmentsSection(Container[Widget]):
         cut: dict[str, Any] = {"granularity": self.granularity.value}
         return cut | {"min_size": self.smallest.value} if self.smallest.value else cut
 
-    def show_cut(self, granularity: float, min_size: int) -> None:
-        """Have the controls say how segments were cut that are there already.
-
-        Parameters
-        ----------
-        granularity : float
-            From 0 to 1.
-        min_size : int
-            Pixels of the smallest segment.
-        """
-        with self.granularity.changed.blocked(), self.smallest.changed.blocked():
-            self.granularity.value, self.smallest.value = granularity, min_size
-
     def show_count(self, n_segments: int) -> None:
         """Say how many segments the granularity makes.
 
