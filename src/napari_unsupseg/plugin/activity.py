@@ -47,6 +47,7 @@ class Activity:
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._update)
         bar.changed.connect(self._update_soon)
+        bar.native.destroyed.connect(self._forget)  # maybe while napari handles events for the row
 
     def begin(self, name: str) -> None:
         """Show a row for some work, unless there is one already.
@@ -85,9 +86,13 @@ class Activity:
             self.row = row
             if row.total != self._bar.max:
                 row.total = self._bar.max
-            if row.n != self._bar.value:
+            if self._name and row.n != self._bar.value:
                 row.update(self._bar.value - row.n)
         finally:
             self._is_updating = False
-        if row.n != self._bar.value or row.total != self._bar.max:  # it changed meanwhile
-            self._update_soon()
+        if self._name and (row.n != self._bar.value or row.total != self._bar.max):
+            self._update_soon()  # it changed meanwhile
+
+    def _forget(self) -> None:
+        """Ask the bar nothing more: Qt has deleted it, with its window."""
+        self._name = ""

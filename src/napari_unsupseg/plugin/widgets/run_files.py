@@ -76,7 +76,7 @@ class RunFiles(Container[Widget]):
             text="Open run…", tooltip=f"Open a run from a {SUFFIX} file, and go on with it."
         )
         self.by_itself = CheckBox(
-            text="save by itself when napari closes",
+            text="save when napari closes",
             value=read_preferences().save_runs,
             tooltip="Save the last run again to its file when the window is closed. A run that has "
             "none goes to a new file beside its image.",
