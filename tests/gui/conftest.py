@@ -15,7 +15,7 @@ from napari.layers import Labels
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 import napari_unsupseg.learning.inference
 from napari_unsupseg.plugin.panel import SegmentationPanel
@@ -114,6 +114,15 @@ def seen(viewer, widget):
 def wait_until_ready(qtbot, panel):
     """Wait until the next run can begin."""
     qtbot.waitUntil(lambda: panel.run_button.enabled, timeout=WAIT)
+
+
+@pytest.fixture
+def chosen(monkeypatch, tmp_path):
+    """Answer the file dialogs with one file."""
+    path = tmp_path / "tissue.unsupseg"
+    for name in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
+    return path
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from imageio.v3 import imwrite
 from napari.layers import Labels
-from qtpy.QtWidgets import QFileDialog
 
 from napari_unsupseg import Segmenter, Settings
 from napari_unsupseg.plugin.session import View
@@ -16,15 +15,6 @@ from ..conftest import SMALL
 from .conftest import WAIT, choose, click, wait_until_ready
 
 SETTLING = SMALL | {"settle": 0.02, "final_clusters": 4}
-
-
-@pytest.fixture
-def chosen(monkeypatch, tmp_path):
-    """Answer the file dialogs with one file."""
-    path = tmp_path / "tissue.unsupseg"
-    for name in ("getSaveFileName", "getOpenFileName"):
-        monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
-    return path
 
 
 @pytest.fixture

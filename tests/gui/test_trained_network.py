@@ -14,15 +14,6 @@ from .conftest import MOMENT, WAIT, click, wait_until_ready
 
 
 @pytest.fixture
-def chosen(monkeypatch, tmp_path):
-    """Answer the file dialogs with one file."""
-    path = tmp_path / "tissue.unsupseg"
-    for name in ("getSaveFileName", "getOpenFileName"):
-        monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
-    return path
-
-
-@pytest.fixture
 def network(rgb, tmp_path):
     """Return the file of a trained network."""
     path = tmp_path / "network.unsupseg"
