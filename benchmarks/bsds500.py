@@ -187,8 +187,7 @@ def judge_image(
     if means:
         judged |= memory.cache(judge_means)(path, boundaries)
     for run in runs:
-        # one by one: a process of its own does not know this class, and could not name what is kept
-        judged |= memory.cache(judge_ours)(*run, path, boundaries)
+        judged |= memory.cache(judge_ours)(run, path, boundaries)
     return judged
 
 
@@ -237,30 +236,21 @@ def judge_means(path: Path, boundaries: bool) -> Judged:
     }
 
 
-def judge_ours(
-    name: str,
-    values: dict[str, Any],
-    downsample: int,
-    at: tuple[int, ...],
-    levels: tuple[float, ...],
-    code: str,
-    path: Path,
-    boundaries: bool,
-) -> Judged:
-    """Judge an `OwnRun`: its clusters at some iterations and at the end, its segments by level."""
+def judge_ours(run: OwnRun, path: Path, boundaries: bool) -> Judged:
+    """Judge a run: its clusters at some iterations and at the end, its segments at some levels."""
     image, judge = imread(path), judge_by(path, boundaries)
     judged: Judged = {}
 
     def judge_as(kind: str, value: float, segments: np.ndarray) -> None:
         full = resize(segments, image.shape[:2], order=0, preserve_range=True)
-        judged[f"{name}, {kind}", value] = judge(full)
+        judged[f"{run.name}, {kind}", value] = judge(full)
 
-    segmenter = Segmenter(Settings.from_dict(values))
-    for step in segmenter.steps(average_squares(image, downsample)):
-        if step.iteration in at:
+    segmenter = Segmenter(Settings.from_dict(run.values))
+    for step in segmenter.steps(average_squares(image, run.downsample)):
+        if step.iteration in run.at:
             judge_as(f"clusters at {step.iteration}", 0, connected_components(step.labels))
     judge_as("clusters", 0, connected_components(step.labels))
-    for level in levels:
+    for level in run.levels:
         judge_as("segments", level, segmenter.hierarchy_.cut(granularity=level))
     return judged
 
@@ -432,28 +422,33 @@ def draw_curves(
     shown: set[tuple[str, float]], found: dict[tuple[str, float], list[Judgement]], path: Path
 ) -> None:
     """Draw precision over recall at an IoU of one half, of objects and parts, of boundaries."""
-    figure = Figure(figsize=(21, 5), layout="constrained")
-    segments, parts, boundaries = figure.subplots(ncols=3)
-    curves: dict[str, list[tuple[PrecisionRecall, PrecisionRecall | None]]] = {}
+    titles = ["segments, IoU above .5", "objects and parts"]
+    if any(judgements[0].boundaries is not None for judgements in found.values()):
+        titles.append("boundaries")
+    figure = Figure(figsize=(7 * len(titles), 5), layout="constrained")
+    segments, *others = figure.subplots(ncols=len(titles))
+    curves: dict[str, list[list[PrecisionRecall]]] = {}
     for (method, value), judgements in found.items():
         agreements = [judgement.agreement for judgement in judgements]
         if (method, value) in shown:
             precision, recall = precision_recall(agreements, 0.5)
             segments.plot(recall, precision, label=method)
-        matched = judgements[0].boundaries is not None
-        point = boundary_curve_point(judgements) if matched else None
-        curves.setdefault(method, []).append((mean_objects_and_parts(agreements), point))
-    for method, points in curves.items():
-        for axes, curve in zip((parts, boundaries), zip(*points, strict=True), strict=True):
-            if curve[0] is not None:
-                precision, recall = np.transpose(curve)
-                axes.plot(recall, precision, ".-", label=method)
-    titles = ("segments, IoU above .5", "objects and parts", "boundaries")
-    for axes, title in zip((segments, parts, boundaries), titles, strict=True):
+        points = [mean_objects_and_parts(agreements)]
+        if len(others) > 1:
+            points.append(boundary_curve_point(judgements))
+        curves.setdefault(method, []).append(points)
+    for method, of_levels in curves.items():
+        for axes, curve in zip(others, zip(*of_levels, strict=True), strict=True):
+            precision, recall = np.transpose(curve)
+            axes.plot(recall, precision, ".-", label=method)
+    for axes, title in zip((segments, *others), titles, strict=True):
         axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))
     segments.legend(frameon=False)
     figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    # what is kept is named after its module, and other processes have another `__main__`
+    from benchmarks import bsds500
+
+    typer.run(bsds500.main)

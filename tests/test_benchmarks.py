@@ -151,10 +151,11 @@ def test_bsds500_is_a_command_whose_processes_keep_what_they_made(tmp_path, rgb)
     command = [sys.executable, "-m", "benchmarks.bsds500", "--root", tmp_path, "--keep", kept]
     settings = [word for pair in QUICK for word in ("--set", pair)]
     root = Path(__file__).parents[1]
-    subprocess.run(
+    process = subprocess.run(
         [*command, "--workers", "2", "--json", out, *settings],
-        cwd=root, capture_output=True, check=True,
+        cwd=root, capture_output=True, check=True, text=True,
     )  # fmt: skip
+    assert "Unable to cache" not in process.stderr
     assert json.loads(out.read_text())["images"] == ["a", "b"]
     assert len([*kept.rglob("output.pkl")]) == 4  # ours and the others, of each
 
