@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -5,6 +7,8 @@ from torch import nn
 from napari_unsupseg.errors import SettingError
 from napari_unsupseg.learning.network import build_network
 from napari_unsupseg.settings import Settings
+
+from ..conftest import run_python
 
 IMAGE = torch.rand(1, 3, 12, 17, generator=torch.Generator().manual_seed(0))
 
@@ -47,6 +51,22 @@ def test_a_seed_decides_the_weights():
 def test_features_that_do_not_fit(features, sentence):
     with pytest.raises(SettingError, match=sentence):
         build_network(IMAGE, Settings(), features)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+def test_gradients_of_a_single_small_volume_are_found_the_fast_way():
+    script = """
+import torch
+from torch.backends import mkldnn
+from napari_unsupseg.learning.network import build_network
+from napari_unsupseg.settings import Settings
+image = torch.rand(1, 1, 9, 20, 20)
+features = build_network(image, Settings(filters=4)).features(image)
+with mkldnn.verbose(mkldnn.VERBOSE_ON):
+    features.sum().backward()
+"""
+    # of the weights of both components, and of the maps between them
+    assert len(re.findall("backward_(?:data|weights)", run_python(script))) == 3
 
 
 def some_case(shape: tuple[int, ...], share: float = 1.0):

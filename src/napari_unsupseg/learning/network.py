@@ -22,6 +22,9 @@ __all__ = [
 ]
 
 EPSILON = 1e-5  # added to variances: the scale of an axis that does not vary stays finite
+# numbers in all but the last axis of a single volume's maps, up to which torch on a CPU has another
+# way of finding gradients, ten times as slow (at::native::ConvParams::use_mkldnn)
+SLOW_NUMBERS = 20_480
 
 
 class PixelNorm(nn.Module):
@@ -249,6 +252,9 @@ def convolve(
         Channels last in memory.
     """
     spatial_ndim, padding = maps.ndim - 2, weight.shape[2] // 2
+    is_one_volume = spatial_ndim == 3 and len(maps) == 1
+    if is_one_volume and torch.is_grad_enabled() and maps[..., 0].numel() <= SLOW_NUMBERS:
+        return convolve(torch.cat([maps, torch.zeros_like(maps)]), weight, bias)[:1]
     # with channels last a pixel's channels lie together: convolutions on a CPU are faster
     layout = torch.channels_last if spatial_ndim == 2 else torch.channels_last_3d
     maps = maps.contiguous(memory_format=layout)
