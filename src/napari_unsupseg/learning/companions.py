@@ -11,14 +11,15 @@ import torch
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.learning.network import Network, build_network
+from napari_unsupseg.learning.schedule import COMPANION_ITERATIONS
 from napari_unsupseg.learning.staged_training import train
+from napari_unsupseg.learning.threads import count_threads
 from napari_unsupseg.settings import Settings
 
 __all__ = ["HISTORY_ITERATIONS", "train_companions"]
 
 # early labels tell fine differences, late ones great differences
 HISTORY_ITERATIONS = (10, 15, 20, 30, 40, 60)
-MAX_ITERATIONS = 100  # of a companion; labels that settle at all have done so by then
 INTERVAL = 0.05  # seconds between two looks at how far training is
 
 
@@ -54,7 +55,7 @@ def train_companions(
     """
     # half of 32 bits, as far as seeds go
     seeds = np.random.SeedSequence(settings.seed).generate_state(settings.networks - 1) // 2
-    iterations = min(iterations, MAX_ITERATIONS)
+    iterations = min(iterations, COMPANION_ITERATIONS)
     frame = torch.from_numpy(next(image.frames()).values)[None]  # (1, C, [Z,] Y, X)
     n_done = [0] * len(seeds)
     is_left = threading.Event()
@@ -71,10 +72,10 @@ def train_companions(
             n_done[index] = step.iteration
             if step.iteration in HISTORY_ITERATIONS:
                 snapshots.append(step.labels)
+        n_done[index] = iterations  # it may have settled before
         return [*snapshots, step.labels]
 
-    n_threads = torch.get_num_threads() if first.device.type == "cpu" else 1
-    with ThreadPoolExecutor(n_threads, "unsupseg") as pool:
+    with ThreadPoolExecutor(count_threads(first.device), "unsupseg") as pool:
         futures = [pool.submit(train_one, index) for index in range(len(seeds))]
         try:
             while wait(futures, INTERVAL).not_done:

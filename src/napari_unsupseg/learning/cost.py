@@ -3,15 +3,17 @@
 The panel asks while somebody types settings, so nothing here needs torch.
 """
 
+import dataclasses
 import math
 from typing import NamedTuple
 
-from napari_unsupseg.learning.schedule import Stage, plan_stages
+from napari_unsupseg.learning.schedule import COMPANION_ITERATIONS, Stage, plan_stages
 from napari_unsupseg.settings import Settings
 
 __all__ = [
     "StageCost",
     "activation_bytes",
+    "companion_seconds",
     "expected_seconds",
     "finishing_seconds",
     "inference_bytes_per_pixel",
@@ -26,7 +28,7 @@ FLOAT32_BYTES = 4
 SECONDS_PER_CHANNEL = 8.5e-9  # and pixel: its activations
 SECONDS_PER_WEIGHT = 3.9e-11  # and pixel: its multiplications
 SECONDS_PER_PIXEL = 2.5e-6  # of the image, once: superpixels, labels of all of it, segments
-TYPICAL_ITERATIONS = 60  # after which the labels of most images have settled
+TYPICAL_ITERATIONS = 50  # after which labels have settled: of micrographs sooner, photographs later
 
 
 class StageCost(NamedTuple):
@@ -53,6 +55,7 @@ def training_bytes(
     n_frames: int,
     settings: Settings,
     *,
+    n_threads: int,
     n_images: int = 1,
     is_whole: bool = False,
 ) -> int:
@@ -68,26 +71,29 @@ def training_bytes(
         Frames of the image.
     settings : Settings
         Those of the run.
+    n_threads : int
+        Networks that can train at the same time, once the first has settled.
     n_images : int
         Images that these are the frames of.
     is_whole : bool
         Whether the run trains on all of the image at full size whatever the settings, as it does
-        with a caller's module. Nobody knows the memory of that module's own maps; those of the
-        paper's components stand for them.
+        with a caller's module, and has that network alone. Nobody knows the memory of that module's
+        own maps; those of the paper's components stand for them.
 
     Returns
     -------
     int
         Bytes: three copies of the image in float32, which exist while it is prepared, and the
-        activations of the stage with the most pixels.
+        activations of the stage with the most pixels, for each network that trains beside others.
     """
     n_pixels = math.prod(frame_shape) * n_frames
-    n_trained = n_pixels
+    n_trained, n_networks = n_pixels, 1
     if not is_whole:
         stages = plan_stages(frame_shape, n_frames, settings, n_images)
         n_trained = max(int(_sample_pixels(stage, frame_shape, n_frames)) for stage in stages)
+        n_networks = max(1, min(settings.networks - 1, n_threads))
     image_bytes = 3 * FLOAT32_BYTES * n_channels * n_pixels
-    return image_bytes + activation_bytes(n_channels, n_trained, settings)
+    return image_bytes + n_networks * activation_bytes(n_channels, n_trained, settings)
 
 
 def activation_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
@@ -136,7 +142,9 @@ def inference_bytes_per_pixel(
     return 3 * n_features * feature_bytes + 2 * n_clusters * response_bytes
 
 
-def expected_seconds(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> float:
+def expected_seconds(
+    frame_shape: tuple[int, ...], n_frames: int, settings: Settings, n_threads: int
+) -> float:
     """Estimate how long a run takes on a CPU, within a factor of about two.
 
     Parameters
@@ -147,19 +155,54 @@ def expected_seconds(frame_shape: tuple[int, ...], n_frames: int, settings: Sett
         Frames of the image.
     settings : Settings
         Those of the run.
+    n_threads : int
+        Cores.
 
     Returns
     -------
     float
         Seconds, if labels settle as soon as those of most images.
     """
+    training = _training_seconds(frame_shape, n_frames, settings)
+    companions = companion_seconds(frame_shape, n_frames, settings, n_threads)
+    return training + companions + finishing_seconds(frame_shape, n_frames)
+
+
+def companion_seconds(
+    frame_shape: tuple[int, ...], n_frames: int, settings: Settings, n_threads: int
+) -> float:
+    """Estimate how long all networks of a run but the first take on a CPU.
+
+    Parameters
+    ----------
+    frame_shape : tuple of int
+        Pixels along each axis of a frame, (Y, X) or (Z, Y, X).
+    n_frames : int
+        Frames of the image.
+    settings : Settings
+        Those of the run.
+    n_threads : int
+        Networks that train at the same time.
+
+    Returns
+    -------
+    float
+        Seconds; 0 if there is no other network.
+    """
+    iterations = min(settings.iterations, COMPANION_ITERATIONS)
+    own = dataclasses.replace(settings, iterations=iterations)
+    n_turns = math.ceil((settings.networks - 1) / n_threads)
+    return n_turns * _training_seconds(frame_shape, n_frames, own)
+
+
+def _training_seconds(frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> float:
+    """Return what all iterations of one network take."""
     stages = stage_costs(frame_shape, n_frames, settings)
-    training = sum(stage.iterations * stage.iteration_seconds for stage in stages)
-    return training + finishing_seconds(frame_shape, n_frames)
+    return sum(stage.iterations * stage.iteration_seconds for stage in stages)
 
 
 def finishing_seconds(frame_shape: tuple[int, ...], n_frames: int) -> float:
-    """Estimate how long all takes on a CPU that a run does but its iterations.
+    """Estimate how long all takes on a CPU that a run does but train networks.
 
     Parameters
     ----------

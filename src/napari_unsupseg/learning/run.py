@@ -33,7 +33,7 @@ from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
 from napari_unsupseg.image.tiling import is_lazy, load_if_small
 from napari_unsupseg.learning.checkpoint import Checkpoint
 from napari_unsupseg.learning.companions import HISTORY_ITERATIONS, train_companions
-from napari_unsupseg.learning.cost import training_bytes
+from napari_unsupseg.learning.cost import companion_seconds, finishing_seconds, training_bytes
 from napari_unsupseg.learning.devices import (
     check_memory,
     empty_cache,
@@ -45,6 +45,7 @@ from napari_unsupseg.learning.inference import predict
 from napari_unsupseg.learning.network import Components, Network, build_network
 from napari_unsupseg.learning.staged_training import TrainingState, train
 from napari_unsupseg.learning.step import Step
+from napari_unsupseg.learning.threads import count_threads
 from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy_generator, precompile
 from napari_unsupseg.regions.small_regions import merge_small_regions
@@ -366,8 +367,9 @@ class Run:
             Segments at every granularity, of all images together.
         """
         if self.hierarchy is None:
-            begins_at = 0.5 if self._has_companions_to_train else 0.0
-            if begins_at:
+            begins_at = 0.0
+            if self._has_companions_to_train:
+                begins_at = self._share_of_companions()
                 self.companions = yield from map_yields(
                     train_companions(
                         self.network, self.image, self.settings, self._last_step().iteration
@@ -393,6 +395,12 @@ class Run:
         is_own = isinstance(self.network.features, Components)
         has_others = self.settings.networks > 1 and not self.image.is_constant
         return self.companions is None and has_others and is_own
+
+    def _share_of_companions(self) -> float:
+        """Estimate how much of what follows the iterations other networks take, from 0 to 1."""
+        size = self.image.frame_shape, self.image.n_frames
+        seconds = companion_seconds(*size, self.settings, count_threads(self.network.device))
+        return seconds / (seconds + finishing_seconds(*size))
 
     def uncertainty(self) -> NDArray[np.float32]:
         """Return how far the labels so far disagree with those to keep, from 0 to 1.
@@ -521,6 +529,7 @@ def _check_memory(
         frame_shape,
         n_frames,
         settings,
+        n_threads=count_threads(device),
         n_images=len(channels),
         is_whole=is_whole,
     )

@@ -7,7 +7,7 @@ from typing import ParamSpec, Self, TypeVar
 
 import torch
 
-__all__ = ["CoreThreads"]
+__all__ = ["CoreThreads", "count_threads"]
 
 Arguments = ParamSpec("Arguments")
 Item = TypeVar("Item")
@@ -74,6 +74,11 @@ class CoreThreads:
         futures = [self._pool.submit(function, item) for item in items]
         wait(futures)
         return [future.result() for future in futures]
+
+
+def count_threads(device: torch.device) -> int:
+    """Return how many threads compute at the same time: as torch uses on a CPU, else one."""
+    return torch.get_num_threads() if device.type == "cpu" else 1
 
 
 def _start(n_threads: int | None) -> tuple[ThreadPoolExecutor, int]:

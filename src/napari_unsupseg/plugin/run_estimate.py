@@ -1,8 +1,10 @@
 """How long a run may take: by what its image has, then by what its iterations have taken."""
 
+import dataclasses
+import os
 from typing import Self
 
-from napari_unsupseg.learning.cost import finishing_seconds, stage_costs
+from napari_unsupseg.learning.cost import companion_seconds, finishing_seconds, stage_costs
 from napari_unsupseg.plugin.layers import training_frames
 from napari_unsupseg.plugin.run_data import Phase, RunRequest, RunUpdate
 from napari_unsupseg.settings import Settings
@@ -45,8 +47,10 @@ class RunEstimate:
     """
 
     def __init__(self, frame_shape: tuple[int, ...], n_frames: int, settings: Settings) -> None:
+        self._size, self._settings = (frame_shape, n_frames), settings
         self._stages = stage_costs(frame_shape, n_frames, settings)
-        self._finishing = finishing_seconds(frame_shape, n_frames)
+        self._share: float | None = None  # that is done of what follows the iterations
+        self._device = "cpu"
         self._current = 0  # the stage under way
         self._begun: int | None = None  # its first iteration
         self._iteration = 0
@@ -71,7 +75,10 @@ class RunEstimate:
         if request.region is not None:
             sides = [along.stop - along.start for along in request.region]
             frame_shape = (*frame_shape[: -len(sides)], *sides)
-        return cls(frame_shape, n_frames, request.settings)
+        settings, previous = request.settings, request.previous
+        if previous is not None and previous.hierarchy is not None:  # its other networks stay
+            settings = dataclasses.replace(settings, networks=1)
+        return cls(frame_shape, n_frames, settings)
 
     def add(self, update: RunUpdate) -> None:
         """Take over how far the run is.
@@ -81,6 +88,11 @@ class RunEstimate:
         update : RunUpdate
             From the run.
         """
+        self._device = update.device
+        if update.phase is Phase.PREDICTING:  # trained on a region, of an image of any size
+            self._begun = None
+        elif update.phase is Phase.SEGMENTING:
+            self._share = update.share or self._share or 0.0
         if update.phase is not Phase.TRAINING:
             return
         if update.factor != self._stages[self._current].factor:  # also back, for new strokes
@@ -98,10 +110,20 @@ class RunEstimate:
         """Estimate how long the run may still take, if it settles as most do; None at first."""
         if self.slowness is None or self._begun is None:
             return None
+        if self._share is not None:
+            return (1 - self._share) * self._seconds_after()
         current, *later = self._stages[self._current :]
         n_done = self._iteration - self._begun
         n_left = max(current.iterations - n_done, n_done // LONGER)
         training = n_left * current.iteration_seconds
         training += sum(stage.iterations * stage.iteration_seconds for stage in later)
-        # what comes last is done on the CPU, however fast the iterations are on a GPU
-        return training * self.slowness + self._finishing * max(1.0, self.slowness)
+        return training * self.slowness + self._seconds_after()
+
+    def _seconds_after(self) -> float:
+        """Estimate what follows the iterations: other networks, then what is done on the CPU."""
+        assert self.slowness is not None
+        is_on_cpu = self._device == "cpu"
+        n_threads = (os.cpu_count() or 1) if is_on_cpu else 1
+        companions = companion_seconds(*self._size, self._settings, n_threads)
+        finishing = finishing_seconds(*self._size)
+        return companions * self.slowness + finishing * (self.slowness if is_on_cpu else 1.0)

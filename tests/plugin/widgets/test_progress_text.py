@@ -51,6 +51,11 @@ def test_how_long_a_run_may_take(at_most, about, said):
     assert progress_text(update, "cells", about).endswith(f"10 iterations/s, {said}")
 
 
+def test_how_long_segments_may_take():
+    update = dataclasses.replace(UPDATE, phase=Phase.SEGMENTING, share=0.25)
+    assert progress_text(update, "cells", 9.0) == "making segments… 25%, about 9 s left"
+
+
 RECORD = {"clusters": 5, "iterations": 30, "precision": "float32"}
 SENTENCE = "5 clusters after 30 iterations in standard precision"
 

@@ -64,7 +64,9 @@ def progress_text(update: RunUpdate, image_name: str, seconds_left: float | None
     if update.phase is Phase.PREDICTING:
         return f"finding the clusters in all of {image_name}…"
     if update.phase is Phase.SEGMENTING:
-        return "making segments…" + ("" if update.share is None else f" {update.share:.0%}")
+        share = "" if update.share is None else f" {update.share:.0%}"
+        time = "" if seconds_left is None else f", about {duration(seconds_left)} left"
+        return f"making segments…{share}{time}"
     size = f" at 1/{update.factor} size" if update.factor > 1 else ""
     paused = "paused at " if update.phase is Phase.PAUSED else ""
     stands = (

@@ -70,7 +70,7 @@ class RunPlan(Sentence):
         array = layer_array(form.image.value)
         frame_shape, n_frames = training_frames(array, form.axes.value, form.spatial_ndim)
         settings = self._settings_form.settings()
-        seconds = expected_seconds(frame_shape, n_frames, settings)
+        seconds = expected_seconds(frame_shape, n_frames, settings, os.cpu_count() or 1)
         return self.n_images * self.slowness * seconds
 
     def _plan(self) -> str:
