@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from skimage.metrics import adapted_rand_error
+from threadpoolctl import ThreadpoolController
 
 from napari_unsupseg._generators import run_to_end
 from napari_unsupseg.regions import graph as graph_module
@@ -28,6 +29,29 @@ def grid(n_rows: int, n_columns: int) -> np.ndarray:
 def steps_of(pairs, dissimilarities, lengths=None):
     lengths = np.ones(len(pairs)) if lengths is None else lengths
     return run_to_end(eigenvector_steps(pairs, lengths, dissimilarities, int(pairs.max()) + 1))
+
+
+@pytest.mark.parametrize(
+    ("side", "solver"), [pytest.param(5, "eigh", id="few"), pytest.param(25, "eigsh", id="many")]
+)
+def test_eigenvectors_take_one_thread_and_leave_the_number_as_it_was(side, solver, monkeypatch):
+    def n_threads():
+        return {one.num_threads for one in libraries.lib_controllers}
+
+    def solve(*args, **keywords):
+        during.append(n_threads())
+        return original(*args, **keywords)
+
+    libraries = ThreadpoolController().select(user_api="blas")
+    if not libraries.lib_controllers:
+        pytest.skip("libraries whose number of threads nobody can ask for")
+    original, during = getattr(spectral, solver), []
+    monkeypatch.setattr(spectral, solver, solve)
+    pairs = grid(side, side)
+    with libraries.limit(limits=2):
+        steps_of(pairs, np.ones(len(pairs)))
+        assert during == [{1}]
+        assert n_threads() == {2}
 
 
 def spots(side: int, every: int) -> tuple[np.ndarray, np.ndarray]:
