@@ -199,10 +199,8 @@ def find_kinds(
 
     Parameters
     ----------
-    segments : ndarray of int, shape (..., Y, X)
-        Segments from 0, -1 at pixels that take no part.
-    features : ndarray of float, shape (segments, F)
-        What makes segments look alike.
+    segments, features
+        As in `propagate_strokes`.
     strokes : ndarray of unsigned integers, shape (..., Y, X)
         Label of each pixel under a stroke, 0 where there is none; none where no segment is.
 
