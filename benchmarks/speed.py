@@ -1,7 +1,8 @@
-"""How fast: runs by the defaults beside other methods, the parts of a run, napari's start.
+"""How fast: runs by the defaults beside other methods, what follows training, napari's start.
 
 python -m benchmarks.speed PHOTOGRAPHS/*.jpg --take 10
 python -m benchmarks.speed NUCLEI/*.png --size 256
+python -m benchmarks.speed NUCLEI/*.png --parts
 python -m benchmarks.speed MICROGRAPH.png --size 2048 --seeds 1
 python -m benchmarks.speed --start-up
 """
@@ -16,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,11 +30,19 @@ from skimage.segmentation import felzenszwalb
 from benchmarks.baselines import otsu, slic_linkage
 from benchmarks.plain import plain_network, plain_self_train
 from napari_unsupseg import Segmenter, Settings
+from napari_unsupseg._generators import run_to_end
 from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.image.normalize import normalize_image
 from napari_unsupseg.io.readers import read_image
+from napari_unsupseg.learning.companions import train_companions
 from napari_unsupseg.learning.devices import processor_name, resolve_device
+from napari_unsupseg.learning.run import Run
 from napari_unsupseg.learning.superpixels import compute_superpixels
+from napari_unsupseg.regions.colours import perceptual_colours
+from napari_unsupseg.regions.fragments import oversegment
+from napari_unsupseg.regions.graph_builder import build_region_graph
+from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
+from napari_unsupseg.regions.measure import measure_objects
 
 WARM_UP = 1
 PLAIN_ITERATIONS = 3  # timed; a run has as many as the paper says
@@ -55,6 +64,7 @@ viewer.close()
 """
 
 
+Result = TypeVar("Result")
 Seconds = tuple[float, float]  # by the clock, and of all cores together
 Times = dict[str, list[Seconds]]
 
@@ -65,6 +75,9 @@ def main(
     seeds: Annotated[int, typer.Option(help="Runs of each image, by one seed each.", min=1)] = 3,
     size: Annotated[int, typer.Option(help="Mirror or cut them to this many pixels a side.")] = 0,
     plain: Annotated[bool, typer.Option(help="Time Algorithm 1, written plainly, too.")] = True,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Time what follows the training, on one thread.")
+    ] = False,
     start_up: Annotated[
         bool, typer.Option("--start-up", help="Time napari's start with the plugin and without.")
     ] = False,
@@ -83,7 +96,10 @@ def main(
             places = np.linspace(0, len(images) - 1, take).round().astype(int)
             images = [images[place] for place in places]
         report["images"] = [path.name for path in images]
-        report["rows"], report["iterations"] = time_all(images, seeds, size, target, plain)
+        if parts:
+            report["rows"], report["iterations"] = time_parts(images, seeds, size, target)
+        else:
+            report["rows"], report["iterations"] = time_all(images, seeds, size, target, plain)
         report["peak_memory_gb"] = peak_memory() / 1e9
     show(report)
     if json_:
@@ -136,6 +152,57 @@ def segmented(segmenter: Segmenter, pixels: np.ndarray, times: Times, of_threads
     for level in LEVELS:
         cut = timed(lambda: segmenter.hierarchy_.cut(granularity=level))  # noqa: B023
         times.setdefault(f"a cut of it{of_threads}", []).append(cut)
+    return step.iteration
+
+
+def time_parts(
+    paths: Sequence[Path], seeds: int, size: int, device: torch.device
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Time what follows the training of every image; return rows, and the iterations of runs."""
+    times: Times = {}
+    iterations = []
+    torch.set_num_threads(1)
+    parts_timed(np.eye(128), Settings(iterations=12), device, {})  # what is done but once
+    for path in track(paths, console=Console(stderr=True)):
+        pixels = read_image(path)
+        pixels = mirrored(pixels, size) if size else pixels
+        for seed in range(seeds):
+            iterations.append(parts_timed(pixels, Settings(seed=seed), device, times))
+    return [row(name, found) for name, found in times.items()], iterations
+
+
+def parts_timed(pixels: np.ndarray, settings: Settings, device: torch.device, times: Times) -> int:
+    """Segment an image, add how long each part takes again, and return its iterations."""
+    run = Run.begin(pixels, settings, device)
+    *_, step = run.steps()
+    image, history = run.image, run.snapshots
+
+    def add(name: str, work: Callable[[], Result]) -> Result:
+        begin = time.perf_counter(), time.process_time()
+        result = work()
+        times.setdefault(name, []).append(since(begin))
+        return result
+
+    add(
+        "its further networks",
+        lambda: run_to_end(train_companions(run.network, image, settings, step.iteration)),
+    )
+    colours, lightness = add("its perceptual colours", lambda: perceptual_colours(image))
+    fragments = add(
+        "its fragments",
+        lambda: run_to_end(oversegment(colours, image.valid, history, lightness)),
+    )
+    graph = add(
+        "the graph of these", lambda: build_region_graph(fragments, colours, history, lightness)
+    )
+    add("their merges, eigenvectors included", lambda: run_to_end(graph.merge()))
+    hierarchy = add("the hierarchy: these four", lambda: build_hierarchy(image, history))
+    add("its boundaries", hierarchy.boundaries)
+    add("its clusters", lambda: hierarchy.clusters(settings.final_clusters))
+    objects = add("its objects", hierarchy.objects)
+    add("these, split more readily", lambda: hierarchy.objects(split=0.8))
+    add("their scores", lambda: hierarchy.score_objects(objects))
+    add("their table", lambda: measure_objects(objects, image.values))
     return step.iteration
 
 

@@ -52,6 +52,23 @@ def test_speed_is_measured_beside_other_methods(tmp_path, rgb, capsys):
     assert "2 images" in capsys.readouterr().out
 
 
+def test_what_follows_the_training_is_timed_part_by_part(tmp_path, grey, capsys):
+    image, out = tmp_path / "coins.png", tmp_path / "speed.json"
+    imwrite(image, grey)
+    with threads_of_torch(1):
+        speed.main(images=[image], seeds=2, parts=True, device="cpu", json_=out)
+    report = json.loads(out.read_text())
+    assert len(report["iterations"]) == 2
+    rows = {row["name"]: row for row in report["rows"]}
+    assert all(0 < row["cpu_median_s"] <= row["cpu_worst_s"] for row in rows.values())
+    assert {row["n"] for row in rows.values()} == {2}
+    seconds = {name: row["cpu_median_s"] for name, row in rows.items()}
+    parts = ("its fragments", "the graph of these", "their merges, eigenvectors included")
+    whole = seconds["the hierarchy: these four"]
+    assert whole / 3 < sum(seconds[name] for name in parts) < 3 * whole
+    assert "1 images" in capsys.readouterr().out
+
+
 def test_runs_are_compared_by_seed_noise_and_crop(tmp_path, rgb, capsys):
     image, out = tmp_path / "tissue.png", tmp_path / "stability.json"
     imwrite(image, rgb)
