@@ -118,10 +118,8 @@ def principal_intensities(
     """
     if axis is None:
         axis = principal_axis(colours, valid)
-    of_pixels = colours[valid].astype(np.float64)
-    intensities = np.zeros(valid.shape)
-    intensities[valid] = (of_pixels - of_pixels.mean(axis=0)) @ axis
-    return intensities
+    along: Floats = colours @ axis
+    return np.where(valid, along - along[valid].mean(), 0)
 
 
 def find_foreground(
