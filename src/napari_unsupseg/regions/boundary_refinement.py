@@ -58,18 +58,17 @@ def refine_boundaries(
     """
     leading = segments.ndim - spatial_ndim
     smooth = gaussian(colours, [0] * leading + [BLUR] * spatial_ndim, channel_axis=-1)
-    smooth = smooth.reshape(-1, colours.shape[-1])
     # a margin of -1 around frames, so that offsets in flat order find no pixel of another row
     margin = [0] * leading + [1] * spatial_ndim
     width = [(n, n) for n in margin]
     padded = np.pad(segments, width, constant_values=-1)
-    index = np.pad(np.arange(segments.size).reshape(segments.shape), width).ravel()
     flat = padded.ravel()  # a view: what is written to it is in `padded`
     side_offsets, all_offsets = _neighbour_offsets(padded.shape, spatial_ndim)
     own_and_sides = np.concatenate([[0], side_offsets])
     for _ in range(ITERATIONS):
         pixels = np.flatnonzero(_is_on_boundary(padded, spatial_ndim))
-        pixel_colours = smooth[index[pixels]]  # (n, C)
+        places = np.unravel_index(pixels, padded.shape)
+        pixel_colours = smooth[*(at - n for at, n in zip(places, margin, strict=True))]  # (n, C)
         candidates = flat[pixels + own_and_sides[:, np.newaxis]]  # (5 or 7, n)
         neighbours = flat[pixels + all_offsets[:, np.newaxis]]  # (8 or 26, n)
         costs = [_cost(segment, pixel_colours, neighbours, means) for segment in candidates]
