@@ -16,7 +16,8 @@ UPDATE = RunUpdate(Phase.TRAINING, 7, 100, 12, 0.5, 1, "cpu")
         pytest.param({}, "iteration 7 of at most 100, 12 clusters\ncpu", id="first"),
         pytest.param(
             {"iteration_seconds": 0.04, "seconds_left": 200.0},
-            "iteration 7 of at most 100, 12 clusters\n25 iterations/s, at most 3 min left, cpu",
+            "iteration 7 of at most 100, 12 clusters\n"
+            "25 iterations/s, at most 3 min of training left, cpu",
             id="with its speed",
         ),
         pytest.param(
@@ -42,7 +43,9 @@ def test_how_far_a_run_is(changes, text):
 @pytest.mark.parametrize(
     ("at_most", "about", "said"),
     [
-        pytest.param(90.0, 20.0, "about 20 s left, at most 90 s, cpu", id="fewer than the most"),
+        pytest.param(
+            90.0, 20.0, "about 20 s left, at most 90 s of training, cpu", id="fewer than the most"
+        ),
         pytest.param(20.0, 31.0, "about 31 s left, cpu", id="all iterations and what follows"),
     ],
 )

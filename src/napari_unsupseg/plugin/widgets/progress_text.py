@@ -79,7 +79,8 @@ def progress_text(update: RunUpdate, image_name: str, seconds_left: float | None
         left = [] if seconds_left is None else [f"about {duration(seconds_left)} left"]
         # what most images need can be more than is left of the iterations, with what follows them
         if seconds_left is None or update.seconds_left > seconds_left:
-            left.append(f"at most {duration(update.seconds_left)}" + (" left" if not left else ""))
+            most = f"at most {duration(update.seconds_left)} of training"
+            left.append(most if left else f"{most} left")
         speed[1:1] = left
     return f"{stands}\n{', '.join(speed)}"
 
