@@ -252,9 +252,6 @@ def convolve(
         Channels last in memory.
     """
     spatial_ndim, padding = maps.ndim - 2, weight.shape[2] // 2
-    is_one_volume = spatial_ndim == 3 and len(maps) == 1
-    if is_one_volume and torch.is_grad_enabled() and maps[..., 0].numel() <= SLOW_NUMBERS:
-        return convolve(torch.cat([maps, torch.zeros_like(maps)]), weight, bias)[:1]
     # with channels last a pixel's channels lie together: convolutions on a CPU are faster
     layout = torch.channels_last if spatial_ndim == 2 else torch.channels_last_3d
     maps = maps.contiguous(memory_format=layout)
@@ -262,6 +259,9 @@ def convolve(
     bias = None if bias is None else bias.to(maps.dtype)
     is_double = maps.dtype == torch.float64
     if maps.device.type == "cpu" and torch.backends.mkldnn.is_available() and not is_double:
+        is_one_volume = spatial_ndim == 3 and len(maps) == 1
+        if is_one_volume and torch.is_grad_enabled() and maps[..., 0].numel() <= SLOW_NUMBERS:
+            return convolve(torch.cat([maps, torch.zeros_like(maps)]), weight, bias)[:1]
         # conv2d chooses another algorithm by the size of a tile, which changes the last digits
         paddings, ones = [padding] * spatial_ndim, [1] * spatial_ndim
         return torch.mkldnn_convolution(maps, weight, bias, paddings, ones, ones, 1)
