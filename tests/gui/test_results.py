@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
@@ -6,6 +9,7 @@ from qtpy.QtWidgets import QLabel, QSlider
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.image.axes import axes_from_channel
 from napari_unsupseg.plugin.session import View
+from napari_unsupseg.plugin.view_layers import MAX_RUNS
 from napari_unsupseg.regions.hierarchy import Hierarchy
 
 from ..conftest import SMALL
@@ -206,10 +210,82 @@ def test_results_say_which_image_they_are_of(viewer, panel, qtbot, rgb):
         wait_until_ready(qtbot, panel)
     panel.image.value = other
     assert panel.results.heading.native.isVisible()
-    assert panel.results.heading.value == "Results of the last run, on tissue"
-    other.name = "else"  # of which there are no results any more
+    assert panel.results.heading.value == "Run on tissue, in the layer tissue segmentation"
     viewer.layers["tissue"].name = "kidney"
-    assert panel.results.heading.value == "Results of the last run, on kidney"
+    viewer.layers["tissue segmentation"].name = "glomeruli"
+    assert panel.results.heading.value == "Run on kidney, in the layer glomeruli"
+
+
+def test_choosing_a_layer_chooses_its_run(viewer, panel, qtbot, rgb, grey):
+    levels, runs, results = {"tissue": 0.3, "coins": 0.6}, {}, panel.results
+    for name, image in (("tissue", rgb), ("coins", grey)):
+        panel.image.value = viewer.add_image(image, name=name)
+        click(qtbot, panel.run_button)
+        wait_until_ready(qtbot, panel)
+        choose(qtbot, panel, View.OBJECTS)
+        choose(qtbot, panel, View.SEGMENTS)
+        results.granularity.value = levels[name]
+        runs[name] = results.run
+    objects = viewer.layers["tissue objects"].data.copy()
+    for name, kind in (
+        ("tissue", "segments"),
+        ("coins", "segmentation"),
+        ("tissue", "objects"),
+        ("coins", "segments"),
+        ("tissue", "segments"),
+    ):
+        layer = viewer.layers[f"{name} {kind}"]
+        viewer.layers.selection.active = layer
+        assert results.run is runs[name]
+        assert results.heading.value == f"Run on {name}, in the layer {name} {kind}"
+        assert results.layers.snapshot(results.layers.view).layer is layer
+        assert panel.image.value is viewer.layers[name]
+        assert results.granularity.value == levels[name]
+    np.testing.assert_array_equal(viewer.layers["tissue objects"].data, objects)
+    results.granularity.value = 0.1
+    cut = runs["tissue"].result.hierarchy.cut(granularity=0.1)
+    np.testing.assert_array_equal(viewer.layers["tissue segments"].data, cut)
+
+    # the run goes on in its layers, which show it from then on
+    click(qtbot, panel.continue_button)
+    wait_until_ready(qtbot, panel)
+    assert {layer.name for layer in viewer.layers if layer.visible} == {
+        "tissue",
+        "coins",
+        "tissue segmentation",
+    }
+    continued = results.run
+    assert continued.result.segmenter is runs["tissue"].result.segmenter
+    viewer.layers.selection.active = viewer.layers["coins"]
+    assert results.run is runs["coins"]
+    assert results.layers.view is View.SEGMENTS
+    viewer.layers.selection.active = viewer.layers["tissue segments"]
+    assert results.run is continued
+    results.granularity.value = 0.2
+    cut = continued.result.hierarchy.cut(granularity=0.2)
+    np.testing.assert_array_equal(viewer.layers["tissue segments"].data, cut)
+    assert len(viewer.layers) == 8, "no layer more"
+
+
+def test_the_last_runs_are_kept_and_the_memory_of_others_is_free(viewer, panel, qtbot, rgb):
+    images = [viewer.add_image(rgb[: 40 + at], name=f"image {at}") for at in range(MAX_RUNS + 1)]
+    networks = []
+    for image in images:
+        panel.image.value = image
+        click(qtbot, panel.run_button)
+        wait_until_ready(qtbot, panel)
+        networks.append(weakref.ref(panel.results.run.result.segmenter))
+    gc.collect()
+    assert [network() is None for network in networks] == [True] + MAX_RUNS * [False]
+    viewer.layers.selection.active = viewer.layers["image 0 segmentation"]
+    assert panel.results.run.image is images[-1]
+    qtbot.wait(200)  # vispy cannot draw what is gone before it was drawn once
+    viewer.layers.remove("image 1 segmentation")
+    click(qtbot, panel.start_over_button)  # in the layer of the last run, which is no more
+    wait_until_ready(qtbot, panel)
+    gc.collect()
+    assert [network() is None for network in networks[-2:]] == [False, True]
+    assert networks[1]() is None
 
 
 def test_a_panel_that_is_closed_and_opened_again_knows_its_run(viewer, panel, qtbot, rgb):

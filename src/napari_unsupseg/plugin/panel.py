@@ -99,7 +99,6 @@ class SegmentationPanel(Container[Widget]):
         self.plan = RunPlan(self._image_form, self._settings_form)
         self.notice = Notice(self._image_form, self._settings_form, self.plan)
         self._estimate: RunEstimate | None = None  # of the run that is going on
-        self._results: list[LayerRun] = []  # of the last run, for each of its images
         self.other_images = LayersButton(
             viewer,
             LEARN_ALSO_ON.format("…"),
@@ -212,6 +211,7 @@ class SegmentationPanel(Container[Widget]):
         self.strokes_button.changed.connect(self.draw_strokes)
         self.network.apply_button.changed.connect(self.apply_network)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
+        self._viewer.layers.selection.events.active.connect(self._on_layer_chosen)
         self.native_parent_changed.connect(self._on_parent_changed)
         self.native.destroyed.connect(self._abandon)
 
@@ -290,6 +290,7 @@ class SegmentationPanel(Container[Widget]):
             return
         axes = self._image_form.known_axes()
         check_large_layer(image, strokes=True)
+        self._turn_to_run_of(image)
         last = self._session.last
         if self._session.run is None and last is not None and last.image == image:
             self.results.begin_marks()
@@ -385,7 +386,7 @@ class SegmentationPanel(Container[Widget]):
         request = self._requests.build_opened(image, axes, segmenter.image_)
         self.results.begin_run(labels)
         run = LayerRun(image, request, labels, curve=state.curve, result=result)
-        self._session = self._session.reopen(run)
+        self._session = self._session.turn_to(run)
         self.plot.begin(run.curve)
         self.curve_section.visible = bool(run.curve.iterations)
         self._show_result(run, result)
@@ -403,10 +404,10 @@ class SegmentationPanel(Container[Widget]):
         for one in (new, *new.of_others):
             self._outputs.lock(one.labels, one.request)
         new.image.events.data.connect(self._on_image_replaced)
+        self._session = self._session.start(new)
         # adding a layer has made that one active; a brush stays in the user's hand
         if not self._strokes.is_active():
             self._viewer.layers.selection.active = new.image
-        self._session = self._session.start(new)
         # of several images nobody knows the stages, which the largest decides
         self._estimate = None if new.others else RunEstimate.of(new.request)
         self.plot.begin(new.curve)
@@ -490,8 +491,7 @@ class SegmentationPanel(Container[Widget]):
         assert self._session.last is not None
         record_origin(ended.labels, result.record)
         self.network.set_network(result.segmenter)
-        self._results = [self._session.last, *self._session.last.results_of_others()]
-        self.results.show_run(self._session.last)
+        self.results.end_run([self._session.last, *self._session.last.results_of_others()])
         if result.lazy_labels is not None:
             max_clusters = ended.request.settings.max_clusters
             pyramid = ended.layout.blank_pyramid(max_clusters)
@@ -569,6 +569,13 @@ class SegmentationPanel(Container[Widget]):
         self.marks.show_layer(self._strokes.layer(self.image.value))
         self._show_actions()
 
+    def _on_layer_chosen(self) -> None:
+        """Go on with the run that the chosen layer belongs to, unless another one is going on."""
+        layer = self._viewer.layers.selection.active
+        self._turn_to_run_of(self._strokes.image_of(layer) or layer)
+        if self._session.run is None:
+            self.results.follow_layer(layer)
+
     def _on_image_replaced(self) -> None:
         """Keep the labels so far of pixels that nobody sees any more."""
         if self._session.run is not None:
@@ -613,6 +620,7 @@ class SegmentationPanel(Container[Widget]):
         """End a run whose panel is gone, and ask nothing more of the panel."""
         # the viewer may outlive the panel
         self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
+        self._viewer.layers.selection.events.active.disconnect(self._on_layer_chosen)
         current = self._end_run(None)
         if current is not None:
             current.control.abandon()
@@ -634,12 +642,27 @@ class SegmentationPanel(Container[Widget]):
 
     # what the widgets show
 
+    def _turn_to_run_of(self, layer: napari.layers.Layer | None) -> None:
+        """Have all controls act on the run that a layer belongs to, unless one is going on."""
+        run = self.results.layers.run_of(layer)
+        if run in (None, self.results.run) or self._session.run is not None:
+            return
+        self.results.turn_to(run)
+        asked_for = self.results.layers.of_all_images()[0]
+        self._session = self._session.turn_to(asked_for)
+        self.plot.begin(asked_for.curve)
+        if run.image in self._viewer.layers:
+            spatial_ndim = run.request.options.get("spatial_ndim", 2)
+            self._image_form.choose(run.image, run.request.axes, spatial_ndim)
+        self._show_actions()
+
     def _show_results_on(self, image: napari.layers.Image) -> None:
-        """Show what the last run has left for one of its images, if it is one of several."""
-        for one in self._results:
+        """Show what the run at hand has left for one of its images, if it is one of several."""
+        view = self.results.layers.view
+        for one in self.results.layers.of_all_images():
             if one.image == image and one is not self.results.run:
-                self.results.show_run(one)
-                self.results.choose(self.results.layers.view)
+                self.results.turn_to(one)
+                self.results.choose(view)
 
     def _show_other_images(self) -> None:
         """Say how many images are trained on beside the chosen one, if there are others at all."""

@@ -195,7 +195,7 @@ class Session:
     run : LayerRun or None
         The run that is going on.
     last : LayerRun or None
-        The last run that has left labels, with its result.
+        The last run that has left labels, with its result, or an earlier one that was chosen.
     job : NetworkJob
         What is being done with the trained network.
     """
@@ -225,8 +225,8 @@ class Session:
         state = State.IDLE if last is None else State.ENDED
         return dataclasses.replace(self, state=state, run=None, last=last)
 
-    def reopen(self, last: LayerRun) -> Self:
-        """Return the session after a run was opened, with its result."""
+    def turn_to(self, last: LayerRun) -> Self:
+        """Return the session after a run was opened, or an earlier one chosen, with its result."""
         return dataclasses.replace(self, state=State.ENDED, last=last)
 
     def with_job(self, job: NetworkJob) -> Self:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 from superqt.utils import QSignalThrottler
@@ -109,6 +109,10 @@ class StrokeLayers:
     def is_active(self) -> bool:
         """Tell whether a layer for strokes is the active one."""
         return self._viewer.layers.selection.active in self._layers.values()
+
+    def image_of(self, layer: Layer | None) -> Image | None:
+        """Return the image that strokes on a layer are of; None if it is for no strokes."""
+        return next((image for image, drawn in self._layers.items() if drawn == layer), None)
 
     def strokes(self, image: Image, layout: Layout) -> NDArray[np.unsignedinteger] | None:
         """Return the strokes on an image.

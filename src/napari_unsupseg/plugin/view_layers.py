@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import napari.layers
@@ -19,8 +19,11 @@ from napari_unsupseg.plugin.session import LayerRun, View
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_unsupseg.segmenter import Segmenter
+
 __all__ = ["LayerSnapshot", "ViewLayers"]
 
+MAX_RUNS = 5  # that are kept: the hierarchy and the network of each take memory
 KINDS = {View.CLUSTERS: "segmentation", View.SEGMENTS: "segments", View.OBJECTS: "objects"}
 
 
@@ -60,10 +63,10 @@ class LayerSnapshot:
 
 
 class ViewLayers:
-    """Layers of the last run, of which the chosen view's alone is visible.
+    """Layers of the last runs; of the run at hand the chosen view's alone is visible.
 
     Which are visible changes only when a view is chosen, a run begins or a layer comes: what a user
-    shows or hides by hand stays so.
+    shows or hides by hand stays so. A run on several images counts as one for each of them.
 
     Parameters
     ----------
@@ -76,8 +79,10 @@ class ViewLayers:
 
     Attributes
     ----------
+    run : LayerRun or None
+        The run at hand.
     view : View
-        The view that was chosen last.
+        Its view that was chosen last.
     """
 
     def __init__(
@@ -86,9 +91,15 @@ class ViewLayers:
         self._viewer = viewer
         self._outputs = outputs
         self._tables = tables
-        self._snapshots: dict[View, LayerSnapshot] = {}
-        self._of_other_images: dict[LayerRun, dict[View, LayerSnapshot]] = {}  # of the same run
+        # what the views of each run show that is kept, the one that ended last at the end
+        self._made: dict[LayerRun, dict[View, LayerSnapshot]] = {}
+        self.run: LayerRun | None = None
         self.view = View.CLUSTERS
+
+    @property
+    def _snapshots(self) -> dict[View, LayerSnapshot]:
+        """What the views of the run at hand show."""
+        return {} if self.run is None else self._made[self.run]
 
     def snapshot(self, view: View) -> LayerSnapshot | None:
         """Return what a view shows, unless its layer is gone or was never made."""
@@ -100,7 +111,7 @@ class ViewLayers:
         found = self.snapshot(view)
         return found is not None and found.run is run
 
-    def view_of(self, layer: napari.layers.Labels) -> View | None:
+    def view_of(self, layer: napari.layers.Layer | None) -> View | None:
         """Return the view that shows a layer, if one does."""
         shown = self._snapshots.items()
         return next((view for view, snapshot in shown if snapshot.layer == layer), None)
@@ -126,7 +137,7 @@ class ViewLayers:
         return self._outputs.add(last.run.image, last.run.layout, last.data)
 
     def begin_run(self, layer: napari.layers.Labels) -> None:
-        """Show the labels of a run that begins, and nothing of the run before.
+        """Show the labels of a run that begins, and nothing of the runs before.
 
         Parameters
         ----------
@@ -134,33 +145,80 @@ class ViewLayers:
             What the run writes into.
         """
         self.view = View.CLUSTERS
-        for snapshot in self._snapshots.values():
-            snapshot.layer.visible = snapshot.layer == layer
+        for made in self._made.values():
+            for snapshot in made.values():
+                snapshot.layer.visible = snapshot.layer == layer
 
-    def end_run(self, snapshot: LayerSnapshot) -> None:
-        """Take over the labels of a run that has ended.
+    def end_run(self, clusters: Sequence[LayerSnapshot]) -> None:
+        """Take over the labels of a run that has ended, which is the run at hand from now on.
 
-        Parameters
-        ----------
-        snapshot : LayerSnapshot
-            Its clusters.
-        """
-        if snapshot.run.request.previous is None:  # one that was continued goes on in its layers
-            self._snapshots = {}
-        self._of_other_images.clear()
-        self._snapshots[View.CLUSTERS] = snapshot
-
-    def turn_to(self, snapshot: LayerSnapshot) -> None:
-        """Take over another image of a run on several; what was made of each comes again.
+        Of the runs before the last are kept, without one that was continued, or begun anew in the
+        same layer.
 
         Parameters
         ----------
-        snapshot : LayerSnapshot
-            Its clusters.
+        clusters : sequence of LayerSnapshot
+            The clusters of each of its images, first those of the one that it was asked for on.
         """
-        self._of_other_images[self._snapshots[View.CLUSTERS].run] = self._snapshots
-        made = self._of_other_images.pop(snapshot.run, {})
-        self._snapshots = {View.CLUSTERS: snapshot} | made
+        network = _network_of(clusters[0].run)
+        layers = [snapshot.layer for snapshot in clusters]
+        before, self._made = (
+            self._made,
+            {
+                run: made
+                for run, made in self._made.items()
+                if _network_of(run) is not network and made[View.CLUSTERS].layer not in layers
+            },
+        )
+        # one that was continued goes on in its layers
+        continued = {
+            run.image_index: made for run, made in before.items() if _network_of(run) is network
+        }
+        for snapshot in clusters:
+            made = continued.get(snapshot.run.image_index, {})
+            self._made[snapshot.run] = made | {View.CLUSTERS: snapshot}
+        self.run = clusters[0].run
+        self._keep(list(dict.fromkeys(map(_network_of, self._made)))[-MAX_RUNS:])
+
+    def run_of(self, layer: napari.layers.Layer | None) -> LayerRun | None:
+        """Return the run that a layer belongs to, as its image or as what shows its labels.
+
+        Parameters
+        ----------
+        layer : napari.layers.Layer or None
+            Any layer.
+
+        Returns
+        -------
+        LayerRun or None
+            Of several runs on an image the one at hand, or else the last; None if there is none.
+        """
+        runs = [] if self.run is None else [self.run, *reversed(self._made)]
+        for run in runs:
+            if layer == run.image or any(layer == one.layer for one in self._made[run].values()):
+                return run
+        return None
+
+    def of_all_images(self) -> list[LayerRun]:
+        """Return the run at hand as it is of each of its images, in their order."""
+        if self.run is None:
+            return []
+        network = _network_of(self.run)
+        return [run for run in self._made if _network_of(run) is network]
+
+    def forget_removed(self) -> None:
+        """Keep no run but the one at hand of which no layer is left."""
+        self._keep(
+            [
+                _network_of(run)
+                for run, made in self._made.items()
+                if run is self.run or any(one.layer in self._viewer.layers for one in made.values())
+            ]
+        )
+
+    def _keep(self, networks: "Sequence[Segmenter]") -> None:
+        """Keep the runs of these networks alone; the layers of others are any layers."""
+        self._made = {run: made for run, made in self._made.items() if _network_of(run) in networks}
 
     def save(self, run: LayerRun) -> dict[str, SavedView]:
         """Return what the views of a run show, by their names; copies of it.
@@ -268,3 +326,9 @@ class ViewLayers:
         ndim = run.request.options.get("spatial_ndim", 2) if view is View.OBJECTS else None
         self._tables.follow(layer, run, objects_ndim=ndim)
         return layer
+
+
+def _network_of(run: LayerRun) -> "Segmenter":
+    """Return what a run trained, by which it is known on each image and however it is continued."""
+    assert run.result is not None, "the run has ended"
+    return run.result.segmenter

@@ -3,8 +3,7 @@
 import collections
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Any
 
 import napari.layers
@@ -91,21 +90,18 @@ class ClusterTable(Container[Widget]):
         for one, next_one in itertools.pairwise([self.table, *(b.native for b in buttons)]):
             QWidget.setTabOrder(one, next_one)
 
-    def show_layer(
-        self, layer: napari.layers.Labels, names: Mapping[int, str] = MappingProxyType({})
-    ) -> None:
-        """Show the clusters of a layer, without what was known of those before.
+    def show_layer(self, layer: napari.layers.Labels | None) -> None:
+        """Show the clusters of a layer by its names, without what was known of those before.
 
         Parameters
         ----------
-        layer : napari.layers.Labels
-            The layer.
-        names : mapping of int to str
-            Names of clusters, by label.
+        layer : napari.layers.Labels or None
+            The layer; None to show none.
         """
         self.show_all()
         self._layer = layer
-        self._names = dict(names)
+        metadata = {} if layer is None else layer.metadata.get("napari-unsupseg", {})
+        self._names = dict(metadata.get("names", {}))
         self._changes.clear()
         self._fill()
 
@@ -117,11 +113,8 @@ class ClusterTable(Container[Widget]):
         layer : napari.layers.Labels
             The layer.
         """
-        if self._layer != layer:
-            return
-        self._layer, self._names, self._hidden = None, {}, frozenset()
-        self._changes.clear()
-        self._fill()
+        if self._layer == layer:
+            self.show_layer(None)
 
     def show_all(self) -> None:
         """Show the hidden clusters again."""

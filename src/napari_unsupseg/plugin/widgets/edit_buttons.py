@@ -72,13 +72,13 @@ class EditButtons(Container[Widget]):
         self.remove_button.changed.connect(lambda: self._editor.remove_alike())
         self._show_mode()
 
-    def follow(self, layer: napari.layers.Labels, whole_axes: Sequence[int]) -> None:
+    def follow(self, layer: napari.layers.Labels | None, whole_axes: Sequence[int]) -> None:
         """Edit the objects of a layer from now on.
 
         Parameters
         ----------
-        layer : napari.layers.Labels
-            The layer.
+        layer : napari.layers.Labels or None
+            The layer; None if there are no objects yet.
         whole_axes : sequence of int
             Axes of the layer along which an object is split all the way, as slices of a volume are.
         """

@@ -1,8 +1,10 @@
-"""What can be done with the last run: granularities, objects, earlier iterations, Python."""
+"""What can be done with a run: granularities, objects, earlier iterations, Python."""
 
 import contextlib
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import napari.layers
 import numpy as np
@@ -26,7 +28,7 @@ from napari_unsupseg.plugin.saved_run import PanelState
 from napari_unsupseg.plugin.script import python_script
 from napari_unsupseg.plugin.session import Actions, LayerRun, View
 from napari_unsupseg.plugin.stroke_layers import StrokeLayers, kind_names
-from napari_unsupseg.plugin.view_layers import LayerSnapshot, ViewLayers
+from napari_unsupseg.plugin.view_layers import MAX_RUNS, LayerSnapshot, ViewLayers
 from napari_unsupseg.plugin.widgets.cluster_table import ClusterTable
 from napari_unsupseg.plugin.widgets.controls import Sentence
 from napari_unsupseg.plugin.widgets.layers_button import LayersButton
@@ -57,8 +59,32 @@ NO_UNCERTAINTY = (
 )
 
 
+@dataclasses.dataclass(eq=False)
+class RunState:
+    """What is shown of a run, beside its layers.
+
+    Attributes
+    ----------
+    strokes : ndarray of unsigned integers, shape (..., Y, X), or None
+        Those that the clusters that are shown were made by, if they were.
+    objects : dict
+        Keywords that the objects that are shown were found by.
+    view : View
+        The view that was seen when another run was chosen.
+    controls : dict
+        What the controls said then.
+    """
+
+    strokes: Strokes | None = None
+    objects: dict[str, Any] = dataclasses.field(default_factory=dict)
+    view: View = View.CLUSTERS
+    controls: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
 class Results(Container[Widget]):
-    """Views of the last run that has ended, one at a time, with the controls of each.
+    """Views of the run at hand, one at a time, with the controls of each.
+
+    The run at hand is the last that has ended, until a layer of another one is chosen.
 
     Parameters
     ----------
@@ -73,10 +99,8 @@ class Results(Container[Widget]):
 
     Attributes
     ----------
-    run : LayerRun or None
-        The last run that has left labels.
     layers : ViewLayers
-        The layers that show its clusters, its segments and its objects.
+        The layers that show clusters, segments and objects of runs.
     """
 
     def __init__(
@@ -93,11 +117,9 @@ class Results(Container[Widget]):
         self._show_status = show_status
         self._tables = RegionTables(self._on_edited, self.native)
         self.layers = ViewLayers(viewer, outputs, self._tables)
-        self.run: LayerRun | None = None
+        self._states: WeakKeyDictionary[LayerRun, RunState] = WeakKeyDictionary()
         self._finder = LabelFinder(Hierarchy.objects, self._show_objects, self._refuse_objects)
         self._kind_finder = LabelFinder(Hierarchy.kinds, self._show_kinds, self._show_status)
-        self._kind_strokes: Strokes | None = None  # those that the clusters shown are made by
-        self._object_options: dict[str, Any] = {}  # of those that are shown
         self.segments_section = SegmentsSection(self._show_segments)
         self.granularity = self.segments_section.granularity
         self.smallest = self.segments_section.smallest
@@ -107,7 +129,7 @@ class Results(Container[Widget]):
             max=1,
             readout=False,
             enabled=False,
-            tooltip="Labels that the last run showed on its way; the last ones at the right end.",
+            tooltip="Labels that the run showed on its way; the last ones at the right end.",
         )
         self.uncertainty_button = PushButton(
             text="Uncertainty",
@@ -116,9 +138,13 @@ class Results(Container[Widget]):
         )
         self.copy_button = PushButton(
             text="Copy as Python",
-            tooltip="Put the script that makes the labels of the last run on the clipboard.",
+            tooltip="Put the script that makes the labels of the run on the clipboard.",
         )
         self.heading = Sentence()
+        self.heading.tooltip = (
+            "What Continue, Start over and all below belong to. Choose a layer of another run in "
+            f"the list of layers to go on with that one; the last {MAX_RUNS} runs are kept."
+        )
         self.view_buttons = ViewButtons(self.choose)
         self.clusters = ClusterTable()
         self.objects_section = ObjectsSection(viewer, self._on_objects_changed)
@@ -145,14 +171,20 @@ class Results(Container[Widget]):
         }
         self.extend([self.heading, self.view_buttons, self.clusters])
         self.extend([*self._controls.values(), self.copy_button])
+        viewer.layers.events.renamed.connect(self._show_heading)
         self.history.changed.connect(self._show_clusters)
         self.measurements_button.changed.connect(self._show_measurements)
         self.uncertainty_button.changed.connect(self._add_uncertainty)
         self.copy_button.changed.connect(self._copy)
         self.clusters.table.itemSelectionChanged.connect(self._on_clusters_selected)
 
+    @property
+    def run(self) -> LayerRun | None:
+        """The run at hand."""
+        return self.layers.run
+
     def choose(self, view: View) -> None:
-        """Show a view of the last run alone; what it shows is made if it is not there yet.
+        """Show a view of the run alone; what it shows is made if it is not there yet.
 
         Parameters
         ----------
@@ -173,6 +205,20 @@ class Results(Container[Widget]):
         else:
             self._show_clusters()
 
+    def follow_layer(self, layer: napari.layers.Layer | None) -> None:
+        """Show the controls of the view that a layer of the run shows, which the user has chosen.
+
+        Parameters
+        ----------
+        layer : napari.layers.Layer or None
+            Any layer; it may show no view.
+        """
+        view = self.layers.view_of(layer)
+        if view is not None and view is not self.layers.view:
+            self.layers.view = view
+            self._show_controls()
+            self._say_what_is_shown(view)
+
     def release(self, layer: napari.layers.Labels) -> None:
         """Measure a layer no more, since a run writes into it or it is gone.
 
@@ -186,6 +232,8 @@ class Results(Container[Widget]):
             self.clusters.leave(layer)
             if self.layers.view_of(layer) is View.CLUSTERS and self._shows_objects_of_clusters:
                 self._show_status("the clusters were removed: press Clusters to have them again")
+            self.layers.forget_removed()
+            self._show_heading()
 
     def measure(self, run: LayerRun) -> None:
         """Keep the table of features of a run that has ended true to its labels.
@@ -211,13 +259,43 @@ class Results(Container[Widget]):
         self._finder.leave()
         self._kind_finder.leave()
         self._leave_run()
+        self._viewer.layers.events.renamed.disconnect(self._show_heading)
 
     def _leave_run(self) -> None:
-        """Follow the layers of the last run no more."""
+        """Follow the layer of the run no more."""
         if self.run is not None:
             for event in UNIT_EVENTS:
                 getattr(self.run.labels.events, event).disconnect(self._show_unit)
-            self.run.image.events.name.disconnect(self._show_heading)
+
+    @property
+    def _state(self) -> RunState:
+        """What is shown of the run at hand."""
+        assert self.run is not None
+        return self._states.setdefault(self.run, RunState())
+
+    def _note_state(self) -> None:
+        """Remember what is seen of the run at hand, as another one is to follow."""
+        if self.run is not None:
+            self._state.view, self._state.controls = self.layers.view, self._read_controls()
+
+    def _read_controls(self) -> dict[str, Any]:
+        """Return what the controls say, fit for JSON."""
+        return {
+            "granularity": self.granularity.value,
+            "smallest": self.smallest.value,
+            "history": self.history.value,
+            "objects": self.objects_section.save(),
+            "selected": self.clusters.selected,
+        }
+
+    def _write_controls(self, said: Mapping[str, Any]) -> None:
+        """Have the controls say what they said; nobody is told."""
+        for control in (self.granularity, self.smallest, self.history):
+            if control.label in said:
+                with control.changed.blocked():
+                    control.value = said[control.label]
+        self.objects_section.restore(said["objects"])
+        self.clusters.select(said["selected"])
 
     def save(self) -> dict[str, Any]:
         """Return which view is seen, what the views show, and what their controls say.
@@ -231,12 +309,7 @@ class Results(Container[Widget]):
         return {
             "view": self.layers.view.name,
             "views": self.layers.save(self.run),
-            "controls": {
-                "granularity": self.granularity.value,
-                "smallest": self.smallest.value,
-                "objects": self.objects_section.save(),
-                "selected": self.clusters.selected,
-            },
+            "controls": self._read_controls(),
         }
 
     def restore(self, state: PanelState) -> None:
@@ -249,18 +322,12 @@ class Results(Container[Widget]):
         """
         assert self.run is not None, "it is shown first"
         self.layers.restore(self.run, state.views)
-        if controls := state.controls:
-            for name in ("granularity", "smallest"):
-                control = getattr(self, name)
-                with control.changed.blocked():
-                    control.value = controls[name]
-            self.objects_section.restore(controls["objects"])
-            self.clusters.select(controls["selected"])
-        objects = self._objects_layer()
-        if objects is not None:
-            self._follow_objects(self.run, objects)
+        if state.controls:
+            self._write_controls(state.controls)
+        self._follow_objects()
+        if self._objects_layer() is not None:
             with contextlib.suppress(UnsupsegError):  # of strokes or clusters that are gone
-                self._object_options = self._object_keywords(self.run)
+                self._state.objects = self._object_keywords(self.run)
         self.choose(View[state.view])
 
     def begin_run(self, layer: napari.layers.Labels) -> None:
@@ -277,46 +344,57 @@ class Results(Container[Widget]):
         self.layers.begin_run(layer)
         self._show_controls()
 
-    def show_run(self, run: LayerRun) -> None:
-        """Take over a run that has just ended, or another image of the last one.
+    def end_run(self, runs: Sequence[LayerRun]) -> None:
+        """Take over a run that has just ended.
+
+        Parameters
+        ----------
+        runs : sequence of LayerRun
+            What it has left on each of its images.
+        """
+        self._leave_run()
+        self._note_state()
+        clusters = [_clusters_of(run) for run in runs]
+        self.layers.end_run(clusters)
+        self._show_run()
+        self._show_status(clusters[0].sentence)
+
+    def turn_to(self, run: LayerRun) -> None:
+        """Show another run that is kept, or another image of one on several.
 
         Parameters
         ----------
         run : LayerRun
-            The run, with its result.
+            The run.
         """
-        is_of_same = self.run is not None and (
-            _result_of(run).segmenter is _result_of(self.run).segmenter
-            and run.image_index != self.run.image_index
-        )
+        self._note_state()
         self._leave_run()
-        self.run, result = run, _result_of(run)
-        self._kind_strokes = None
+        self.leave_objects()
+        self.layers.run, self.layers.view = run, self._states.get(run, RunState()).view
+        self._show_run()
+        if self._state.controls:
+            self._write_controls(self._state.controls)
+        segments = self.layers.snapshot(View.SEGMENTS)
+        if segments is not None and segments.data is not None:
+            self.segments_section.show_count(int(segments.data.max()))
+        self._follow_objects()
+
+    def _show_run(self) -> None:
+        """Show the run at hand by its clusters, as they were made."""
+        run = self.run
+        assert run is not None
         for event in UNIT_EVENTS:
             getattr(run.labels.events, event).connect(self._show_unit)
-        run.image.events.name.connect(self._show_heading)
-        self._show_heading()
-        # a copy, since the user paints on the array that the layer has
-        data = run.labels.data.copy() if result.lazy_labels is None else None
-        sentence = result_text(result)
-        if run.is_image_replaced:
-            sentence += f", of data that {run.image.name} no longer has"
-        snapshot = LayerSnapshot(run, run.labels, data, sentence)
-        if is_of_same:
-            self._finder.leave()
-            self._kind_finder.leave()
-            self.layers.turn_to(snapshot)
-        else:
-            self.layers.end_run(snapshot)
-        self._show_status(sentence)
         self._show_controls()
         if not run.has_segments:
             return
+        result = _result_of(run)
         assert result.hierarchy is not None
         self.segments_section.ticks.show_values(result.hierarchy.representative_granularities())
         precompile_objects()  # while the user looks at the clusters
         self._show_unit()
-        self.clusters.show_layer(run.labels)
+        clusters = self.layers.snapshot(View.CLUSTERS)
+        self.clusters.show_layer(None if clusters is None else clusters.layer)
         last = len(result.history.iterations) - 1
         with self.history.changed.blocked():  # its labels are on the screen already
             self.history.max = max(1, last)
@@ -378,9 +456,9 @@ class Results(Container[Widget]):
         """
         if strokes is None or len(np.unique(strokes[strokes > 0])) < 2:
             self._kind_finder.leave()
-            if self._kind_strokes is not None:
+            if self._state.strokes is not None:
                 self._show_clusters()
-        elif self._kind_strokes is None or not np.array_equal(strokes, self._kind_strokes):
+        elif self._state.strokes is None or not np.array_equal(strokes, self._state.strokes):
             self._kind_finder.find(run, {"strokes": strokes})
 
     def _show_kinds(self, run: LayerRun, options: dict[str, Any], kinds: Labels) -> None:
@@ -395,8 +473,8 @@ class Results(Container[Widget]):
         said = ", ".join(f"{name} {shares[label]:.0%}" for label, name in names.items())
         origin = {"strokes": True, "clusters": len(names), "names": names}
         layer = self._show_labels(run, View.CLUSTERS, kinds, origin, f"by your strokes: {said}")
-        self.clusters.show_layer(layer, names)
-        self._kind_strokes = options["strokes"]
+        self.clusters.show_layer(layer)
+        self._state.strokes = options["strokes"]
 
     @property
     def follows_strokes(self) -> bool:
@@ -409,14 +487,17 @@ class Results(Container[Widget]):
         return self.layers.view is View.OBJECTS and self.objects_section.is_of_clusters
 
     def _show_heading(self) -> None:
-        """Say which image all below is of: another one may be chosen by now."""
-        assert self.run is not None
-        self.heading.value = f"Results of the last run, on {self.run.image.name}"
+        """Say which run all below belongs to, and which layer: others may be chosen by now."""
+        if self.run is not None:
+            shown = self.layers.snapshot(self.layers.view)
+            layer = "" if shown is None else f", in the layer {shown.layer.name}"
+            self.heading.value = f"Run on {self.run.image.name}{layer}"
 
     def _show_controls(self) -> None:
         """Show the controls of the chosen view alone."""
         has_views = self.run is not None and self.run.has_segments
         view = self.layers.view
+        self._show_heading()
         self.view_buttons.visible = has_views
         self.view_buttons.show_view(view)
         for of_view, controls in self._controls.items():
@@ -447,7 +528,7 @@ class Results(Container[Widget]):
             self._refuse_objects(str(error))
             return
         is_made = self.layers.is_made(View.OBJECTS, self.run)
-        if is_made and _are_same(options, self._object_options):
+        if is_made and _are_same(options, self._state.objects):
             self._finder.leave()
             self._say_what_is_shown(View.OBJECTS)
             return
@@ -491,7 +572,7 @@ class Results(Container[Widget]):
         """Return the clusters selected in the table, or their pixels if they are not the run's."""
         snapshot = self.layers.snapshot(View.CLUSTERS)
         assert snapshot is not None
-        is_of_run = self._kind_strokes is None and self.history.value == self.history.max
+        is_of_run = self._state.strokes is None and self.history.value == self.history.max
         if snapshot.has_its_labels and is_of_run:
             return self.clusters.selected
         # merged, painted on or of an earlier iteration: the run knows no such numbers
@@ -512,16 +593,16 @@ class Results(Container[Widget]):
         if run is not self.run:
             return
         sentence = objects_text(objects, options)
-        layer = self._show_labels(
-            run, View.OBJECTS, _two_bytes(objects), _recorded(options), sentence
-        )
-        self._follow_objects(run, layer)
-        self._object_options = options
+        self._show_labels(run, View.OBJECTS, _two_bytes(objects), _recorded(options), sentence)
+        self._follow_objects()
+        self._state.objects = options
 
-    def _follow_objects(self, run: LayerRun, layer: napari.layers.Labels) -> None:
-        """Have single objects of a layer edited by the buttons."""
-        spatial_ndim = run.request.options.get("spatial_ndim", 2)
-        self.objects_section.editing.follow(layer, run.layout.axes_within_frames(spatial_ndim))
+    def _follow_objects(self) -> None:
+        """Have single objects of the run edited by the buttons, where there are some."""
+        run, layer = self.run, self._objects_layer()
+        if run is not None:
+            spatial_ndim = run.request.options.get("spatial_ndim", 2)
+            self.objects_section.editing.follow(layer, run.layout.axes_within_frames(spatial_ndim))
 
     def _objects_layer(self) -> napari.layers.Labels | None:
         """Return the layer that the view of objects shows, if there is one."""
@@ -564,7 +645,7 @@ class Results(Container[Widget]):
         if run is None:
             return
         result = _result_of(run)
-        if result.is_steered or self._kind_strokes is not None:
+        if result.is_steered or self._state.strokes is not None:
             self._show_status(
                 "strokes steered this run, and no script can draw them: save their layer, and give "
                 "it to segment(…, strokes=…)"
@@ -578,7 +659,7 @@ class Results(Container[Widget]):
             return
         # only what was made
         cut = self.segments_section.cut if self.layers.is_made(View.SEGMENTS, run) else None
-        options = self._object_options if self.layers.is_made(View.OBJECTS, run) else None
+        options = self._state.objects if self.layers.is_made(View.OBJECTS, run) else None
         if options and _drawn(options):
             self._show_status(
                 "these objects are made of strokes, or of clusters changed by hand, which no "
@@ -588,7 +669,7 @@ class Results(Container[Widget]):
         clipboard = QApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(python_script(run.request, result, run.image, cut, options))
-            self._show_status("the script of the last run is on the clipboard")
+            self._show_status("the script of the run is on the clipboard")
 
     def _show_clusters(self) -> None:
         """Show the clusters of the chosen iteration of the last run."""
@@ -602,7 +683,7 @@ class Results(Container[Widget]):
         sentence = f"{count(n_clusters, 'cluster')} at iteration {iteration}"
         layer = self._show_labels(run, View.CLUSTERS, labels, origin, sentence)
         self.clusters.show_layer(layer)
-        self._kind_strokes = None
+        self._state.strokes = None
 
     def _on_edited(self, layer: napari.layers.Labels) -> None:
         """Say what is left after a user or a program has edited a layer."""
@@ -631,7 +712,19 @@ class Results(Container[Widget]):
         if before is not None and before.layer != layer:
             sentence += f"; {before.layer.name}, which you have changed, is kept but hidden"
         self._show_status(sentence)
+        self._show_heading()
         return layer
+
+
+def _clusters_of(run: LayerRun) -> LayerSnapshot:
+    """Return the clusters that a run has left in its layer."""
+    result = _result_of(run)
+    # a copy, since the user paints on the array that the layer has
+    data = run.labels.data.copy() if result.lazy_labels is None else None
+    sentence = result_text(result)
+    if run.is_image_replaced:
+        sentence += f", of data that {run.image.name} no longer has"
+    return LayerSnapshot(run, run.labels, data, sentence)
 
 
 def _form(widgets: list[ValueWidget[Any]]) -> Container[Widget]:

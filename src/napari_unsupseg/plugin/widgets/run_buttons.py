@@ -23,7 +23,7 @@ class RunButtons(Container[Widget]):
         )
         self.stop = PushButton(text="Stop", tooltip="End the run and keep its labels.")
         self.continue_training = PushButton(
-            text="Continue", tooltip="Go on training where the last run stopped, in its layer."
+            text="Continue", tooltip="Go on training where the run stopped, in its layer."
         )
         self.start_over = PushButton(
             text="Start over",

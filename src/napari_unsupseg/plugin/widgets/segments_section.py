@@ -40,7 +40,7 @@ class SegmentsSection(Container[Widget]):
             min=0,
             max=1,
             step=0.01,
-            tooltip="Segments of the last run, from 0 (the finest) to 1 (a single one). Finer "
+            tooltip="Segments of the run, from 0 (the finest) to 1 (a single one). Finer "
             f"({SHORTCUTS['finer']}) and coarser ({SHORTCUTS['coarser']}) by keys too.",
         )
         narrow_readout(self.granularity, "0.00")
