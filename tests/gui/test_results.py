@@ -316,6 +316,10 @@ def test_measurements_are_a_tab_beside_the_panel(viewer, qtbot):
     window = dock.parent()
     qtbot.waitUntil(lambda: window.tabifiedDockWidgets(beside) == [dock], timeout=WAIT)
     assert widget.native.isVisible(), "it is in front"
+    # and what is docked below leaves both their height
+    viewer.window.resize(1280, 800)
+    viewer.window.add_plugin_dock_widget("napari", "Features table widget")
+    qtbot.waitUntil(lambda: 380 <= widget.native.height() < 500, timeout=WAIT)
 
 
 def test_an_image_goes_on_when_the_panel_is_gone(viewer, panel, qtbot, rgb):

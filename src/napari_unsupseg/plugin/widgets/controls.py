@@ -46,6 +46,7 @@ __all__ = [
 
 CLOSED, OPEN = "▸", "▾"
 READOUT_FRAME = 8  # pixels beside a number
+MIN_HEIGHT = 380  # pixels that another dock below leaves to what scrolls
 MIN_MENU_LETTERS = 4  # of an entry, that a menu shows at least
 # napari's own style does not show which control has the focus
 FOCUS_STYLE = (
@@ -206,14 +207,18 @@ def _has_focus(widget: QWidget) -> bool:
 
 
 class _FittingScrollArea(QScrollArea):
-    """A scroll area that is never narrower than what lies in it and its scroll bar."""
+    """A scroll area that is never narrower than what lies in it and its scroll bar.
+
+    Nor is it much lower, or Qt would give all of the height to a table that is docked below.
+    """
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         inner, bar, area = self.widget(), self.verticalScrollBar(), self.viewport()
         if inner is None or bar is None or area is None:
             return super().minimumSizeHint()
         beside = self.width() - area.width() if bar.isVisible() else bar.sizeHint().width()
-        return QSize(inner.minimumSizeHint().width() + beside, super().minimumSizeHint().height())
+        height = min(inner.sizeHint().height(), MIN_HEIGHT)
+        return QSize(inner.minimumSizeHint().width() + beside, height)
 
     def eventFilter(self, widget: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         if event and event.type() == QEvent.Type.LayoutRequest:  # a section was unfolded
