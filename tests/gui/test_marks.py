@@ -97,8 +97,29 @@ def test_objects_are_made_of_strokes_as_soon_as_there_are_some(viewer, panel, qt
     mark(panel, strokes, 1, 50, range(20, 60))
     expected = hierarchy.objects(strokes=strokes.data)
     qtbot.waitUntil(lambda: np.array_equal(objects.data, expected), timeout=WAIT)
-    assert panel.results.objects_section.foreground.value == "strokes"
+    foreground = panel.results.objects_section.foreground
+    assert foreground.value == "strokes"
     assert viewer.layers[-1] is strokes, "strokes are seen above what is made of them"
+
+    # until all are gone, and from the next ones on
+    drawn = strokes.data.copy()
+    strokes.data = np.zeros_like(drawn)
+    found = hierarchy.objects()
+    qtbot.waitUntil(lambda: np.array_equal(objects.data, found), timeout=WAIT)
+    assert foreground.value == "automatic"
+    choose(qtbot, panel, View.CLUSTERS)
+    strokes.data = drawn
+    choose(qtbot, panel, View.OBJECTS)
+    qtbot.waitUntil(lambda: np.array_equal(objects.data, expected), timeout=WAIT)
+    # what is chosen by hand stays, whatever is drawn and removed after
+    foreground.value = "automatic"
+    mark(panel, strokes, 1, 55, range(20, 60))
+    qtbot.wait(400)
+    assert foreground.value == "automatic"
+    foreground.value = "clusters"
+    viewer.layers.remove(strokes)
+    qtbot.wait(400)
+    assert foreground.value == "clusters"
 
 
 def test_the_brush_keeps_its_size_on_the_screen(viewer, panel, strokes):

@@ -566,6 +566,8 @@ class SegmentationPanel(Container[Widget]):
             self._stop_for_good()
         self._outputs.end_labeler(event.value)
         self.results.release(event.value)
+        if self._strokes.image_of(event.value) is not None:
+            self._strokes.note_change()
         self.marks.show_layer(self._strokes.layer(self.image.value))
         self._show_actions()
 

@@ -101,8 +101,8 @@ class StrokeLayers:
         layer = add_labels_layer(self._viewer, image, layout, data, "strokes")
         layer.features = {"index": list(kinds), "name": list(kinds.values())}
         layer.selected_label = 1
-        layer.events.paint.connect(self._on_painted)
-        layer.events.set_data.connect(self._on_painted)  # also when strokes are taken back
+        layer.events.paint.connect(self.note_change)
+        layer.events.set_data.connect(self.note_change)  # also when strokes are taken back
         self._layers[image] = layer
         return layer
 
@@ -162,7 +162,8 @@ class StrokeLayers:
         layer = None if image is None else self._layers.get(image)
         return layer if layer in self._viewer.layers else None
 
-    def _on_painted(self) -> None:
+    def note_change(self) -> None:
+        """Have somebody look soon at what there is now, as strokes were drawn or are gone."""
         self._throttler.throttle()
 
 

@@ -45,6 +45,8 @@ class ObjectsSection(Container[Widget]):
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._pixel_size = 1.0
+        self._has_strokes = False
+        self._without_strokes: str | None = None  # what objects were made of before they had any
         self.foreground = ComboBox(
             label="made of",
             choices=[AUTOMATIC, SELECTED, STROKES],
@@ -85,6 +87,7 @@ class ObjectsSection(Container[Widget]):
         self.buttons = row([])
         self.extend([form, self.editing, self.buttons])
         self.show_unit("pixels", 1.0)
+        self.foreground.changed.connect(self._keep_choice)
         for control in controls:
             control.changed.connect(lambda _value: on_change())
 
@@ -110,7 +113,10 @@ class ObjectsSection(Container[Widget]):
 
     def save(self) -> dict[str, Any]:
         """Return what the controls say, for `restore`."""
-        return {name: getattr(self, name).value for name in CONTROLS}
+        return {name: getattr(self, name).value for name in CONTROLS} | {
+            "has_strokes": self._has_strokes,
+            "without_strokes": self._without_strokes,
+        }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Have the controls say what they said; nobody is told.
@@ -124,6 +130,8 @@ class ObjectsSection(Container[Widget]):
             control = getattr(self, name)
             with control.changed.blocked():
                 control.value = saved[name]
+        self._has_strokes = saved.get("has_strokes", False)
+        self._without_strokes = saved.get("without_strokes")
 
     @property
     def is_of_clusters(self) -> bool:
@@ -135,10 +143,35 @@ class ObjectsSection(Container[Widget]):
         """Whether strokes say what objects are made of."""
         return bool(self.foreground.value == STROKES)
 
-    def choose_strokes(self) -> None:
-        """Have strokes say what objects are made of; nobody is told."""
-        with self.foreground.changed.blocked():
-            self.foreground.value = STROKES
+    def follow_strokes(self, *, has_strokes: bool) -> bool:
+        """Have objects be made of strokes from when there are some, and again as before without.
+
+        What the user has chosen meanwhile stays. Nobody is told.
+
+        Parameters
+        ----------
+        has_strokes : bool
+            Whether there are strokes that say what objects are.
+
+        Returns
+        -------
+        bool
+            Whether objects are made of something else than before.
+        """
+        before, said = self.foreground.value, None
+        if has_strokes and not self._has_strokes:
+            said, self._without_strokes = STROKES, before
+        elif self._has_strokes and not has_strokes:
+            said, self._without_strokes = self._without_strokes, None
+        self._has_strokes = has_strokes
+        if said is not None:
+            with self.foreground.changed.blocked():
+                self.foreground.value = said
+        return bool(self.foreground.value != before)
+
+    def _keep_choice(self) -> None:
+        """Leave what the user chooses as it is when strokes go."""
+        self._without_strokes = None
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -195,6 +195,9 @@ class Results(Container[Widget]):
         if run is None or not run.has_segments:
             return
         self.layers.choose(view)
+        if view is View.OBJECTS:
+            with contextlib.suppress(StrokesError):  # such as do not fit say nothing
+                self._begin_or_end_with_strokes(run)
         self._show_controls()
         if view is View.OBJECTS:  # what they are made of may be another by now
             self._find_objects()
@@ -438,16 +441,28 @@ class Results(Container[Widget]):
             If strokes do not fit the image of the run.
         """
         run = self.run
-        if run is None or not run.has_segments or run.is_image_replaced:
+        is_shown = run is not None and run.image in self._viewer.layers
+        if run is None or not is_shown or not run.has_segments or run.is_image_replaced:
             return
         if self.layers.view is View.OBJECTS:
-            strokes = self._strokes.strokes(run.image, run.layout) if is_live else None
-            if strokes is not None and {1, 2} <= set(np.unique(strokes)):
-                self.objects_section.choose_strokes()
-            if self.follows_strokes:
+            if (is_live and self._begin_or_end_with_strokes(run)) or self.follows_strokes:
+                self._show_controls()
                 self._find_objects()
         elif is_live and self.layers.view is View.CLUSTERS:
             self._follow_strokes_by_clusters(run, self._strokes.strokes(run.image, run.layout))
+
+    def _begin_or_end_with_strokes(self, run: LayerRun) -> bool:
+        """Have objects be made of strokes as soon as these say what they are, until all are gone.
+
+        Returns whether objects are made of something else than before.
+        """
+        strokes = self._strokes.strokes(run.image, run.layout)
+        if strokes is None:
+            return self.objects_section.follow_strokes(has_strokes=False)
+        kinds = set(np.unique(strokes).tolist()) - {0}
+        return (
+            1 in kinds and len(kinds) > 1 and self.objects_section.follow_strokes(has_strokes=True)
+        )
 
     def _follow_strokes_by_clusters(self, run: LayerRun, strokes: Strokes | None) -> None:
         """Make the clusters of what strokes say, or show those of the run where they say nothing.
