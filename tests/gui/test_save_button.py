@@ -41,6 +41,7 @@ def choose(monkeypatch, path, kind):
         ("OME-Zarr labels", ".ome.zarr"),
         ("GeoJSON for QuPath", ".geojson"),
         ("ImageJ ROIs", ".zip"),
+        ("measurements as CSV", ".csv"),
     ],
 )
 def test_objects_are_saved_as_the_user_chooses(
@@ -62,6 +63,9 @@ def test_objects_are_saved_as_the_user_chooses(
         features = json.loads(path.read_text())["features"]
         assert len(features) == objects.data.max()
         assert features[0]["properties"]["measurements"]["area"] == objects.features["area"][0]
+    elif ending == ".csv":
+        expected = objects.features.rename(columns={"index": "label"})
+        pd.testing.assert_frame_equal(pd.read_csv(path), expected, check_dtype=False)
     elif ending in (".tif", ".ome.zarr"):
         [again] = viewer.open(path, plugin="napari-unsupseg")
         np.testing.assert_array_equal(again.data, objects.data)

@@ -27,6 +27,7 @@ from napari_unsupseg.io.paths import check_writable, file_kind, is_zarr, result_
 from napari_unsupseg.io.pixel_size import NO_UNIT, PixelSize, unit_of
 from napari_unsupseg.io.readers import open_image
 from napari_unsupseg.io.tiff import check_tiff_axes, read_tiff_record, write_tiff_labels
+from napari_unsupseg.io.writers import write_table
 from napari_unsupseg.plugin.layers import layer_array, named_axes, pixel_transform
 from napari_unsupseg.regions.labels import label_dtype
 
@@ -38,6 +39,7 @@ FORMATS = {
     "OME-Zarr labels": (".ome.zarr", ".zarr"),
     "GeoJSON for QuPath": (".geojson",),
     "ImageJ ROIs": (".zip",),
+    "measurements as CSV": (".csv",),
 }
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 KEY = "napari-unsupseg"  # of how labels were made, in the metadata of a layer
@@ -86,7 +88,8 @@ def save_labels_layer(path: Path, layer: Labels) -> None:
         The file to write or replace, whose ending is one of `FORMATS`.
     layer : napari.layers.Labels
         The layer. A TIFF and OME-Zarr keep its place, units and features, see
-        `read_labels_layer`; the others have its outlines in pixels, and its features.
+        `read_labels_layer`; GeoJSON and ROIs have its outlines in pixels, and its features; CSV has
+        its features alone.
 
     Raises
     ------
@@ -98,13 +101,16 @@ def save_labels_layer(path: Path, layer: Labels) -> None:
     check_writable(path, overwrite=True)
     labels, axes = _labels_of(layer), _axes_of(layer)
     ending = path.suffix.lower()
+    if ending == ".csv":
+        if layer.features.empty:
+            raise ImageError(f"{layer.name} has no measurements, or none yet: wait a moment")
+        write_table(path, _table_of(layer))
+        return
     if ending in (".geojson", ".zip"):
         if not labels.any():
             raise ImageError(f"{layer.name} has no labels, of which there could be outlines")
-        table = {name: layer.features[name].to_numpy() for name in layer.features}
-        table = {"label": table.pop("index", np.arange(len(layer.features))), **table}
         write = write_geojson if ending == ".geojson" else write_imagej_rois
-        write(path, labels, axes, table)
+        write(path, labels, axes, _table_of(layer))
         return
     properties = _properties_of(layer)
     record = {
@@ -135,6 +141,12 @@ def save_labels_layer(path: Path, layer: Labels) -> None:
     else:
         endings = ", ".join(ending for endings in FORMATS.values() for ending in endings)
         raise FileError(f"{path}: is no kind of file that labels are saved as: {endings}")
+
+
+def _table_of(layer: Labels) -> dict[str, NDArray[Any]]:
+    """Return the features of a layer, the labels first, as tables of the command have them."""
+    table = {name: layer.features[name].to_numpy() for name in layer.features}
+    return {"label": table.pop("index", np.arange(len(layer.features))), **table}
 
 
 def read_labels_layer(path: Path) -> tuple[Any, dict[str, Any], str] | None:

@@ -34,7 +34,7 @@ class SaveButton(PushButton):
         super().__init__(
             text="Save objects…",
             tooltip="Save the objects and their table: as label TIFF, OME-Zarr, GeoJSON for QuPath "
-            "or ImageJ ROIs.",
+            "or ImageJ ROIs; or the table alone, as CSV.",
         )
         self._find_layer = find_layer
         self._show_status = show_status
