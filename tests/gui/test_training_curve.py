@@ -113,10 +113,10 @@ def test_the_background_follows_the_theme(viewer, panel, qtbot, rgb):
     click(qtbot, panel.run_button)
     wait_until_drawn(qtbot, panel, 8)
     view = panel.plot.native.findChild(GraphicsLayoutWidget)
-    panel.native.findChild(QScrollArea).ensureWidgetVisible(view)
     for theme in ("dark", "light"):
         viewer.theme = theme
-        qtbot.wait(200)
+        qtbot.wait(200)  # until all is laid out and drawn
+        panel.native.findChild(QScrollArea).ensureWidgetVisible(view)
         background = get_theme(theme).background.as_rgb_tuple()[:3]
         corner = seen(viewer, view)[2, 2].astype(int)
         assert np.abs(corner - background).max() <= 8  # of a screen with five bits a colour
