@@ -1,6 +1,7 @@
 """One network for several layers, in a real window."""
 
 import numpy as np
+from qtpy.QtWidgets import QApplication
 
 from napari_unsupseg import segment
 from napari_unsupseg.plugin.session import View
@@ -41,6 +42,11 @@ def test_several_layers_are_learned_on_together(viewer, panel, qtbot, grey, rgb)
     assert "second" in panel.results.heading.value
     of_second = segment(given, granularity=0.3, **SMALL)[1]
     np.testing.assert_array_equal(viewer.layers["second segments"].data, of_second)
+    click(qtbot, panel.results.copy_button)
+    made = {}
+    exec(QApplication.clipboard().text(), made)
+    np.testing.assert_array_equal(made["labels"], expected[1])
+    np.testing.assert_array_equal(made["segments"], of_second)
     panel.image.value = layers["first"]
     panel.results.granularity.value = 0.4  # in the layer of before
     cut = segment(given, granularity=0.4, **SMALL)[0]

@@ -1,6 +1,7 @@
 """A run as Python: the script that makes its labels again."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ def python_script(
     image: napari.layers.Image,
     cut: dict[str, float] | None,
     objects: dict[str, Any] | None = None,
+    *,
+    others: Sequence[napari.layers.Image] = (),
+    index: int = 0,
 ) -> str:
     """Write the script that makes the labels of a run again, on one kind of CPU byte for byte.
 
@@ -42,6 +46,10 @@ def python_script(
         How its hierarchy is cut into segments, if it is: keywords of `Hierarchy.cut`.
     objects : dict or None
         Which objects are found, if any are: keywords of `Hierarchy.objects`.
+    others : sequence of napari.layers.Image
+        Images that were trained on together with it.
+    index : int
+        Which of all of them the labels are of, from 0, the image itself.
 
     Returns
     -------
@@ -50,13 +58,13 @@ def python_script(
     """
     lines = [
         f"# made on {result.record['processor']} with torch {result.record['torch']}",
-        *_image_lines(image, result),
+        *_image_lines([image, *others], result),
         "",
         f"segmenter = Segmenter({_settings(result)}, device={result.record['device']!r})",
         *_training_lines(request, result),
-        _labels_line(request, result),
+        _labels_line(request, result, index),
     ]
-    hierarchy = "segmenter.hierarchy_"
+    hierarchy = f"segmenter.hierarchies_[{index}]" if request.others else "segmenter.hierarchy_"
     if request.region is not None:
         hierarchy = f"segmenter.predict_hierarchy(image, axes={request.axes!r}, labels=labels)"
     if cut is not None:
@@ -71,30 +79,31 @@ def _keywords(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in values.items())
 
 
-def _image_lines(image: napari.layers.Image, result: RunResult) -> Iterator[str]:
-    """Yield the imports, and what makes `image`."""
-    level = "[0]" if image.multiscale else ""
-    array = layer_array(image)
-    is_loaded_first = is_lazy(array) and not is_large(array)  # as the run itself does
+def _image_lines(images: Sequence[napari.layers.Image], result: RunResult) -> Iterator[str]:
+    """Yield the imports, and what makes `image`, which is a list if there are several."""
+    sources, modules = zip(*map(_source, images), strict=True)
     yield "from itertools import islice"
     yield ""
-    if is_loaded_first or not result.covers_image:
-        yield "import numpy"
-    reader = None if image.multiscale or is_lazy(array) else _file_reader(image.source.path, array)
-    if reader is None:
-        source = f"napari.current_viewer().layers[{image.name!r}].data{level}"
-        if is_large(array):
-            yield "import dask.array"
-            source = f"dask.array.asarray({source})"
-        elif is_loaded_first:
-            source = f"numpy.asarray({source})"
-        yield "import napari"
-    else:
-        yield f"import {reader}"
-        source = f"{reader}.imread({image.source.path!r})"
+    needed = [] if result.covers_image else ["numpy"]
+    yield from (f"import {module}" for module in dict.fromkeys(itertools.chain(needed, *modules)))
     yield "from napari_unsupseg import Segmenter, Settings"
     yield ""
-    yield f"image = {source}"
+    yield f"image = {sources[0]}" if len(images) == 1 else f"image = [{', '.join(sources)}]"
+
+
+def _source(image: napari.layers.Image) -> tuple[str, list[str]]:
+    """Write where an image comes from, with the modules that it takes."""
+    array = layer_array(image)
+    reader = None if image.multiscale or is_lazy(array) else _file_reader(image.source.path, array)
+    if reader is not None:
+        return f"{reader}.imread({image.source.path!r})", [reader]
+    level = "[0]" if image.multiscale else ""
+    source = f"napari.current_viewer().layers[{image.name!r}].data{level}"
+    if is_large(array):
+        return f"dask.array.asarray({source})", ["dask.array", "napari"]
+    if is_lazy(array):  # it is loaded first, as the run itself does
+        return f"numpy.asarray({source})", ["numpy", "napari"]
+    return source, ["napari"]
 
 
 def _file_reader(path: str | None, array: Any) -> str | None:
@@ -165,8 +174,10 @@ def _pad_width(region: Region, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     return [(0, 0)] * len(shape[:-2]) + in_plane
 
 
-def _labels_line(request: RunRequest, result: RunResult) -> str:
+def _labels_line(request: RunRequest, result: RunResult, index: int) -> str:
     """Write where the labels of the image come from."""
+    if request.others:
+        return f"labels = segmenter.split(step.labels)[{index}]"
     if request.region is None and result.lazy_labels is None:
         return "labels = step.labels"
     if request.region is not None and not result.covers_image:

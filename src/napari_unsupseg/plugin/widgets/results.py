@@ -666,12 +666,6 @@ class Results(Container[Widget]):
                 "it to segment(…, strokes=…)"
             )
             return
-        if run.request.others:
-            self._show_status(
-                "this run is on several images, and a script would have to read them all: give "
-                "them to Segmenter.fit([…]) in a list"
-            )
-            return
         # only what was made
         cut = self.segments_section.cut if self.layers.is_made(View.SEGMENTS, run) else None
         options = self._state.objects if self.layers.is_made(View.OBJECTS, run) else None
@@ -683,7 +677,18 @@ class Results(Container[Widget]):
             return
         clipboard = QApplication.clipboard()
         if clipboard is not None:
-            clipboard.setText(python_script(run.request, result, run.image, cut, options))
+            first = self.layers.of_all_images()[0]
+            others = [other.image for other in first.others]
+            script = python_script(
+                run.request,
+                result,
+                first.image,
+                cut,
+                options,
+                others=others,
+                index=run.image_index,
+            )
+            clipboard.setText(script)
             self._show_status("the script of the run is on the clipboard")
 
     def _show_clusters(self) -> None:
