@@ -75,6 +75,7 @@ SEARCHED = (
     "COLOUR_HISTOGRAM",
     "SLOPE_HISTOGRAM",
     "EDGE",
+    "RARITY",
     "SPECTRAL",
     "ENCLOSED",
     "SMALL_SIDE",
@@ -259,8 +260,9 @@ def cut(photograph: Photograph, setting: Setting, levels: Sequence[float]) -> li
             are_tiny=False,
         )
     graph = RegionGraph(regions, borders, weights, n_labels, n_snapshots, [1] * n_channels)
-    _, merging = run_to_end(graph.merge())
-    altitudes = np.maximum.accumulate(merging.dissimilarities)
+    local, merging = run_to_end(graph.merge())
+    # a cut has as many segments as that of neighbours alone
+    altitudes = np.maximum.accumulate(local.dissimilarities)
     agreements = []
     for n_merges in np.searchsorted(altitudes, levels, side="right"):
         groups = groups_from_merges(len(regions.areas), merging.merges[:n_merges])

@@ -26,7 +26,7 @@ from benchmarks import (
     tune,
 )
 from napari_unsupseg import Segmenter, Settings
-from napari_unsupseg.regions import dissimilarity
+from napari_unsupseg.regions import dissimilarity, graph_builder
 
 from .conftest import SMALL, threads_of_torch
 
@@ -273,6 +273,9 @@ def test_a_history_of_one_label_counts_no_labels(tmp_path, rgb, monkeypatch):
     without = ablation.build(memory, "one label", path, values)
     monkeypatch.setattr(dissimilarity, "LABEL_HISTOGRAM", 0.0)
     monkeypatch.setattr(dissimilarity, "LABEL_CHANGE", 0.0)
+    of_colours = dissimilarity.RARITY * graph_builder.COLOUR_SHARE
+    monkeypatch.setattr(dissimilarity, "RARITY", of_colours)
+    monkeypatch.setattr(graph_builder, "COLOUR_SHARE", 1.0)
     uncounted = ablation.build(memory, "trained", path, values)
     for level in ablation.LEVELS:
         np.testing.assert_array_equal(

@@ -28,13 +28,13 @@ REGIONS = RegionStatistics(
     histograms=np.array([[3, 1], [0, 2]], dtype=np.float32),
     strokes=np.zeros(2, dtype=np.int64),
 )
-BORDERS = Borders(np.array([[0, 1]]), *np.array([[2.0], [0.6], [1.0], [1.4]]))
+BORDERS = Borders(np.array([[0, 1]]), *np.array([[2.0], [0.6], [1.0], [0.8], [1.4]]))
 
 
 def weights(*histograms: float, **terms: float) -> DissimilarityWeights:
     none = DissimilarityWeights(
         mean_colour=0, histograms=np.array(histograms or (0, 0), dtype=np.float32), edge=0,
-        change=0, spectral=0, enclosed=0, small_area=1, size_exponent=0, variance=0,
+        change=0, rarity=0, spectral=0, enclosed=0, small_area=1, size_exponent=0, variance=0,
     )  # fmt: skip
     return none._replace(**terms)
 
@@ -46,10 +46,11 @@ def weights(*histograms: float, **terms: float) -> DissimilarityWeights:
         pytest.param(weights(2, 4), 2 * 0.75 + 4 * 0.75, id="shares of pixels in each bin"),
         pytest.param(weights(edge=2), 2 * 0.6 / 2, id="mean step across the border"),
         pytest.param(weights(change=3), 3 * 1 / 2, id="mean change of label across it"),
+        pytest.param(weights(rarity=5), 5 * 0.8 / 2, id="mean rarity of changes across it"),
         pytest.param(weights(spectral=4), 4 * 1.4 / 2, id="mean step of eigenvectors across it"),
         pytest.param(
-            weights(2, 4, mean_colour=2, edge=2, change=3, spectral=4),
-            0.6 + 4.5 + 0.6 + 1.5 + 2.8,
+            weights(2, 4, mean_colour=2, edge=2, change=3, rarity=5, spectral=4),
+            0.6 + 4.5 + 0.6 + 1.5 + 2.0 + 2.8,
             id="their sum",
         ),
         pytest.param(weights(change=3, enclosed=0.5), 1.5 * (1 - 0.5 * 2 / 5), id="enclosed"),
@@ -85,7 +86,7 @@ def test_regions_of_one_colour_are_not_clearly_apart():
 
 
 def test_a_link_is_infinitely_long():
-    link = Borders(np.array([[0, 1]]), *np.zeros((4, 1)))
+    link = Borders(np.array([[0, 1]]), *np.zeros((5, 1)))
     assert dissimilarity(0, 1, 0, REGIONS, link, weights(1, 1, mean_colour=1)) == math.inf
 
 
@@ -113,7 +114,7 @@ def test_weights_of_a_graph(n_pixels, pixel_size, small_area):
     np.testing.assert_allclose(found.histograms, expected, rtol=1e-6)
     assert found.small_area == pytest.approx(small_area)
     without = found._replace(histograms=None, small_area=None)
-    assert without == DissimilarityWeights(0.53, None, 2.9, 0.97, 0.22, 0.33, None, 0.34, 2.2)
+    assert without == DissimilarityWeights(0.53, None, 2.9, 0.97, 0, 0.22, 0.33, None, 0.34, 2.2)
 
 
 def test_weights_of_tiny_regions():
@@ -136,6 +137,7 @@ ROW = Borders(
     np.array([2.0, 3, 0]),
     np.array([0.2, 0.9, 0]),
     np.array([1.0, 0, 0]),
+    np.zeros(3),
     np.zeros(3),
 )
 

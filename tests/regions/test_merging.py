@@ -26,6 +26,7 @@ def weights(**changed) -> DissimilarityWeights:
         bins,
         edge=2.2,
         change=0.8,
+        rarity=0.7,
         spectral=0.3,
         enclosed=0.15,
         small_area=50,
@@ -56,7 +57,7 @@ def described(pairs: np.ndarray, seed: int, *, are_few: bool = False, has_stroke
         (values(n, N_BINS) * areas[:, np.newaxis]).astype(np.float32),
         np.where(rng.random(n) < 0.2 * has_strokes, rng.integers(1, 3, n), 0),
     )
-    along = (values(len(pairs)) * lengths for _ in range(3))
+    along = (values(len(pairs)) * lengths for _ in range(4))
     return regions, Borders(pairs, lengths, *along)
 
 
@@ -171,6 +172,7 @@ def test_average_linkage_by_hand():
         histograms=np.zeros(N_BINS, np.float32),
         edge=1,
         change=0,
+        rarity=0,
         spectral=0,
         size_exponent=0,
     )

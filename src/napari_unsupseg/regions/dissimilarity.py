@@ -23,6 +23,7 @@ __all__ = [
     "make_weights",
     "perimeters",
     "prepare_average_linkage",
+    "weigh_rarity",
 ]
 
 # Weights of the terms of a dissimilarity. All were chosen together, by the scores of the default
@@ -34,6 +35,8 @@ MEAN_COLOUR_OF_TINY = 2.1  # the same for tiny regions; it stands in for the mis
 COLOUR_HISTOGRAM = 1.15  # share of pixels whose colours differ, mean over channels
 SLOPE_HISTOGRAM = 0.75  # share of pixels whose slopes differ, which tells textures apart
 EDGE = 2.9  # mean step in colour across the border
+# two more, of the tree of the whole image alone
+RARITY = 4.0  # how seldom what is on its two sides is neighbours, in place of LABEL_CHANGE
 SPECTRAL = 0.22  # mean step of the graph's eigenvectors across it, relative to that of all borders
 ENCLOSED = 0.33  # share taken off the sum where one region encloses the other
 # small regions merge earlier, since they are more often noise than things
@@ -84,6 +87,8 @@ class Borders(NamedTuple):
         Sum along it of the steps in colour.
     change_sums : ndarray of float64, shape (E,)
         Sum along it of the shares of snapshots with other labels on the other side.
+    rarity_sums : ndarray of float64, shape (E,)
+        Sum along it of how seldom the colours and labels on its sides are neighbours.
     spectral_sums : ndarray of float64, shape (E,)
         Sum along it of the steps of the graph's eigenvectors; 0 before these are known.
     """
@@ -92,6 +97,7 @@ class Borders(NamedTuple):
     lengths: Floats
     edge_sums: Floats
     change_sums: Floats
+    rarity_sums: Floats
     spectral_sums: Floats
 
 
@@ -126,6 +132,8 @@ class DissimilarityWeights(NamedTuple):
         Weight of the mean step in colour across the border.
     change : float
         Weight of the mean share of changes of label across the border.
+    rarity : float
+        Weight of how seldom colours and labels of both sides are neighbours, mean along the border.
     spectral : float
         Weight of the mean step of the graph's eigenvectors across the border.
     enclosed : float
@@ -144,6 +152,7 @@ class DissimilarityWeights(NamedTuple):
     histograms: NDArray[np.float32]
     edge: float
     change: float
+    rarity: float
     spectral: float
     enclosed: float
     small_area: float
@@ -197,12 +206,18 @@ def make_weights(
         np.repeat(np.array(per_bin, dtype=np.float32), bins),
         EDGE,
         LABEL_CHANGE,
+        0.0,  # as long as neighbours alone are compared
         SPECTRAL,
         ENCLOSED,
         min(small_area, SMALL_SHARE * n_pixels / n_frames),
         0.0 if are_tiny else SIZE_EXPONENT,
         VARIANCE,
     )
+
+
+def weigh_rarity(weights: DissimilarityWeights) -> DissimilarityWeights:
+    """Return weights by which changes of label count by how rare they are, not by their number."""
+    return weights._replace(change=0.0, rarity=RARITY)
 
 
 @jit(fastmath={"reassoc", "contract"})
@@ -236,12 +251,12 @@ def dissimilarity(
 
     Notes
     -----
-    The sum of five terms: distance of mean colours, difference of histograms, and along the border
-    the mean step in colour, the mean share of changes of label and the mean step of the graph's
-    eigenvectors, each times its weight. Times a factor
-    below 1 if the smaller region is small and not clearly apart from the other, that is, if their
-    variances are large beside the distance of their means. Times a factor below 1 for the share
-    of its perimeter along which one region lies at the other.
+    The sum of six terms: distance of mean colours, difference of histograms, and along the border
+    the mean step in colour, the mean share of changes of label, how rare they are in the mean, and
+    the mean step of the graph's eigenvectors, each times its weight. Times a factor below 1 if the
+    smaller region is small and not clearly apart from the other, that is, if their variances are
+    large beside the distance of their means. Times a factor below 1 for the share of its perimeter
+    along which one region lies at the other.
     """
     length = borders.lengths[border]
     if length == 0:
@@ -265,6 +280,7 @@ def dissimilarity(
     along = (
         weights.edge * borders.edge_sums[border]
         + weights.change * borders.change_sums[border]
+        + weights.rarity * borders.rarity_sums[border]
         + weights.spectral * borders.spectral_sums[border]
     )
     apart = weights.mean_colour * math.sqrt(square) + difference + along / length
@@ -321,6 +337,7 @@ def prepare_average_linkage(
         histograms=np.zeros(0, np.float32),
         edge=1.0,
         change=0.0,
+        rarity=0.0,
         spectral=0.0,
         enclosed=0.0,
         small_area=1.0,
@@ -333,5 +350,7 @@ def prepare_average_linkage(
         histograms=np.zeros((n_regions, 0), dtype=np.float32),
     )
     none = np.zeros(n_borders)
-    along = borders._replace(edge_sums=edge_sums, change_sums=none, spectral_sums=none)
+    along = borders._replace(
+        edge_sums=edge_sums, change_sums=none, rarity_sums=none, spectral_sums=none
+    )
     return without_contents, along, only_edges

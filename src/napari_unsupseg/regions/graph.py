@@ -19,13 +19,13 @@ from napari_unsupseg.regions.dissimilarity import (
     border_dissimilarities,
     label_parts,
     perimeters,
+    weigh_rarity,
 )
 from napari_unsupseg.regions.merging import Merging, merge_regions
 from napari_unsupseg.regions.spectral import eigenvector_steps
 
 __all__ = ["RegionGraph", "groups_from_merges"]
 
-USUAL_SHARE = 0.7  # of a dissimilarity, that factors for small and enclosed regions leave
 MAX_EMBEDDED = 4000  # regions whose eigenvectors are found; they take a tenth of a second
 
 
@@ -129,8 +129,8 @@ class RegionGraph:
         Returns
         -------
         local, whole : Merging
-            By what the neighbours themselves differ in; and by what the eigenvectors of the whole
-            graph say of their borders, too, less what these add to all of them.
+            By what the neighbours themselves differ in; and by what all of the image says of their
+            borders, too: how rare such changes are, and the eigenvectors of the graph.
         """
         local = yield from map_yields(
             merge_regions(self.sums, self.borders, self.weights), lambda share: 0.3 * share
@@ -140,13 +140,10 @@ class RegionGraph:
         )
         borders = self.borders._replace(spectral_sums=spectral_sums)
         whole = yield from map_yields(
-            merge_regions(self.sums, borders, self.weights), lambda share: 0.7 + 0.3 * share
+            merge_regions(self.sums, borders, weigh_rarity(self.weights)),
+            lambda share: 0.7 + 0.3 * share,
         )
-        # by so much are regions farther apart, whichever they are
-        gained = USUAL_SHARE * self.weights.spectral * spectral_sums.sum()
-        gained /= max(borders.lengths.sum(), 1)
-        dissimilarities = np.maximum(whole.dissimilarities - gained, 0)
-        return local, whole._replace(dissimilarities=dissimilarities)
+        return local, whole
 
     def _spectral_sums(self, merges: Integers) -> Generator[float, None, Floats]:
         """Return the sum along each border of the steps of the graph's eigenvectors.

@@ -19,6 +19,7 @@ from napari_unsupseg.regions.dissimilarity import (
 )
 from napari_unsupseg.regions.graph import RegionGraph
 from napari_unsupseg.regions.pair_table import find, make_table, put
+from napari_unsupseg.regions.rarity import neighbour_rarities, quantize_colours, sample_pairs
 
 __all__ = ["build_region_graph", "relative_spacing"]
 
@@ -27,6 +28,7 @@ Histograms = NDArray[np.float32]  # (n, K)
 
 COLOUR_BINS = 10  # of each channel's histogram
 SLOPE_BINS = 8  # of the histogram of slopes, each with as many of the image's pixels
+COLOUR_SHARE = 0.6  # of the rarity of what lies along a border; the rest is of labels
 BLUR = 1  # pixels; noise of less than this changes neither slopes nor the steps at borders
 # borders per region to make room for at first; a planar graph has fewer than three per node
 BORDERS_PER_REGION = {2: 3, 3: 8}
@@ -75,7 +77,7 @@ def build_region_graph(
     steps = relative_spacing(spacing, spatial_ndim)
     axes = range(regions.ndim - spatial_ndim, regions.ndim)
     smooth = gaussian_filter(colours, list(BLUR / steps), axes=axes)
-    borders = _find_borders(numbers, smooth, history, steps)
+    borders = _find_borders(numbers, smooth, history, steps, are_tiny=are_tiny)
     if are_tiny:
         bins, histograms = HistogramBins(0, 0, 0), np.zeros((n_regions, 0), np.float32)
     else:
@@ -224,7 +226,12 @@ def _count_labels(
 
 
 def _find_borders(
-    regions: Regions, smooth: Colours, history: Sequence[Labels], steps: Floats
+    regions: Regions,
+    smooth: Colours,
+    history: Sequence[Labels],
+    steps: Floats,
+    *,
+    are_tiny: bool,
 ) -> Borders:
     """Return where regions touch and what lies along it, and links between what touches nowhere.
 
@@ -232,10 +239,15 @@ def _find_borders(
     """
     n_regions, n_axes = int(regions.max()) + 1, len(steps)
     strides = [math.prod(regions.shape[axis + 1 :]) for axis in range(regions.ndim)][-n_axes:]
+    # tiny regions are but a texture's grains, whose borders tell nothing by being rare
+    palette = [] if are_tiny else [quantize_colours(smooth, regions >= 0)]
+    label_maps = np.stack([*history, *palette]).reshape(-1, regions.size)
     maps = (
         regions.ravel(),
         _flat(smooth),
-        np.stack([labels.ravel() for labels in history]),
+        label_maps,
+        len(history),
+        _find_rarities(label_maps[:0] if are_tiny else label_maps, regions >= 0, steps),
         np.array(regions.shape[-n_axes:]),
         np.array(strides),
         math.prod(steps) / steps,
@@ -243,23 +255,25 @@ def _find_borders(
     n_borders, room = 1, 0
     while n_borders > room:
         room = max(2 * room, BORDERS_PER_REGION[n_axes] * n_regions)
-        pairs, sums = np.zeros((room, 2), dtype=np.int64), np.zeros((room, 3))
+        pairs, sums = np.zeros((room, 2), dtype=np.int64), np.zeros((room, 4))
         n_borders = _sum_along_borders(*maps, pairs, sums)
     # in the order of their regions, whatever the order in which they were met
     order = np.lexsort(pairs[:n_borders].T[::-1])
     pairs, sums = pairs[order], sums[order]
     links = _link_components(pairs, n_regions)
-    sums = np.concatenate([sums, np.zeros((len(links), 3))])
-    lengths, edge_sums, change_sums = np.ascontiguousarray(sums.T)
+    sums = np.concatenate([sums, np.zeros((len(links), 4))])
+    lengths, edge_sums, change_sums, rarity_sums = np.ascontiguousarray(sums.T)
     pairs = np.concatenate([pairs, links])
-    return Borders(pairs, lengths, edge_sums, change_sums, np.zeros(len(pairs)))
+    return Borders(pairs, lengths, edge_sums, change_sums, rarity_sums, np.zeros(len(pairs)))
 
 
 @jit()
 def _sum_along_borders(
     regions: Regions,
     smooth: Colours,
-    history: Labels,
+    label_maps: Labels,
+    n_snapshots: int,
+    rarities: NDArray[np.float32],
     lengths: Integers,
     strides: Integers,
     side_areas: Floats,
@@ -293,10 +307,12 @@ def _sum_along_borders(
             # labels are compared a pixel away from the border, which they need not follow closely
             before = near - stride if index > 0 else near
             beyond = far + stride if index < length - 2 else far
-            changes = _count_changes(history, before, beyond)
+            changes = _count_changes(label_maps[:n_snapshots], before, beyond)
             sums[border, 0] += side_areas[axis]
             sums[border, 1] += side_areas[axis] * _colour_distance(smooth, near, far)
-            sums[border, 2] += side_areas[axis] * changes / len(history)
+            sums[border, 2] += side_areas[axis] * changes / n_snapshots
+            rarity = _sum_rarities(label_maps, rarities, before, beyond)
+            sums[border, 3] += side_areas[axis] * rarity
     return n_borders
 
 
@@ -316,6 +332,32 @@ def _count_changes(history: Labels, one: int, other: int) -> int:
     for snapshot in range(len(history)):
         changes += history[snapshot, one] != history[snapshot, other]
     return changes
+
+
+@jit()
+def _sum_rarities(label_maps: Labels, rarities: NDArray[np.float32], one: int, other: int) -> float:
+    """Return how rare it is that two pixels are neighbours, from 0 to 1."""
+    total = 0.0
+    for index in range(len(rarities)):
+        total += rarities[index, label_maps[index, one], label_maps[index, other]]
+    return total
+
+
+def _find_rarities(
+    label_maps: Labels, valid: NDArray[np.bool_], steps: Floats
+) -> NDArray[np.float32]:
+    """Return how rare changes of label are in maps (M, pixels), the last of colours: (M, K, K).
+
+    Each has its share of the sum.
+    """
+    n_labels = int(label_maps.max(initial=0)) + 1
+    rarities = np.empty((len(label_maps), n_labels, n_labels), np.float32)
+    pairs = sample_pairs(valid, steps)
+    for labels, of_labels in zip(label_maps, rarities, strict=True):
+        of_labels[:] = neighbour_rarities(labels, pairs, n_labels)
+    rarities[:-1] *= np.float32((1 - COLOUR_SHARE) / max(1, len(rarities) - 1))
+    rarities[-1:] *= np.float32(COLOUR_SHARE)
+    return rarities
 
 
 def _link_components(pairs: Integers, n_regions: int) -> Integers:

@@ -135,8 +135,7 @@ def _build(
     yield 1.0
     return Hierarchy(
         fragments,
-        _make_tree(whole),
-        _make_tree(local),
+        *_make_trees(local, whole),
         graph,
         colours,
         history[-1],
@@ -147,11 +146,21 @@ def _build(
     )
 
 
-def _make_tree(merging: Merging) -> MergeTree:
-    """Return merges with their granularities."""
+def _make_trees(local: Merging, whole: Merging) -> tuple[MergeTree, MergeTree]:
+    """Return the tree of all that tells regions apart and that of neighbours alone.
+
+    Both have as many segments at a granularity: what is rare in one image is not in another, so
+    that dissimilarities of neighbours alone tell better how fine a cut is.
+    """
     # a union can be less far from its neighbour than its parts were from each other
-    altitudes = np.maximum.accumulate(merging.dissimilarities)
-    return MergeTree(merging.merges, 1 - 1 / (1 + (altitudes / TYPICAL_DISSIMILARITY) ** STEEPNESS))
+    altitudes = np.maximum.accumulate(local.dissimilarities)
+    granularities = 1 - 1 / (1 + (altitudes / TYPICAL_DISSIMILARITY) ** STEEPNESS)
+    # what strokes or gaps keep apart merges above every granularity but 1
+    is_kept_apart = np.isinf(whole.dissimilarities)
+    return (
+        MergeTree(whole.merges, np.where(is_kept_apart, 1.0, granularities)),
+        MergeTree(local.merges, granularities),
+    )
 
 
 def restore_hierarchy(

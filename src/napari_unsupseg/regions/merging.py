@@ -450,6 +450,7 @@ def _join_borders(borders: Borders, values: Floats, border: int, common: int) ->
     borders.lengths[kept] += borders.lengths[gone]
     borders.edge_sums[kept] += borders.edge_sums[gone]
     borders.change_sums[kept] += borders.change_sums[gone]
+    borders.rarity_sums[kept] += borders.rarity_sums[gone]
     borders.spectral_sums[kept] += borders.spectral_sums[gone]
     values[gone] = math.nan
     values[kept] = math.inf  # until it is compared: its entries in the queue are out of date
