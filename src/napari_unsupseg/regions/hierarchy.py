@@ -46,7 +46,7 @@ from napari_unsupseg.regions.strokes import (
 
 __all__ = ["Hierarchy", "check_cut", "check_objects"]
 
-CLUSTERING_GRANULARITY = 0.42  # of the cut whose segments are clustered
+CLUSTERING_GRANULARITY = 0.45  # of the cut whose segments are clustered
 VOTING_CLUSTERS = 12  # of which some are the foreground, where a run ends with none of its own
 MAX_CLUSTERED_SEGMENTS = 2000  # of them; Ward's criterion needs memory for all their distances
 

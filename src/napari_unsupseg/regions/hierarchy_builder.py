@@ -31,7 +31,7 @@ __all__ = [
     "restore_hierarchy",
 ]
 
-TYPICAL_DISSIMILARITY = 1.23  # at which the default granularity of 0.5 cuts
+TYPICAL_DISSIMILARITY = 1.18  # at which the default granularity of 0.5 cuts
 STEEPNESS = 3  # of granularities there, so that those of use lie well apart
 
 
