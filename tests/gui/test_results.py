@@ -1,4 +1,5 @@
 import gc
+import json
 import weakref
 
 import numpy as np
@@ -96,6 +97,7 @@ def test_history_shows_an_earlier_iteration(viewer, panel, qtbot, rgb):
     np.testing.assert_array_equal(labels.data, segment(rgb, **SMALL | {"iterations": 4}))
     assert panel.status.value == f"{len(np.unique(labels.data))} clusters at iteration 4"
     assert labels.metadata["napari-unsupseg"]["iterations"] == 4
+    json.dumps(labels.metadata["napari-unsupseg"])  # what a file says of it
     panel.results.history.value = 4
     np.testing.assert_array_equal(labels.data, last)
     labels.paint((10, 10), 77)

@@ -252,7 +252,7 @@ def _result_of_script(segmenter: "Segmenter", history_bytes: int) -> RunResult:
     history.add(segmenter.n_iterations_, labels)
     record = segmenter.record() | {
         "iterations": segmenter.n_iterations_,
-        "clusters": np.count_nonzero(np.bincount(labels.ravel())[1:]),
+        "clusters": int(np.count_nonzero(np.bincount(labels.ravel())[1:])),
         "strokes": is_steered,
     }
     leg = RunLeg(segmenter.n_iterations_, not segmenter.iterations_left_)

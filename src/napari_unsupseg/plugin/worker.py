@@ -259,7 +259,7 @@ class _Runner:
         """Return how the labels were made; those predicted may have fewer clusters or more."""
         record = self._segmenter.record(step)
         if predicted is not None:
-            record["clusters"] = np.count_nonzero(np.bincount(predicted.ravel())[1:])
+            record["clusters"] = int(np.count_nonzero(np.bincount(predicted.ravel())[1:]))
         if self._request.region is not None:
             rows, columns = self._request.region
             record["region"] = {"y": [rows.start, rows.stop], "x": [columns.start, columns.stop]}

@@ -698,7 +698,7 @@ class Results(Container[Widget]):
             return
         history, index = _result_of(run).history, self.history.value
         labels, iteration = history.labels(index), history.iterations[index]
-        n_clusters = np.count_nonzero(np.bincount(labels.ravel())[1:])
+        n_clusters = int(np.count_nonzero(np.bincount(labels.ravel())[1:]))
         origin = {"iterations": iteration, "clusters": n_clusters}
         sentence = f"{count(n_clusters, 'cluster')} at iteration {iteration}"
         layer = self._show_labels(run, View.CLUSTERS, labels, origin, sentence)
