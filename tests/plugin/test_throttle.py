@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from napari_unsupseg.plugin.throttle import IterationTimer, PictureThrottle
+from napari_unsupseg.plugin.throttle import SHARE_SECONDS, IterationTimer, PictureThrottle
 
 
 @pytest.fixture
@@ -71,11 +71,15 @@ def test_pictures_by_time(clock, making, pause):
     assert throttle.is_due(3)
 
 
-def test_text_comes_twenty_times_a_second_at_most(clock):
+@pytest.mark.parametrize(
+    ("chosen", "seconds"),
+    [pytest.param((), 0.05, id="training"), pytest.param((SHARE_SECONDS,), 0.2, id="what follows")],
+)
+def test_text_comes_twenty_times_a_second_at_most(clock, chosen, seconds):
     throttle = PictureThrottle(100)
     assert throttle.is_text_due()
-    throttle.text_sent()
-    clock(0.049)
+    throttle.text_sent(*chosen)
+    clock(seconds - 0.001)
     assert not throttle.is_text_due()
     clock(0.002)
     assert throttle.is_text_due()

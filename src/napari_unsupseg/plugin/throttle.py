@@ -5,11 +5,12 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-__all__ = ["IterationTimer", "PictureThrottle"]
+__all__ = ["SHARE_SECONDS", "IterationTimer", "PictureThrottle"]
 
 TIMED_ITERATIONS = 20  # that a pace is the mean of
 PICTURE_SECONDS = 0.2  # from one picture to the next at least
 TEXT_SECONDS = 0.05  # from one update without a picture to the next
+SHARE_SECONDS = 0.2  # after the training, which is over: each update has all of the window drawn
 PICTURE_SHARE = 5  # times as long as a picture takes to make, until the next
 
 
@@ -79,6 +80,6 @@ class PictureThrottle:
         end = time.perf_counter()
         self._next_picture = start + max(PICTURE_SECONDS, PICTURE_SHARE * (end - start))
 
-    def text_sent(self) -> None:
-        """Note that an update is on its way to the panel."""
-        self._next_text = time.perf_counter() + TEXT_SECONDS
+    def text_sent(self, seconds: float = TEXT_SECONDS) -> None:
+        """Note that an update is on its way to the panel, and when the next one may follow."""
+        self._next_text = time.perf_counter() + seconds

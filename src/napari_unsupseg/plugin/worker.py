@@ -20,7 +20,7 @@ from napari_unsupseg.plugin.background import (
 from napari_unsupseg.plugin.label_history import LabelHistory
 from napari_unsupseg.plugin.run_control import RunControl
 from napari_unsupseg.plugin.run_data import Phase, RunLeg, RunRequest, RunResult, RunUpdate
-from napari_unsupseg.plugin.throttle import IterationTimer, PictureThrottle
+from napari_unsupseg.plugin.throttle import SHARE_SECONDS, IterationTimer, PictureThrottle
 from napari_unsupseg.plugin.training_region import TrainingRegion
 from napari_unsupseg.regions.strokes import apply_strokes
 
@@ -142,7 +142,7 @@ class _Runner:
         """Yield what there is to show of a step; then wait if paused, and follow new strokes."""
         if step.hierarchy_share is not None:  # labels do not change while a hierarchy is made
             if self._throttle.is_text_due():
-                self._throttle.text_sent()
+                self._throttle.text_sent(SHARE_SECONDS)
                 yield self._update(step, Phase.SEGMENTING, share=step.hierarchy_share)
             return
         self._timer.tick(step.factor)
