@@ -190,11 +190,14 @@ def test_a_button_that_can_do_nothing_says_why(
     viewer, panel, qtbot, layer, editing, mode, change, refusal
 ):
     change(viewer, layer)
+    qtbot.wait(1)
     click(qtbot, editing.buttons[mode])
     assert not editing.buttons[mode].native.isChecked()
     assert editing.hint.native.isVisible()
     assert editing.hint.value == refusal
     assert not editing.similarity.native.isVisible()
+    if layer in viewer.layers:
+        click(qtbot, editing.corrections.undo_button)
     panel.results.objects_section.split.value = 0
     choose(qtbot, panel, View.OBJECTS)
     qtbot.waitUntil(lambda: not editing.hint.native.isVisible(), timeout=WAIT)

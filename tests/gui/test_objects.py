@@ -170,14 +170,6 @@ def test_sizes_are_in_the_units_of_the_layer(viewer, panel, qtbot, results):
     assert areas.max() <= 30
 
 
-def test_what_a_user_has_painted_on_is_kept(viewer, panel, qtbot, results):
-    layer = find(qtbot, viewer, results)
-    layer.paint((2, 2), 99)
-    results.objects_section.split.value = 0
-    qtbot.waitUntil(lambda: "coins objects [1]" in viewer.layers, timeout=WAIT)
-    assert layer.data[2, 2] == 99
-
-
 def test_an_image_without_objects_says_what_to_do(viewer, panel, qtbot):
     noise = np.random.default_rng(0).random((96, 96)).astype(np.float32)
     viewer.add_image(noise, name="coins")

@@ -1,4 +1,4 @@
-"""Edits objects of a layer where the user clicks: each edit is one step of napari's own undo."""
+"""Edits objects or segments of a layer where the user clicks; each edit is one step."""
 
 import enum
 from collections.abc import Callable, Iterator, Sequence
@@ -39,10 +39,10 @@ class EditMode(enum.Enum):
 
 
 HINTS = {
-    EditMode.ALIKE: "click an object: those like it in size, brightness and shape stand out",
-    EditMode.REMOVE: "click the objects that are to go",
-    EditMode.SPLIT: "draw a line across an object, from side to side",
-    EditMode.JOIN: "click an object, and then the one that it belongs to",
+    EditMode.ALIKE: "click {a}: those like it in size, brightness and shape stand out",
+    EditMode.REMOVE: "click the {one}s that are to go",
+    EditMode.SPLIT: "draw a line across {a}, from side to side",
+    EditMode.JOIN: "click {a}, and then the one that it belongs to",
 }
 
 
@@ -57,6 +57,8 @@ class ObjectEditor:
         Shows in a sentence what to click.
     on_stop : callable
         Called when a mode has ended, by whatever.
+    noun : str
+        What is edited, one of them.
 
     Attributes
     ----------
@@ -73,8 +75,10 @@ class ObjectEditor:
         viewer: "napari.viewer.Viewer",
         show_hint: Callable[[str], None],
         on_stop: Callable[[], None],
+        noun: str = "object",
     ) -> None:
         self._viewer = viewer
+        self._noun = noun
         self._show_hint = show_hint
         self._on_stop = on_stop
         self.mode: EditMode | None = None
@@ -108,7 +112,7 @@ class ObjectEditor:
             getattr(layer.events, event).connect(self.stop)
         layer.events.features.connect(self._show_alike)
         self._viewer.layers.selection.events.active.connect(self._on_other_layer)
-        self._show_hint(HINTS[mode] if mode is not EditMode.SPLIT else self._split_hint())
+        self._show_hint(self._hint(mode))
 
     def stop(self) -> None:
         """Have clicks edit nothing."""
@@ -151,7 +155,7 @@ class ObjectEditor:
         self._picked, self.alike = None, []
         self._undim(self._layer)
         write_labels(self._layer, remove_objects(data, removed))
-        self._show_hint(HINTS[EditMode.ALIKE])
+        self._show_hint(self._hint(EditMode.ALIKE))
 
     def _on_other_layer(self) -> None:
         if self._viewer.layers.selection.active != self._layer:
@@ -190,11 +194,11 @@ class ObjectEditor:
             self._show_alike()
         elif self._picked is None:
             self._picked = label
-            self._show_hint(f"object {label}: now click the one that it belongs to")
+            self._show_hint(f"{self._noun} {label}: now click the one that it belongs to")
         else:
             first, self._picked = self._picked, None
             write_labels(self._layer, join_objects(data, first, label))
-            self._show_hint(HINTS[EditMode.JOIN])
+            self._show_hint(self._hint(EditMode.JOIN))
 
     def _draw_line(self, layer: "Labels", event: Any) -> Iterator[None]:
         """Show a line while it is drawn, as ground, and split the object that it crosses."""
@@ -232,15 +236,18 @@ class ObjectEditor:
             write_labels(layer, after, place)
         if after is before:
             layer.undo()  # what only showed the line
-            self._show_hint("that split nothing: draw a line from one side of an object to another")
+            self._show_hint("that split nothing: draw a line from one side to another")
         else:
-            self._show_hint(self._split_hint())
+            self._show_hint(self._hint(EditMode.SPLIT))
 
-    def _split_hint(self) -> str:
-        """Say how to split an object, and where it is not split."""
+    def _hint(self, mode: EditMode) -> str:
+        """Say what to do in a mode, and where an object is not split."""
         assert self._layer is not None
+        article = "an" if self._noun[0] in "aeiou" else "a"
+        hint = HINTS[mode].format(one=self._noun, a=f"{article} {self._noun}")
         has_frames = len(self._whole_axes) < self._layer.ndim
-        return HINTS[EditMode.SPLIT] + ("; other frames stay as they are" if has_frames else "")
+        is_partial = mode is EditMode.SPLIT and has_frames
+        return hint + ("; other frames stay as they are" if is_partial else "")
 
     def _show_alike(self) -> None:
         """Have the objects that are like the one that was clicked stand out."""
@@ -254,7 +261,7 @@ class ObjectEditor:
         elif self._picked not in features["index"].tolist():  # it is gone
             self._undim(layer)
             self._picked, self.alike = None, []
-            self._show_hint(HINTS[EditMode.ALIKE])
+            self._show_hint(self._hint(EditMode.ALIKE))
         else:
             self.alike = find_alike(features, self._picked, self.similarity).tolist()
             self._dim_others(layer)

@@ -23,8 +23,11 @@ from napari_unsupseg.io.run_archive import (
     write_archive,
 )
 from napari_unsupseg.plugin.label_history import LabelHistory
+from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.run_data import RunLeg, RunResult, TrainingCurve
+from napari_unsupseg.plugin.saved_edits import pack_edits, unpack_edits
 from napari_unsupseg.plugin.saved_labels import place_of
+from napari_unsupseg.regions.edits import EditHistory
 
 if TYPE_CHECKING:
     from napari_unsupseg.segmenter import Segmenter
@@ -41,15 +44,17 @@ class SavedView:
     Attributes
     ----------
     labels : ndarray of unsigned integers, shape (..., Y, X)
-        Its labels as they are, edited or not.
+        Its labels as they are, without `edits`.
     written : ndarray of unsigned integers, shape (..., Y, X)
-        As they were made; the same array where nobody has edited them.
+        As they were made; the same array but of clusters that were changed by hand.
     record : dict
         How they were made, and what users have called them; fit for JSON.
     sentence : str
         What the panel says of them.
     names : dict of int to str
         Names that labels were given as they were made.
+    edits : EditHistory
+        What the user has corrected of segments or objects.
     """
 
     labels: Labels
@@ -57,6 +62,7 @@ class SavedView:
     record: dict[str, Any]
     sentence: str
     names: dict[int, str]
+    edits: EditHistory = dataclasses.field(default_factory=EditHistory)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,6 +117,7 @@ def write_run(path: Path, result: RunResult, state: PanelState) -> None:
         If the run cannot be saved, or the file not be written.
     """
     history = result.history.entries
+    edits = {name: pack_edits(view.edits, f"edits.{name}.") for name, view in state.views.items()}
     header = {
         "name": state.name,
         "layer": state.layer,
@@ -122,7 +129,12 @@ def write_run(path: Path, result: RunResult, state: PanelState) -> None:
         "history": [[iteration, shape, dtype.str] for iteration, _, shape, dtype in history],
         "view": state.view,
         "views": {
-            name: {"record": view.record, "sentence": view.sentence, "names": view.names}
+            name: {
+                "record": view.record,
+                "sentence": view.sentence,
+                "names": view.names,
+                "edits": edits[name][0],
+            }
             for name, view in state.views.items()
         },
         "controls": state.controls,
@@ -136,6 +148,7 @@ def write_run(path: Path, result: RunResult, state: PanelState) -> None:
         arrays[f"views.{name}.labels"] = view.labels
         if view.written is not view.labels:
             arrays[f"views.{name}.written"] = view.written
+        arrays |= edits[name][1]
     if state.strokes is not None:
         arrays["strokes"] = state.strokes
     parts = {HEADER_PART: pack_json(header), ARRAYS_PART: pack_arrays(arrays)}
@@ -190,11 +203,13 @@ def read_run(path: Path, device: str, history_bytes: int) -> tuple[RunResult, Pa
         is_of_image = (
             array.shape == shape and array.dtype.kind == "u"
             for name, array in arrays.items()
-            if not name.startswith("history.")
+            if not name.startswith(("history.", "edits."))
         )
         if not all(is_of_image):
             raise ValueError("its layers are not of its image")
-        return _restore_result(segmenter, header, arrays), _restore_state(header, arrays)
+        state = _restore_state(header, arrays)
+        _check_edits(segmenter, state)
+        return _restore_result(segmenter, header, arrays), state
     except Exception as error:
         raise _damaged(path, error) from error
 
@@ -235,14 +250,29 @@ def image_layer(segmenter: "Segmenter", state: PanelState) -> tuple[Image, str]:
     napari.layers.Image, str
         The layer, and one letter for each axis of its data.
     """
+    pixels, axes = _layer_data(segmenter)
+    is_rgb = segmenter.image_.is_rgb
+    layer_axes = tuple(axes[:-1] if is_rgb else axes)
+    keywords = {"axis_labels": layer_axes, **state.layer}
+    return Image(pixels, name=state.name, rgb=is_rgb, **keywords), axes
+
+
+def _layer_data(segmenter: "Segmenter") -> tuple[NDArray[Any], str]:
+    """Return the pixels of an image, colours last, and one letter for each of their axes."""
     [(pixels, axes)] = segmenter.given_
     assert pixels is not None, "a file has them"
-    is_rgb = segmenter.image_.is_rgb
-    if is_rgb:  # napari wants colours last
-        pixels, axes = np.moveaxis(pixels, axes.index(SAMPLES), -1), axes.replace(SAMPLES, "")
-    keywords = {"axis_labels": tuple(axes), **state.layer}
-    layer = Image(pixels, name=state.name, rgb=is_rgb, **keywords)
-    return layer, axes + SAMPLES if is_rgb else axes
+    if segmenter.image_.is_rgb:  # napari wants colours last
+        pixels = np.moveaxis(pixels, axes.index(SAMPLES), -1)
+        axes = axes.replace(SAMPLES, "") + SAMPLES
+    return pixels, axes
+
+
+def _check_edits(segmenter: "Segmenter", state: PanelState) -> None:
+    """Raise unless corrections fit the layers that they are of."""
+    pixels, axes = _layer_data(segmenter)
+    layout = Layout(pixels.shape, axes, segmenter.image_.is_rgb)
+    for view in state.views.values():
+        view.edits.apply(layout.to_layer(view.labels))
 
 
 def _result_of_script(segmenter: "Segmenter", history_bytes: int) -> RunResult:
@@ -283,7 +313,8 @@ def _restore_state(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> P
         for given in {"names", "classes"} & record.keys():
             record[given] = _by_label(record[given])
         names = _by_label(view["names"])
-        views[name] = SavedView(labels, written, record, view["sentence"], names)
+        edits = unpack_edits(view.get("edits", []), arrays, f"edits.{name}.")
+        views[name] = SavedView(labels, written, record, view["sentence"], names, edits)
     return PanelState(
         header["name"],
         header["layer"],

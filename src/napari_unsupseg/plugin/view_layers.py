@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import napari.layers
@@ -10,11 +10,13 @@ import numpy as np
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.plugin.labels_layers import has_names, record_origin, replace_labels
+from napari_unsupseg.plugin.layer_edits import LayerEdits
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.region_tables import RegionTables
 from napari_unsupseg.plugin.run_data import RunRequest
 from napari_unsupseg.plugin.saved_run import SavedView
 from napari_unsupseg.plugin.session import LayerRun, View
+from napari_unsupseg.regions.edits import EditHistory
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -43,6 +45,8 @@ class LayerSnapshot:
         What the panel says of these labels.
     names : dict of int to str
         Names that labels were given as they were written.
+    edits : LayerEdits or None
+        What the user has corrected of segments or objects, which holds for the next labels too.
     """
 
     run: LayerRun
@@ -50,11 +54,13 @@ class LayerSnapshot:
     data: Labels | None
     sentence: str
     names: dict[int, str] = dataclasses.field(default_factory=dict)
+    edits: LayerEdits | None = None
 
     @property
-    def was_edited(self) -> bool:
-        """Whether the user has painted on the layer since, or named or classed its regions."""
-        return has_names(self.layer, besides=self.names) or not self.has_its_labels
+    def has_work(self) -> bool:
+        """Whether the user would lose work if the layer had other labels: names, or edits."""
+        loses_edits = not (self.has_its_labels if self.edits is None else self.edits.fits)
+        return has_names(self.layer, besides=self.names) or loses_edits
 
     @property
     def has_its_labels(self) -> bool:
@@ -76,6 +82,8 @@ class ViewLayers:
         Adds them.
     tables : RegionTables
         Measures them.
+    on_corrected : callable
+        Called when the user has corrected segments or objects, or has taken that back.
 
     Attributes
     ----------
@@ -86,11 +94,16 @@ class ViewLayers:
     """
 
     def __init__(
-        self, viewer: "napari.viewer.Viewer", outputs: OutputLayers, tables: RegionTables
+        self,
+        viewer: "napari.viewer.Viewer",
+        outputs: OutputLayers,
+        tables: RegionTables,
+        on_corrected: Callable[[], None],
     ) -> None:
         self._viewer = viewer
         self._outputs = outputs
         self._tables = tables
+        self._on_corrected = on_corrected
         # what the views of each run show that is kept, the one that ended last at the end
         self._made: dict[LayerRun, dict[View, LayerSnapshot]] = {}
         self.run: LayerRun | None = None
@@ -117,7 +130,7 @@ class ViewLayers:
         return next((view for view, snapshot in shown if snapshot.layer == layer), None)
 
     def layer_to_go_on_in(self, request: RunRequest) -> napari.layers.Labels:
-        """Return the layer of the last run, or a new one if it is gone or was painted on.
+        """Return the layer of the last run, or a new one if it is gone or was changed by hand.
 
         Parameters
         ----------
@@ -130,7 +143,7 @@ class ViewLayers:
             The layer.
         """
         last = self._snapshots[View.CLUSTERS]
-        if last.layer in self._viewer.layers and not last.was_edited:
+        if last.layer in self._viewer.layers and not last.has_work:
             return last.layer
         if last.data is None:
             return self._outputs.add_blank(last.run.image, request)
@@ -178,6 +191,7 @@ class ViewLayers:
             made = continued.get(snapshot.run.image_index, {})
             self._made[snapshot.run] = made | {View.CLUSTERS: snapshot}
         self.run = clusters[0].run
+        self._end_edits(before)
         self._keep(list(dict.fromkeys(map(_network_of, self._made)))[-MAX_RUNS:])
 
     def run_of(self, layer: napari.layers.Layer | None) -> LayerRun | None:
@@ -218,7 +232,27 @@ class ViewLayers:
 
     def _keep(self, networks: "Sequence[Segmenter]") -> None:
         """Keep the runs of these networks alone; the layers of others are any layers."""
-        self._made = {run: made for run, made in self._made.items() if _network_of(run) in networks}
+        before = self._made
+        self._made = {run: made for run, made in before.items() if _network_of(run) in networks}
+        self._end_edits(before)
+
+    def _end_edits(self, before: Mapping[LayerRun, Mapping[View, LayerSnapshot]]) -> None:
+        """Follow corrections no more on layers that were made and are any layers now."""
+        kept = [one.edits for made in self._made.values() for one in made.values()]
+        for made in before.values():
+            for one in made.values():
+                if one.edits is not None and one.edits not in kept:
+                    one.edits.close()
+
+    def edits(self, view: View) -> LayerEdits | None:
+        """Return the corrections of what a view shows, if it shows segments or objects."""
+        snapshot = self.snapshot(view)
+        return None if snapshot is None else snapshot.edits
+
+    def close(self) -> None:
+        """Follow corrections no more: the panel is gone."""
+        before, self._made, self.run = self._made, {}, None
+        self._end_edits(before)
 
     def save(self, run: LayerRun) -> dict[str, SavedView]:
         """Return what the views of a run show, by their names; copies of it.
@@ -237,11 +271,15 @@ class ViewLayers:
         for view, snapshot in self._snapshots.items():
             if self.is_made(view, run) and snapshot.data is not None:
                 labels = written = run.layout.from_layer(snapshot.data)
-                if not snapshot.has_its_labels:
+                history = EditHistory()
+                if snapshot.edits is not None:
+                    snapshot.edits.note()
+                    history = snapshot.edits.history
+                elif not snapshot.has_its_labels:
                     labels = run.layout.from_layer(snapshot.layer.data).copy()
                 record = copy.deepcopy(snapshot.layer.metadata.get("napari-unsupseg", {}))
                 saved[view.name] = SavedView(
-                    labels, written, record, snapshot.sentence, dict(snapshot.names)
+                    labels, written, record, snapshot.sentence, dict(snapshot.names), history
                 )
         return saved
 
@@ -256,12 +294,14 @@ class ViewLayers:
             What they showed, by their names.
         """
         for name, one in saved.items():
-            view, layer = View[name], run.labels
-            if view is not View.CLUSTERS:
-                layer = self._add(run, view, run.layout.to_layer(one.labels))
+            view, layer, edits = View[name], run.labels, None
+            is_clusters = view is View.CLUSTERS
+            # a copy, since the user paints on the array that the layer has
+            base = run.layout.to_layer(one.written if is_clusters else one.labels).copy()
+            if not is_clusters:
+                layer, edits = self._add_edited(run, view, base, one.edits)
             record_origin(layer, one.record)
-            written = run.layout.to_layer(one.written)
-            self._snapshots[view] = LayerSnapshot(run, layer, written, one.sentence, one.names)
+            self._snapshots[view] = LayerSnapshot(run, layer, base, one.sentence, one.names, edits)
 
     def choose(self, view: View) -> None:
         """Show the layer of a view, if it is there, and hide those of the others.
@@ -281,7 +321,9 @@ class ViewLayers:
     def show(
         self, run: LayerRun, view: View, labels: Labels, origin: dict[str, Any], sentence: str
     ) -> napari.layers.Labels:
-        """Show labels in the layer of a view, or in a new one if the user has edited that.
+        """Show labels in the layer of a view, with the corrections that the user has made there.
+
+        They go to a new one if the user would lose work: clusters changed by hand, or names.
 
         Parameters
         ----------
@@ -299,22 +341,35 @@ class ViewLayers:
         Returns
         -------
         napari.layers.Labels
-            The layer; one that was edited is hidden and kept.
+            The layer; the one before is hidden and kept if it is another.
         """
         assert run.result is not None
         data, before = run.layout.to_layer(labels), self.snapshot(view)
-        if before is None or before.was_edited:
-            layer = self._add(run, view, data)
+        base = data.copy()  # the user paints on the array that the layer has
+        if before is None or before.has_work:
+            layer, edits = self._add_edited(run, view, base, _leave_edits(before))
             if before is not None:
                 before.layer.visible = False
         else:
-            layer = before.layer
-            replace_labels(layer, data)
+            layer, edits = before.layer, before.edits
+            if edits is None:
+                replace_labels(layer, data)
+            else:
+                edits.rebase(base)
         # with how these labels were made, which other labels of the run were not
         record_origin(layer, run.result.record | origin)
         names = origin.get("names", {})
-        self._snapshots[view] = LayerSnapshot(run, layer, data.copy(), sentence, names)
+        self._snapshots[view] = LayerSnapshot(run, layer, base, sentence, names, edits)
         return layer
+
+    def _add_edited(
+        self, run: LayerRun, view: View, base: Labels, history: EditHistory
+    ) -> tuple[napari.layers.Labels, LayerEdits | None]:
+        """Add a layer of labels with corrections, and follow those of segments and objects."""
+        layer = self._add(run, view, history.apply(base)[0])
+        if view is View.CLUSTERS:
+            return layer, None
+        return layer, LayerEdits(layer, base, history, self._on_corrected)
 
     def _add(self, run: LayerRun, view: View, data: Labels) -> napari.layers.Labels:
         """Add a layer; it is seen and active if its view is the chosen one."""
@@ -332,3 +387,12 @@ def _network_of(run: LayerRun) -> "Segmenter":
     """Return what a run trained, by which it is known on each image and however it is continued."""
     assert run.result is not None, "the run has ended"
     return run.result.segmenter
+
+
+def _leave_edits(snapshot: LayerSnapshot | None) -> EditHistory:
+    """Follow no more what the user changes on a layer, and return what there was."""
+    if snapshot is None or snapshot.edits is None:
+        return EditHistory()
+    snapshot.edits.note()
+    snapshot.edits.close()
+    return snapshot.edits.history

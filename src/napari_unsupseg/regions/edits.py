@@ -444,6 +444,8 @@ class EditHistory:
         >>> history.apply(np.array([[1, 1, 1, 1, 1, 1]], dtype=np.uint8))
         (array([[1, 1, 1, 1, 1, 1]], dtype=uint8), (False,))
         """
+        if not self.done:
+            return labels.copy(), ()
         canvas = _Canvas(labels)
         applied = tuple(edit.apply(canvas) for edit in self.done)
         return canvas.labels, applied

@@ -1,13 +1,15 @@
-"""Buttons that say what a click on an object does, and what is done with those found alike."""
+"""Buttons that say what a click on an object or segment does, and the list of what was done."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import napari.layers
 from magicgui.widgets import Container, FloatSlider, PushButton, Widget
 
+from napari_unsupseg.plugin.layer_edits import LayerEdits
 from napari_unsupseg.plugin.object_editor import EditMode, ObjectEditor
 from napari_unsupseg.plugin.widgets.controls import Sentence, narrow_readout, row
+from napari_unsupseg.plugin.widgets.correction_list import CorrectionList
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -15,32 +17,50 @@ if TYPE_CHECKING:
 __all__ = ["EditButtons"]
 
 TOOLTIPS = {
-    EditMode.ALIKE: "Find the objects that are like one of them, to keep or to remove all of them.",
-    EditMode.REMOVE: "Remove objects.",
-    EditMode.SPLIT: "Split an object by a line.",
-    EditMode.JOIN: "Make one object of two.",
+    EditMode.ALIKE: "Find the {}s that are like one of them, to keep or to remove all of them.",
+    EditMode.REMOVE: "Remove {}s.",
+    EditMode.SPLIT: "Split one {} by a line.",
+    EditMode.JOIN: "Make one {} of two.",
 }
 
 
 class EditButtons(Container[Widget]):
-    """A button for each way to edit objects, of which one may be down.
+    """A button for each way to edit objects or segments, of which one may be down.
 
     Parameters
     ----------
     viewer : napari.viewer.Viewer
-        Where the objects are.
+        Where they are.
+    noun : str
+        What they are called, one of them.
+    modes : iterable of EditMode
+        The ways.
+
+    Attributes
+    ----------
+    corrections : CorrectionList
+        What was done.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+    def __init__(
+        self,
+        viewer: "napari.viewer.Viewer",
+        noun: str,
+        modes: Iterable[EditMode],
+    ) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._viewer = viewer
         self._layer: napari.layers.Labels | None = None
         self._whole_axes: Sequence[int] = ()
         self.buttons = {
-            mode: PushButton(text=mode.value, tooltip=f"{tooltip} Ctrl-Z takes it back.")
-            for mode, tooltip in TOOLTIPS.items()
+            mode: PushButton(
+                text=mode.value, tooltip=f"{TOOLTIPS[mode].format(noun)} Ctrl-Z takes it back."
+            )
+            for mode in modes
         }
+        self._noun = noun
+        self.corrections = CorrectionList(noun)
         self.similarity = FloatSlider(
             label="how alike",
             value=0.5,
@@ -62,8 +82,8 @@ class EditButtons(Container[Widget]):
         )
         self._alike.margins = (0, 0, 0, 0)
         self.hint = Sentence()
-        self.extend([row(self.buttons.values()), self.hint, self._alike])
-        self._editor = ObjectEditor(viewer, self._show_hint, self._show_mode)
+        self.extend([row(self.buttons.values()), self.hint, self._alike, self.corrections])
+        self._editor = ObjectEditor(viewer, self._show_hint, self._show_mode, noun)
         for mode, button in self.buttons.items():
             button.native.setCheckable(True)
             button.native.clicked.connect(lambda is_down, mode=mode: self._choose(mode, is_down))
@@ -72,17 +92,19 @@ class EditButtons(Container[Widget]):
         self.remove_button.changed.connect(lambda: self._editor.remove_alike())
         self._show_mode()
 
-    def follow(self, layer: napari.layers.Labels | None, whole_axes: Sequence[int]) -> None:
+    def follow(self, edits: LayerEdits | None, whole_axes: Sequence[int]) -> None:
         """Edit the objects of a layer from now on.
 
         Parameters
         ----------
-        layer : napari.layers.Labels or None
-            The layer; None if there are no objects yet.
+        edits : LayerEdits or None
+            The layer, with what was done to it; None if there is none yet.
         whole_axes : sequence of int
             Axes of the layer along which an object is split all the way, as slices of a volume are.
         """
-        self._layer, self._whole_axes = layer, whole_axes
+        self._layer = None if edits is None else edits.layer
+        self._whole_axes = whole_axes
+        self.corrections.follow(edits)
         self._show_mode()
 
     def stop(self) -> None:
@@ -94,9 +116,10 @@ class EditButtons(Container[Widget]):
         if not is_down:
             self._editor.stop()
         elif layer is None or layer not in self._viewer.layers:
-            refusal = "there is no layer of objects: press Objects to find them"
+            noun = self._noun
+            refusal = f"there is no layer of {noun}s: press {noun.capitalize()}s to find them"
         elif not layer.data.any():
-            refusal = f"there are no objects in {layer.name}"
+            refusal = f"there are no {self._noun}s in {layer.name}"
         else:
             self._editor.start(mode, layer, self._whole_axes)
         self._show_mode()

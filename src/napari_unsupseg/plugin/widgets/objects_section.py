@@ -8,6 +8,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, FloatSlider, FloatSp
 from magicgui.widgets.bases import ValueWidget
 
 from napari_unsupseg.errors import SettingError
+from napari_unsupseg.plugin.object_editor import EditMode
 from napari_unsupseg.plugin.widgets.controls import fit_labels, narrow_readout, row
 from napari_unsupseg.plugin.widgets.edit_buttons import EditButtons
 
@@ -83,7 +84,7 @@ class ObjectsSection(Container[Widget]):
         form = Container[Widget]()
         form.extend(controls)  # given at once their labels would differ in width
         form.margins = (0, 0, 0, 0)
-        self.editing = EditButtons(viewer)
+        self.editing = EditButtons(viewer, "object", EditMode)
         self.buttons = row([])
         self.extend([form, self.editing, self.buttons])
         self.show_unit("pixels", 1.0)

@@ -116,11 +116,11 @@ class Results(Container[Widget]):
         self._strokes = strokes
         self._show_status = show_status
         self._tables = RegionTables(self._on_edited, self.native)
-        self.layers = ViewLayers(viewer, outputs, self._tables)
+        self.layers = ViewLayers(viewer, outputs, self._tables, self._show_corrections)
         self._states: WeakKeyDictionary[LayerRun, RunState] = WeakKeyDictionary()
         self._finder = LabelFinder(Hierarchy.objects, self._show_objects, self._refuse_objects)
         self._kind_finder = LabelFinder(Hierarchy.kinds, self._show_kinds, self._show_status)
-        self.segments_section = SegmentsSection(self._show_segments)
+        self.segments_section = SegmentsSection(viewer, self._show_segments)
         self.granularity = self.segments_section.granularity
         self.smallest = self.segments_section.smallest
         self.history = Slider(
@@ -164,6 +164,10 @@ class Results(Container[Widget]):
         )
         self.objects_section.buttons.extend([self.measurements_button, self.save_button])
         self.objects_section.append(self.layers_button)
+        self._editing = {
+            View.SEGMENTS: self.segments_section.editing,
+            View.OBJECTS: self.objects_section.editing,
+        }
         self._controls = {
             View.CLUSTERS: _form([self.history, self.uncertainty_button]),
             View.SEGMENTS: self.segments_section,
@@ -254,7 +258,8 @@ class Results(Container[Widget]):
         """Show no objects that are being found, and edit none: nobody sees the panel."""
         self._finder.leave()
         self._kind_finder.leave()
-        self.objects_section.editing.stop()
+        for editing in self._editing.values():
+            editing.stop()
 
     def close(self) -> None:
         """Measure and find nothing more: the panel is gone."""
@@ -262,6 +267,7 @@ class Results(Container[Widget]):
         self._finder.leave()
         self._kind_finder.leave()
         self._leave_run()
+        self.layers.close()
         self._viewer.layers.events.renamed.disconnect(self._show_heading)
 
     def _leave_run(self) -> None:
@@ -327,7 +333,7 @@ class Results(Container[Widget]):
         self.layers.restore(self.run, state.views)
         if state.controls:
             self._write_controls(state.controls)
-        self._follow_objects()
+        self._follow_corrections()
         if self._objects_layer() is not None:
             with contextlib.suppress(UnsupsegError):  # of strokes or clusters that are gone
                 self._state.objects = self._object_keywords(self.run)
@@ -377,10 +383,7 @@ class Results(Container[Widget]):
         self._show_run()
         if self._state.controls:
             self._write_controls(self._state.controls)
-        segments = self.layers.snapshot(View.SEGMENTS)
-        if segments is not None and segments.data is not None:
-            self.segments_section.show_count(int(segments.data.max()))
-        self._follow_objects()
+        self._follow_corrections()
 
     def _show_run(self) -> None:
         """Show the run at hand by its clusters, as they were made."""
@@ -528,9 +531,9 @@ class Results(Container[Widget]):
             return
         cut = self.segments_section.cut
         segments = _two_bytes(hierarchy.cut(**cut))
-        n_segments = int(segments.max())
-        self.segments_section.show_count(n_segments)
-        self._show_labels(run, View.SEGMENTS, segments, cut, count(n_segments, "segment"))
+        sentence = count(int(segments.max()), "segment")
+        self._show_labels(run, View.SEGMENTS, segments, cut, sentence)
+        self._follow_corrections()
 
     def _find_objects(self) -> None:
         """Find the objects of the last run as the controls say, unless they are shown already."""
@@ -609,15 +612,25 @@ class Results(Container[Widget]):
             return
         sentence = objects_text(objects, options)
         self._show_labels(run, View.OBJECTS, _two_bytes(objects), _recorded(options), sentence)
-        self._follow_objects()
+        self._follow_corrections()
         self._state.objects = options
 
-    def _follow_objects(self) -> None:
-        """Have single objects of the run edited by the buttons, where there are some."""
-        run, layer = self.run, self._objects_layer()
-        if run is not None:
-            spatial_ndim = run.request.options.get("spatial_ndim", 2)
-            self.objects_section.editing.follow(layer, run.layout.axes_within_frames(spatial_ndim))
+    def _follow_corrections(self) -> None:
+        """Have single objects and segments of the run corrected by the buttons, and list these."""
+        if self.run is not None:
+            spatial_ndim = self.run.request.options.get("spatial_ndim", 2)
+            whole_axes = self.run.layout.axes_within_frames(spatial_ndim)
+            for view, editing in self._editing.items():
+                editing.follow(self.layers.edits(view), whole_axes)
+            self._show_corrections()
+
+    def _show_corrections(self) -> None:
+        """List the corrections as they are now, and say how many segments there are with them."""
+        for editing in self._editing.values():
+            editing.corrections.refresh()
+        segments = self.layers.edits(View.SEGMENTS)
+        if segments is not None:
+            self.segments_section.show_count(segments.count_labels())
 
     def _objects_layer(self) -> napari.layers.Labels | None:
         """Return the layer that the view of objects shows, if there is one."""
@@ -689,7 +702,12 @@ class Results(Container[Widget]):
                 index=run.image_index,
             )
             clipboard.setText(script)
-            self._show_status("the script of the run is on the clipboard")
+            edits = [self.layers.edits(view) for view in self._editing]
+            is_corrected = any(one is not None and one.history.done for one in edits)
+            self._show_status(
+                "the script of the run is on the clipboard"
+                + (", without your corrections" if is_corrected else "")
+            )
 
     def _show_clusters(self) -> None:
         """Show the clusters of the chosen iteration of the last run."""
@@ -715,13 +733,15 @@ class Results(Container[Widget]):
             self._show_status(f"{_count_labels(layer, 'label')} left in {layer.name}")
 
     def _say_what_is_shown(self, view: View) -> None:
-        """Say what the layer of a view has, as it was made or as it was edited since."""
+        """Say what the layer of a view has."""
+        self._show_status(self._sentence(view))
+
+    def _sentence(self, view: View) -> str:
+        """Return what the layer of a view has, as it was made or as it was edited since."""
         snapshot = self.layers.snapshot(view)
         assert snapshot is not None
         is_unedited = snapshot.has_its_labels
-        self._show_status(
-            snapshot.sentence if is_unedited else _count_labels(snapshot.layer, NOUNS[view])
-        )
+        return snapshot.sentence if is_unedited else _count_labels(snapshot.layer, NOUNS[view])
 
     def _show_labels(
         self, run: LayerRun, view: View, labels: Labels, origin: dict[str, Any], sentence: str
@@ -729,9 +749,10 @@ class Results(Container[Widget]):
         """Show labels in the layer of a view, and say what they are."""
         before = self.layers.snapshot(view)
         layer = self.layers.show(run, view, labels, origin, sentence)
+        said = self._sentence(view)
         if before is not None and before.layer != layer:
-            sentence += f"; {before.layer.name}, which you have changed, is kept but hidden"
-        self._show_status(sentence)
+            said += f"; {before.layer.name}, which you have changed, is kept but hidden"
+        self._show_status(said)
         self._show_heading()
         return layer
 

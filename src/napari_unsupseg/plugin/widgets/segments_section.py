@@ -1,14 +1,19 @@
-"""Segments of the last run: how fine they are, and how many that makes."""
+"""Segments of the last run: how fine they are, how many that makes, and their corrections."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container, FloatSlider, SpinBox, Widget
 
 from napari_unsupseg._words import count
+from napari_unsupseg.plugin.object_editor import EditMode
 from napari_unsupseg.plugin.shortcuts import SHORTCUTS
 from napari_unsupseg.plugin.widgets.controls import Sentence, fill_row, narrow_readout
+from napari_unsupseg.plugin.widgets.edit_buttons import EditButtons
 from napari_unsupseg.plugin.widgets.slider_ticks import SliderTicks
+
+if TYPE_CHECKING:
+    import napari.viewer
 
 __all__ = ["SegmentsSection"]
 
@@ -18,6 +23,8 @@ class SegmentsSection(Container[Widget]):
 
     Parameters
     ----------
+    viewer : napari.viewer.Viewer
+        Where the segments are.
     on_change : callable
         Called when the segments are to be others.
 
@@ -29,9 +36,11 @@ class SegmentsSection(Container[Widget]):
         Granularities worth looking at.
     smallest : SpinBox
         Pixels of the smallest segment.
+    editing : EditButtons
+        Edits of single segments.
     """
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
+    def __init__(self, viewer: "napari.viewer.Viewer", on_change: Callable[[], None]) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self.granularity = FloatSlider(
@@ -57,7 +66,8 @@ class SegmentsSection(Container[Widget]):
         form.extend([self.granularity, self.smallest])  # given at once labels would differ in width
         form.margins = (0, 0, 0, 0)
         fill_row(self.granularity)
-        self.extend([self.heading, form])
+        self.editing = EditButtons(viewer, "segment", [EditMode.SPLIT, EditMode.JOIN])
+        self.extend([self.heading, form, self.editing])
         self.granularity.changed.connect(lambda _value: on_change())
         self.smallest.changed.connect(lambda _value: on_change())
 
