@@ -22,6 +22,7 @@ import joblib
 import numpy as np
 import typer
 from imageio.v3 import imread
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
@@ -427,6 +428,9 @@ def draw_curves(
         titles.append("boundaries")
     figure = Figure(figsize=(7 * len(titles), 5), layout="constrained")
     segments, *others = figure.subplots(ncols=len(titles))
+    colours = colormaps["tab20"].colors  # of pairs, a dark and a light one each
+    for axes in (segments, *others):
+        axes.set_prop_cycle(color=colours[::2] + colours[1::2])
     curves: dict[str, list[list[PrecisionRecall]]] = {}
     for (method, value), judgements in found.items():
         agreements = [judgement.agreement for judgement in judgements]
@@ -443,7 +447,7 @@ def draw_curves(
             axes.plot(recall, precision, ".-", label=method)
     for axes, title in zip((segments, *others), titles, strict=True):
         axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))
-    segments.legend(frameon=False)
+    segments.legend(frameon=False, fontsize="small")
     figure.savefig(path, dpi=100)
 
 
