@@ -228,6 +228,7 @@ def test_choosing_a_layer_chooses_its_run(viewer, panel, qtbot, rgb, grey):
         ("coins", "segments"),
         ("tissue", "segments"),
     ):
+        is_of_other = results.run is not runs[name]
         layer = viewer.layers[f"{name} {kind}"]
         viewer.layers.selection.active = layer
         assert results.run is runs[name]
@@ -235,6 +236,9 @@ def test_choosing_a_layer_chooses_its_run(viewer, panel, qtbot, rgb, grey):
         assert results.layers.snapshot(results.layers.view).layer is layer
         assert panel.image.value is viewer.layers[name]
         assert results.granularity.value == levels[name]
+        n_labels = np.count_nonzero(np.unique(layer.data))
+        assert panel.status.value.startswith(f"{n_labels} "), "of this run, not of the other"
+        assert layer.visible or not is_of_other, "a later run has hidden it"
     np.testing.assert_array_equal(viewer.layers["tissue objects"].data, objects)
     results.granularity.value = 0.1
     cut = runs["tissue"].result.hierarchy.cut(granularity=0.1)

@@ -573,10 +573,12 @@ class SegmentationPanel(Container[Widget]):
 
     def _on_layer_chosen(self) -> None:
         """Go on with the run that the chosen layer belongs to, unless another one is going on."""
-        layer = self._viewer.layers.selection.active
+        layer, before = self._viewer.layers.selection.active, self.results.run
         self._turn_to_run_of(self._strokes.image_of(layer) or layer)
         if self._session.run is None:
             self.results.follow_layer(layer)
+        if self.results.run is not before:
+            self.results.layers.reveal()
 
     def _on_image_replaced(self) -> None:
         """Keep the labels so far of pixels that nobody sees any more."""

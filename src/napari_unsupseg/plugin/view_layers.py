@@ -71,8 +71,9 @@ class LayerSnapshot:
 class ViewLayers:
     """Layers of the last runs; of the run at hand the chosen view's alone is visible.
 
-    Which are visible changes only when a view is chosen, a run begins or a layer comes: what a user
-    shows or hides by hand stays so. A run on several images counts as one for each of them.
+    Which are visible changes only when a view is chosen, a run begins or is chosen, or a layer
+    comes: what a user shows or hides by hand stays so. A run on several images counts as one for
+    each of them.
 
     Parameters
     ----------
@@ -317,6 +318,12 @@ class ViewLayers:
         chosen = self.snapshot(view)
         if chosen is not None:
             self._viewer.layers.selection.active = chosen.layer
+
+    def reveal(self) -> None:
+        """Show the layer of the view, which a later run may have hidden."""
+        chosen = self.snapshot(self.view)
+        if chosen is not None:
+            chosen.layer.visible = True
 
     def show(
         self, run: LayerRun, view: View, labels: Labels, origin: dict[str, Any], sentence: str

@@ -384,6 +384,9 @@ class Results(Container[Widget]):
         if self._state.controls:
             self._write_controls(self._state.controls)
         self._follow_corrections()
+        # what is said yet is of the run before
+        is_there = self.layers.is_made(self.layers.view, run)
+        self._show_status(self._sentence(self.layers.view) if is_there else "")
 
     def _show_run(self) -> None:
         """Show the run at hand by its clusters, as they were made."""
