@@ -10,6 +10,7 @@ from qtpy.QtCore import QTimer
 from napari_unsupseg._typing import Labels as LabelsArray
 from napari_unsupseg.plugin.labels_layers import replace_labels
 from napari_unsupseg.regions.edits import EditHistory, describe_edit
+from napari_unsupseg.regions.labels import count_labels
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -93,7 +94,7 @@ class LayerEdits:
 
     def count_labels(self) -> int:
         """Return how many labels there are with all edits, besides 0."""
-        return int(np.count_nonzero(np.unique(self._seen)))
+        return count_labels(self._seen)
 
     def rebase(self, base: LabelsArray) -> None:
         """Show other labels, edited as those before.

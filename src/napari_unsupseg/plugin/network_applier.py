@@ -12,6 +12,7 @@ from napari_unsupseg.plugin.layers import has_array, layer_array
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.output_layers import OutputLayers
 from napari_unsupseg.plugin.widgets.trained_network import TrainedNetwork
+from napari_unsupseg.regions.labels import count_labels
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -85,7 +86,7 @@ class NetworkApplier:
                 layer = self._outputs.add_found(image, layout, labels, pyramid)
                 record_origin(layer, segmenter.record())
                 if isinstance(labels, np.ndarray):
-                    found = count(np.count_nonzero(np.unique(labels)), "cluster")
+                    found = count(count_labels(labels), "cluster")
                     self._show_status(f"{found} of the trained network in {image.name}")
 
         self._network.apply(array, axes, on_end, is_wanted)

@@ -28,6 +28,7 @@ from napari_unsupseg.plugin.run_data import RunLeg, RunResult, TrainingCurve
 from napari_unsupseg.plugin.saved_edits import pack_edits, unpack_edits
 from napari_unsupseg.plugin.saved_labels import place_of
 from napari_unsupseg.regions.edits import EditHistory
+from napari_unsupseg.regions.labels import count_labels
 
 if TYPE_CHECKING:
     from napari_unsupseg.segmenter import Segmenter
@@ -282,7 +283,7 @@ def _result_of_script(segmenter: "Segmenter", history_bytes: int) -> RunResult:
     history.add(segmenter.n_iterations_, labels)
     record = segmenter.record() | {
         "iterations": segmenter.n_iterations_,
-        "clusters": int(np.count_nonzero(np.bincount(labels.ravel())[1:])),
+        "clusters": count_labels(labels),
         "strokes": is_steered,
     }
     leg = RunLeg(segmenter.n_iterations_, not segmenter.iterations_left_)

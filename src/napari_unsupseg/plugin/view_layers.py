@@ -176,14 +176,12 @@ class ViewLayers:
         """
         network = _network_of(clusters[0].run)
         layers = [snapshot.layer for snapshot in clusters]
-        before, self._made = (
-            self._made,
-            {
-                run: made
-                for run, made in self._made.items()
-                if _network_of(run) is not network and made[View.CLUSTERS].layer not in layers
-            },
-        )
+        before = self._made
+        self._made = {
+            run: made
+            for run, made in before.items()
+            if _network_of(run) is not network and made[View.CLUSTERS].layer not in layers
+        }
         # one that was continued goes on in its layers
         continued = {
             run.image_index: made for run, made in before.items() if _network_of(run) is network

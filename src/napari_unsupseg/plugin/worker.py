@@ -22,6 +22,7 @@ from napari_unsupseg.plugin.run_control import RunControl
 from napari_unsupseg.plugin.run_data import Phase, RunLeg, RunRequest, RunResult, RunUpdate
 from napari_unsupseg.plugin.throttle import SHARE_SECONDS, IterationTimer, PictureThrottle
 from napari_unsupseg.plugin.training_region import TrainingRegion
+from napari_unsupseg.regions.labels import count_labels
 from napari_unsupseg.regions.strokes import apply_strokes
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class _Runner:
         """Return how the labels were made; those predicted may have fewer clusters or more."""
         record = self._segmenter.record(step)
         if predicted is not None:
-            record["clusters"] = int(np.count_nonzero(np.bincount(predicted.ravel())[1:]))
+            record["clusters"] = count_labels(predicted)
         if self._request.region is not None:
             rows, columns = self._request.region
             record["region"] = {"y": [rows.start, rows.stop], "x": [columns.start, columns.stop]}

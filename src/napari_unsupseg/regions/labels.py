@@ -11,6 +11,7 @@ from napari_unsupseg._typing import Labels
 
 __all__ = [
     "connected_components",
+    "count_labels",
     "label_dtype",
     "label_regions",
     "labels_at_border",
@@ -36,6 +37,17 @@ def label_dtype(n_labels: int) -> type[np.unsignedinteger]:
     if n_labels < 2**8:
         return np.uint8
     return np.uint16 if n_labels < 2**16 else np.uint32
+
+
+def count_labels(labels: NDArray[np.unsignedinteger]) -> int:
+    """Return how many labels there are besides 0, as a number that JSON takes.
+
+    Examples
+    --------
+    >>> count_labels(np.array([[0, 2], [7, 2]], dtype=np.uint8))
+    2
+    """
+    return int(np.count_nonzero(np.unique(labels)))
 
 
 def connected_components(

@@ -39,6 +39,7 @@ from napari_unsupseg.plugin.widgets.segments_section import SegmentsSection
 from napari_unsupseg.plugin.widgets.view_buttons import ViewButtons
 from napari_unsupseg.regions.hierarchy import Hierarchy
 from napari_unsupseg.regions.hierarchy_builder import precompile_objects
+from napari_unsupseg.regions.labels import count_labels
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -625,12 +626,16 @@ class Results(Container[Widget]):
             whole_axes = self.run.layout.axes_within_frames(spatial_ndim)
             for view, editing in self._editing.items():
                 editing.follow(self.layers.edits(view), whole_axes)
-            self._show_corrections()
+            self._show_n_segments()
 
     def _show_corrections(self) -> None:
         """List the corrections as they are now, and say how many segments there are with them."""
         for editing in self._editing.values():
             editing.corrections.refresh()
+        self._show_n_segments()
+
+    def _show_n_segments(self) -> None:
+        """Say how many segments there are, with all corrections."""
         segments = self.layers.edits(View.SEGMENTS)
         if segments is not None:
             self.segments_section.show_count(segments.count_labels())
@@ -719,7 +724,7 @@ class Results(Container[Widget]):
             return
         history, index = _result_of(run).history, self.history.value
         labels, iteration = history.labels(index), history.iterations[index]
-        n_clusters = int(np.count_nonzero(np.bincount(labels.ravel())[1:]))
+        n_clusters = count_labels(labels)
         origin = {"iterations": iteration, "clusters": n_clusters}
         sentence = f"{count(n_clusters, 'cluster')} at iteration {iteration}"
         layer = self._show_labels(run, View.CLUSTERS, labels, origin, sentence)
@@ -789,7 +794,7 @@ def _two_bytes(labels: Labels) -> Labels:
 
 def _count_labels(layer: napari.layers.Labels, noun: str) -> str:
     """Say how many labels a layer has."""
-    return count(np.count_nonzero(np.unique(layer.data)), noun)
+    return count(count_labels(layer.data), noun)
 
 
 def _are_same(options: dict[str, Any], others: dict[str, Any]) -> bool:
