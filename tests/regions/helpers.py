@@ -12,6 +12,11 @@ GRANULARITIES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 PLANE = np.ones(2)  # distance of neighbours along both axes
 
 
+def picture(*rows: str) -> np.ndarray:
+    """Return the labels that digits draw; a dot is ground."""
+    return np.array([[int(sign) for sign in row.replace(".", "0")] for row in rows], np.uint16)
+
+
 def quadrants() -> np.ndarray:
     """Return four noisy squares of 30 pixels a side."""
     truth = np.kron([[1, 2], [3, 4]], np.ones((30, 30), dtype=np.uint8))

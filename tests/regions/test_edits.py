@@ -17,12 +17,9 @@ from napari_unsupseg.regions.edits import (
     describe_edit,
 )
 
+from .helpers import picture
+
 LABELS = arrays(np.uint8, (5, 6), elements=st.integers(0, 4))
-
-
-def picture(*rows: str) -> np.ndarray:
-    """Return the labels that digits draw; a dot is ground."""
-    return np.array([[int(sign) for sign in row.replace(".", "0")] for row in rows], np.uint8)
 
 
 def made_on(*states: np.ndarray) -> EditHistory:

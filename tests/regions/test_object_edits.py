@@ -14,12 +14,9 @@ from napari_unsupseg.regions.object_edits import (
     split_object,
 )
 
+from .helpers import picture
+
 LABELS = arrays(np.uint16, (6, 7), elements=st.integers(0, 4))
-
-
-def picture(*rows: str) -> np.ndarray:
-    """Return the labels that digits draw; a dot is ground."""
-    return np.array([[int(sign) for sign in row.replace(".", "0")] for row in rows], np.uint16)
 
 
 def line(*rows: str) -> np.ndarray:

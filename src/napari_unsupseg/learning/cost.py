@@ -175,12 +175,8 @@ def companion_seconds(
 
     Parameters
     ----------
-    frame_shape : tuple of int
-        Pixels along each axis of a frame, (Y, X) or (Z, Y, X).
-    n_frames : int
-        Frames of the image.
-    settings : Settings
-        Those of the run.
+    frame_shape, n_frames, settings
+        As in `expected_seconds`.
     n_threads : int
         Networks that train at the same time.
 
@@ -206,10 +202,8 @@ def finishing_seconds(frame_shape: tuple[int, ...], n_frames: int) -> float:
 
     Parameters
     ----------
-    frame_shape : tuple of int
-        Pixels along each axis of a frame, (Y, X) or (Z, Y, X).
-    n_frames : int
-        Frames of the image.
+    frame_shape, n_frames
+        As in `expected_seconds`.
 
     Returns
     -------
@@ -224,12 +218,8 @@ def stage_costs(frame_shape: tuple[int, ...], n_frames: int, settings: Settings)
 
     Parameters
     ----------
-    frame_shape : tuple of int
-        Pixels along each axis of a frame, (Y, X) or (Z, Y, X).
-    n_frames : int
-        Frames of the image.
-    settings : Settings
-        Those of the run.
+    frame_shape, n_frames, settings
+        As in `expected_seconds`.
 
     Returns
     -------

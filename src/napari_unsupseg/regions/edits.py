@@ -52,12 +52,8 @@ class PixelSet:
     @classmethod
     def where(cls, mask: Mask) -> Self:
         """Return the pixels at which a mask of the whole image, shape (..., Y, X), is True."""
-        box = []
-        for axis in range(mask.ndim):
-            others = tuple(other for other in range(mask.ndim) if other != axis)
-            places = np.flatnonzero(mask.any(axis=others))
-            box.append(slice(int(places[0]), int(places[-1]) + 1))
-        return cls(tuple(side.start for side in box), mask[tuple(box)].copy())
+        [box] = ndimage.find_objects(mask.astype(np.uint8))
+        return cls(tuple(side.start for side in box), mask[box].copy())
 
     @property
     def box(self) -> Box:

@@ -240,14 +240,17 @@ def _find_borders(
     n_regions, n_axes = int(regions.max()) + 1, len(steps)
     strides = [math.prod(regions.shape[axis + 1 :]) for axis in range(regions.ndim)][-n_axes:]
     # tiny regions are but a texture's grains, whose borders tell nothing by being rare
-    palette = [] if are_tiny else [quantize_colours(smooth, regions >= 0)]
-    label_maps = np.stack([*history, *palette]).reshape(-1, regions.size)
+    label_maps, rarities = (
+        (np.stack(history), np.zeros((0, 0, 0), np.float32))
+        if are_tiny
+        else _find_rarities(smooth, history, regions >= 0, steps)
+    )
     maps = (
         regions.ravel(),
         _flat(smooth),
-        label_maps,
+        label_maps.reshape(-1, regions.size),
         len(history),
-        _find_rarities(label_maps[:0] if are_tiny else label_maps, regions >= 0, steps),
+        rarities,
         np.array(regions.shape[-n_axes:]),
         np.array(strides),
         math.prod(steps) / steps,
@@ -344,20 +347,18 @@ def _sum_rarities(label_maps: Labels, rarities: NDArray[np.float32], one: int, o
 
 
 def _find_rarities(
-    label_maps: Labels, valid: NDArray[np.bool_], steps: Floats
-) -> NDArray[np.float32]:
-    """Return how rare changes of label are in maps (M, pixels), the last of colours: (M, K, K).
+    smooth: Colours, history: Sequence[Labels], valid: NDArray[np.bool_], steps: Floats
+) -> tuple[Labels, NDArray[np.float32]]:
+    """Return maps of labels, the last of colours, (M, ..., Y, X), and how rare their changes are.
 
-    Each has its share of the sum.
+    The latter, (M, K, K), are multiplied by the share that each map has of the sum.
     """
-    n_labels = int(label_maps.max(initial=0)) + 1
-    rarities = np.empty((len(label_maps), n_labels, n_labels), np.float32)
-    pairs = sample_pairs(valid, steps)
-    for labels, of_labels in zip(label_maps, rarities, strict=True):
-        of_labels[:] = neighbour_rarities(labels, pairs, n_labels)
-    rarities[:-1] *= np.float32((1 - COLOUR_SHARE) / max(1, len(rarities) - 1))
-    rarities[-1:] *= np.float32(COLOUR_SHARE)
-    return rarities
+    label_maps = np.stack([*history, quantize_colours(smooth, valid)])
+    pairs, n_labels = sample_pairs(valid, steps), int(label_maps.max()) + 1
+    rarities = np.stack([neighbour_rarities(labels, pairs, n_labels) for labels in label_maps])
+    rarities[:-1] *= np.float32((1 - COLOUR_SHARE) / len(history))
+    rarities[-1] *= np.float32(COLOUR_SHARE)
+    return label_maps, rarities
 
 
 def _link_components(pairs: Integers, n_regions: int) -> Integers:
