@@ -39,8 +39,25 @@ def test_as_many_segments_as_asked_for(run, n_segments):
 
 def test_more_segments_than_there_are(run):
     finest = run.hierarchy_.n_fragments
-    with pytest.warns(UserWarning, match=f"n_segments is 100,000 but there are {finest:,} "):
+    expected = f"n_segments is 100,000 but the finest cut has {finest:,} segments"
+    with pytest.warns(UserWarning, match=expected):
         assert run.hierarchy_.cut(n_segments=100_000).max() == finest
+
+
+@pytest.mark.parametrize(
+    ("image", "n_finest"),
+    [
+        pytest.param(np.full((60, 80), 7), 1, id="constant"),
+        pytest.param(np.kron([[1, 2], [3, 4]], np.ones((30, 30))), None, id="flat squares"),
+    ],
+)
+def test_what_nothing_tells_apart_is_never_cut(image, n_finest):
+    hierarchy = hierarchy_of(image)
+    finest = hierarchy.cut(granularity=0)
+    with pytest.warns(UserWarning, match="n_segments is 1,000 but the finest cut has"):
+        np.testing.assert_array_equal(hierarchy.cut(n_segments=1000), finest)
+    assert finest.max() == hierarchy.n_fragments
+    assert n_finest in (None, finest.max())
 
 
 def test_the_default_granularity(run):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg._typing import Floats, Labels
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import ImageError, SettingError, StrokesError
 from napari_unsupseg.image.channels import as_array
 from napari_unsupseg.options import ObjectOptions, check_flag, documented
@@ -109,7 +110,7 @@ class Hierarchy:
         self._n_clusters = n_clusters
         self._strokes = strokes
         self._labels = labels
-        self.n_fragments = tree.n_fragments
+        self.n_fragments = tree.count_segments(0)  # what nothing tells apart is not cut
         self._fragments = fragments
         self._tree = tree
         self._local_tree = local_tree
@@ -141,7 +142,7 @@ class Hierarchy:
         Parameters
         ----------
         n_segments : int, optional
-            Segments to have; as many as there are fragments, if there are fewer.
+            Segments to have; as many as the finest cut has, if these are fewer.
         granularity : float, optional
             0 gives the finest segments, 1 a single one, even of parts that touch nowhere; by
             default `default_granularity`.
@@ -544,8 +545,8 @@ class Hierarchy:
         Returns
         -------
         ndarray of float32, shape (..., Y, X)
-            Highest granularity at which a pixel's fragment merges with that of its neighbour to the
-            right, below or in the next plane; 0 inside fragments.
+            From which granularity on a pixel is in one segment with its neighbours to the right,
+            below and in the next plane; 0 if it always is.
         """
         lasting = np.zeros(self._fragments.shape, dtype=np.float32)
         if self.n_fragments == 1:
@@ -566,8 +567,8 @@ class Hierarchy:
         if n_segments is not None:
             if n_segments > self.n_fragments:
                 warnings.warn(
-                    f"n_segments is {n_segments:,} but there are {self.n_fragments:,} segments at "
-                    "the finest: these are given",
+                    f"n_segments is {n_segments:,} but the finest cut has "
+                    f"{count(self.n_fragments, 'segment')}: this cut is given",
                     stacklevel=3,
                 )
             return min(n_segments, self.n_fragments)
