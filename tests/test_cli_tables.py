@@ -104,7 +104,7 @@ def test_a_call_that_was_stopped_goes_on_with_the_table(folder, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(pipeline, "run_job", stop_at_the_second)
         result = segment(*arguments, exit_code=1)
-    assert "2 of 3 images are not done" in result.stderr
+    assert "stopped before 2 of 3 images: " in result.stderr
     first = pd.read_csv("all.csv")
     assert set(first["image"]) == {"a.png"}
     result = segment(*arguments)

@@ -13,7 +13,7 @@ def count(number: int | np.integer, noun: str) -> str:
     number : int
         How many.
     noun : str
-        What it is, one of them; an ``s`` makes more of it.
+        What it is, one of them; an ``s`` makes more of it, and ``es`` of an ``is``.
 
     Returns
     -------
@@ -24,5 +24,9 @@ def count(number: int | np.integer, noun: str) -> str:
     --------
     >>> count(1, "cluster"), count(1200, "cluster")
     ('1 cluster', '1,200 clusters')
+    >>> count(2, "axis")
+    '2 axes'
     """
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    if number != 1:
+        noun = noun.removesuffix("is") + ("es" if noun.endswith("is") else "s")
+    return f"{number:,} {noun}"

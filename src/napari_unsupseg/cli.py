@@ -337,12 +337,12 @@ def _run(
         _write_summary(summary, options, reports)
     failed = [report["image"] for report in reports if "error" in report]
     if failed and len(jobs) > 1:
-        print_error(f"{len(failed)} of {len(jobs)} images failed: {', '.join(failed)}")
+        print_error(f"{len(failed)} of {count(len(jobs), 'image')} failed: {', '.join(failed)}")
     rest = _not_reported(jobs, reports)
     if rest and len(jobs) > 1:
         print_error(
-            f"stopped: {len(rest)} of {len(jobs)} images are not done: {', '.join(rest)}; the same "
-            "command goes on with them"
+            f"stopped before {len(rest)} of {count(len(jobs), 'image')}: {', '.join(rest)}; the "
+            "same command goes on"
         )
     if failed or rest:
         raise typer.Exit(FAILED)

@@ -272,7 +272,8 @@ class Settings:
         "Device",
         "auto",
         "",
-        "Precision of the features; auto takes bfloat16 on a GPU that is fast at it, else float32.",
+        "How many digits the network computes with: about seven (float32) or three (bfloat16); "
+        "auto takes bfloat16 on a GPU that is fast at it, else float32.",
         choices=get_args(Precision),
     )
 

@@ -61,7 +61,7 @@ def test_a_network_needs_the_channels_it_was_trained_on(viewer, panel, qtbot, gr
     panel.load_network(network)
     qtbot.waitUntil(lambda: panel.network.apply_button.enabled, timeout=WAIT)
     click(qtbot, panel.network.apply_button)
-    qtbot.waitUntil(lambda: "image has 1 channels" in panel.status.value, timeout=WAIT)
+    qtbot.waitUntil(lambda: "image has 1 channel and" in panel.status.value, timeout=WAIT)
     assert len(viewer.layers) == 1
 
 
@@ -78,15 +78,13 @@ def test_a_network_is_applied_to_files(panel, qtbot, rgb, network, tmp_path, mon
     panel.load_network(network)
     qtbot.waitUntil(lambda: panel.network.files_button.enabled, timeout=WAIT)
     click(qtbot, panel.network.files_button)
-    qtbot.waitUntil(
-        lambda: panel.status.value == f"2 files are labelled, in {folder}", timeout=WAIT
-    )
+    qtbot.waitUntil(lambda: panel.status.value == f"labelled 2 files, in {folder}", timeout=WAIT)
     expected = Segmenter.load(network)
     for name, image in (("a_labels.tif", rgb), ("b_labels.tif", rgb[::-1])):
         np.testing.assert_array_equal(tifffile.imread(folder / name), expected.predict(image))
     chosen.append(files[2])
     click(qtbot, panel.network.files_button)
-    qtbot.waitUntil(lambda: panel.status.value.endswith("2 files are labelled"), timeout=WAIT)
+    qtbot.waitUntil(lambda: panel.status.value.endswith("labelled 2 files"), timeout=WAIT)
     assert panel.status.value.startswith(f"{files[2]}: ")
     assert notes[-1].message == panel.status.value
     chosen[:] = [files[0], tmp_path / "a.tif"]

@@ -32,8 +32,10 @@ def test_axes(shape, axes, channel_axis, expected):
     [
         pytest.param((4, 5, 6), None, None, "axes='zyx' for a stack, 'tyx'", id="ambiguous"),
         pytest.param((2, 4, 5, 6), None, None, "for example axes='tzyx'", id="four axes"),
-        pytest.param((6,), None, None, "1 axes (6)", id="one axis"),
+        pytest.param((6,), None, None, "1 axis (6)", id="one axis"),
         pytest.param((4, 5, 6), "yx", None, "2 letters for the 3 axes of 4 × 5 × 6", id="few"),
+        pytest.param((6,), "yx", None, "2 letters for the 1 axis of 6", id="one axis, named"),
+        pytest.param((4, 5), "y", None, "1 letter for the 2 axes of 4 × 5", id="one letter"),
         pytest.param((4, 5, 6), "yyx", None, "a letter twice", id="twice"),
         pytest.param((4, 5, 6), "z-x", None, "something else than a letter", id="sign"),
         pytest.param((4, 5, 6), "xyz", None, "no y and x", id="order"),

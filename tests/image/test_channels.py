@@ -56,7 +56,7 @@ def test_what_is_fully_transparent_is_masked(dtype, is_masked):
     ("image", "channel_axis", "sentence"),
     [
         pytest.param(np.zeros((0, 5)), None, "empty", id="empty"),
-        pytest.param(np.zeros((0,)), None, "1 axes", id="no axes"),
+        pytest.param(np.zeros((0,)), None, "1 axis", id="no axes"),
         pytest.param(np.zeros((1, 5)), None, "at least 2 × 2", id="one pixel high"),
         pytest.param(np.zeros((5, 1)), None, "at least 2 × 2", id="one pixel wide"),
         pytest.param(np.zeros((5, 0)), None, "empty", id="no pixel wide"),

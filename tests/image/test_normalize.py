@@ -131,7 +131,8 @@ def test_excluded_pixels_do_not_set_the_range():
     ("image", "keywords", "sentence"),
     [
         pytest.param(np.full((4, 4), np.nan), {}, "no pixel", id="all NaN"),
-        pytest.param(np.full((4, 4), np.inf), {}, "16 infinite values", id="inf"),
+        pytest.param(np.full((4, 4), np.inf), {}, "16 infinite values:", id="inf"),
+        pytest.param(np.array([[0, 1], [2, -np.inf]]), {}, "1 infinite value:", id="one inf"),
         pytest.param(RAMP, {"mask": np.zeros((10, 10), bool)}, "no pixel", id="all masked"),
         pytest.param(RAMP, {"mask": np.ones((3, 3), bool)}, "expected the image's", id="shape"),
         pytest.param(RAMP, {"mask": RAMP}, "and bool", id="mask of ints"),

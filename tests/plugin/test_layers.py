@@ -46,7 +46,7 @@ def test_axes_to_choose_from(shape, kwargs, first, others):
         pytest.param(np.zeros((0, 5)), r"odd is empty \(0 × 5\)", id="empty"),
         pytest.param(np.zeros((5, 6), complex), "odd has dtype complex128", id="complex"),
         pytest.param(np.zeros((5, 6), object), "odd has dtype object", id="objects"),
-        pytest.param(np.zeros(5), "odd has 1 axes", id="one axis"),
+        pytest.param(np.zeros(5), "odd has 1 axis ", id="one axis"),
         pytest.param(
             da.ones((5, 6))[da.ones(5) > 0], "odd is a dask array that does not know its size",
             id="unknown size",

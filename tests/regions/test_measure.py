@@ -198,7 +198,7 @@ def test_names_are_those_of_all_channels():
     assert "mean_intensity_DAPI" in measure_regions(
         labels, labels[np.newaxis], channel_names=["DAPI"]
     )
-    with pytest.raises(ImageError, match="2 and there are 1 channels"):
+    with pytest.raises(ImageError, match=r"2 names for 1 channel$"):
         measure_regions(labels, labels[np.newaxis], channel_names=["DAPI", "GFP"])
 
 

@@ -403,8 +403,8 @@ def _resolve_settings(job: Job, image: JobImage, options: JobOptions) -> Setting
     largest = (options.objects or {}).get("max_size")
     if largest is not None and min_size > largest:
         raise FileError(
-            f"{job.image}: --min-area {options.min_area:g} is {min_size:,} pixels and --max-size "
-            f"{largest:,}: no object fits"
+            f"{job.image}: --min-area {options.min_area:g} is {count(min_size, 'pixel')} and "
+            f"--max-size {largest:,}: no object fits"
         )
     return dataclasses.replace(options.settings, min_size=min_size)
 

@@ -106,8 +106,8 @@ def axes_from_channel(shape: Sequence[int], channel_axis: int) -> str:
         )
     if not 2 <= n_axes - 1 <= len(LEADING):
         raise ImageError(
-            f"image has {n_axes - 1} axes beside its channels ({format_shape(shape)} in all) "
-            f"where 2 to {len(LEADING)} were expected; name them all with axes, {LETTERS}"
+            f"image has {count(n_axes - 1, 'axis')} beside its channels ({format_shape(shape)} in "
+            f"all) where 2 to {len(LEADING)} were expected; name them all with axes, {LETTERS}"
         )
     position = int(channel_axis) % n_axes
     letters = list(LEADING[-(n_axes - 1) :])
@@ -200,7 +200,8 @@ def _check_letters(axes: str, shape: Sequence[int]) -> str:
     if not letters.isalpha() or len(set(letters)) < len(letters):
         problem = "a letter twice, or something else than a letter"
     elif len(letters) != len(shape):
-        problem = f"{len(letters)} letters for the {len(shape)} axes of {format_shape(shape)}"
+        needed = f"the {count(len(shape), 'axis')} of {format_shape(shape)}"
+        problem = f"{count(len(letters), 'letter')} for {needed}"
     elif not letters.translate({ord(a): None for a in "cs"}).endswith("yx"):
         problem = "no y and x, in this order, behind all other axes but those of channels"
     elif {CHANNELS, SAMPLES} <= set(letters):
@@ -214,7 +215,7 @@ def _ask_for_axes(shape: Sequence[int]) -> str:
     """Say what there is to say of the axes of an array that can be many things."""
     size = format_shape(shape)
     if len(shape) < 2:
-        return f"image has {len(shape)} axes ({size}) where 2 or more were expected"
+        return f"image has {count(len(shape), 'axis')} ({size}) where 2 or more were expected"
     if len(shape) > 3:
         return (
             f"image has {len(shape)} axes ({size}): say what they are with axes, {LETTERS}, "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import ImageDtypeError, ImageError, UnsupsegError
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES, format_shape, resolve_axes
 from napari_unsupseg.image.tiling import (
@@ -335,6 +336,6 @@ def _check_size(array: NDArray[np.generic]) -> None:
     n_channels, *size = array.shape
     words = format_shape(size)
     if min(n_channels, *size) == 0:
-        raise ImageError(f"image is empty: {n_channels} channels of {words} pixels")
+        raise ImageError(f"image is empty: {count(n_channels, 'channel')} of {words} pixels")
     if min(size[-2:]) < 2:
         raise ImageError(f"image is {words} pixels; at least 2 × 2 are needed")

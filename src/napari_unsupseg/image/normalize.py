@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import ImageError
 from napari_unsupseg.image.channels import (
     ImageChannels,
@@ -223,8 +224,8 @@ def find_valid_pixels(raw: NDArray[np.generic], mask: ArrayLike | None) -> NDArr
         n_infinite = int(np.isinf(data[:, valid]).sum())
         if n_infinite:
             raise ImageError(
-                f"image has {n_infinite} infinite values; replace them by finite numbers, or by "
-                "NaN to leave their pixels out"
+                f"image has {count(n_infinite, 'infinite value')}: give a finite number instead, "
+                "or NaN to leave a pixel out"
             )
     return valid
 

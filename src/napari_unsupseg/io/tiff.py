@@ -398,7 +398,7 @@ def _check_planes(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
             f"{', '.join(sorted(files))}; put them into the same folder"
         )
     warnings.warn(
-        f"{path}: lacks {n_missing} of its {len(series)} planes, which are 0 everywhere",
+        f"{path}: lacks {n_missing} of its {len(series)} planes: there all pixels are 0",
         stacklevel=4,
     )
 

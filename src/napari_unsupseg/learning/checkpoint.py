@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 import napari_unsupseg
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import FileError, ImageError, SettingError, first_line
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.io.paths import atomic_write, file_kind
@@ -78,7 +79,7 @@ class Checkpoint:
         n_channels = len(image.values)
         if n_channels != self.n_channels:
             raise ImageError(
-                f"image has {n_channels} channels and the network was trained on "
+                f"image has {count(n_channels, 'channel')} and the network was trained on "
                 f"{self.n_channels}; give it the same channels"
             )
         if image.spatial_ndim != self.spatial_ndim:

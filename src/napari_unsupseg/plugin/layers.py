@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import ImageError
 from napari_unsupseg.image.axes import (
     CHANNELS,
@@ -120,8 +121,9 @@ def check_image_layer(layer: "Image") -> None:
     if not 2 <= layer.ndim <= most:
         beside = " beside its colours" if layer.rgb else ""
         raise ImageError(
-            f"{name} has {layer.ndim} axes{beside} ({format_shape(shape)}), and the panel segments "
-            f"images of 2 to {most}: add a part of it, such as its data[0], as a layer"
+            f"{name} has {count(layer.ndim, 'axis')}{beside} ({format_shape(shape)}), and the "
+            f"panel segments images of 2 to {most}: add a part of it, such as its data[0], as a "
+            "layer"
         )
 
 

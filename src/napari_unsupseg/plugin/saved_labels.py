@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import napari_unsupseg
 from napari_unsupseg._typing import Labels as LabelsArray
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import FileError, ImageError
 from napari_unsupseg.image.axes import LEADING
 from napari_unsupseg.image.tiling import is_large
@@ -205,7 +206,7 @@ def _labels_of(layer: Labels) -> LabelsArray:
 def _axes_of(layer: Labels) -> str:
     """Return a letter for each axis of a layer: as they are named, or z and then t."""
     if not 2 <= layer.ndim <= len("tczyx"):
-        raise ImageError(f"{layer.name} has {layer.ndim} axes, and files hold 2 to 5 of them")
+        raise ImageError(f"{layer.name} has {count(layer.ndim, 'axis')}, and files hold 2 to 5")
     return named_axes(layer) or ("tczyx" if layer.ndim == 5 else LEADING[-layer.ndim :])
 
 

@@ -8,6 +8,7 @@ import skimage.measure
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg._typing import Floats, Integers
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import ImageError
 
 __all__ = [
@@ -384,7 +385,9 @@ def _channel_endings(n_channels: int, names: Sequence[str]) -> list[str]:
     if not names:
         return [f"_{channel}" for channel in range(n_channels)] if n_channels > 1 else [""]
     if len(names) != n_channels:
-        raise ImageError(f"channel_names are {len(names)} and there are {n_channels} channels")
+        raise ImageError(
+            f"channel_names has {count(len(names), 'name')} for {count(n_channels, 'channel')}"
+        )
     # what R and pandas take for a name
     plain = [re.sub(r"\W+", "_", name).strip("_") for name in names]
     return [

@@ -59,8 +59,8 @@ def test_how_long_segments_may_take():
     assert progress_text(update, "cells", 9.0) == "making segments… 25%, about 9 s left"
 
 
-RECORD = {"clusters": 5, "iterations": 30, "precision": "float32"}
-SENTENCE = "5 clusters after 30 iterations in standard precision"
+RECORD = {"clusters": 5, "iterations": 30}
+SENTENCE = "5 clusters after 30 iterations"
 
 
 @pytest.mark.parametrize(

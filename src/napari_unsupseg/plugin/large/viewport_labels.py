@@ -12,6 +12,7 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, QTimer
 
+from napari_unsupseg._words import count
 from napari_unsupseg.image.tiling import Slices, block_slices
 from napari_unsupseg.plugin.background import translate_worker_errors
 from napari_unsupseg.plugin.large.pyramid import LabelPyramid
@@ -158,7 +159,7 @@ class ViewportLabeler:
         is_due = time.perf_counter() - self._last_refresh > REFRESH_SECONDS
         if not self._has_ended and is_due:
             self._refresh()
-            self._show_status(f"labels of what is on the screen: {n_left} parts are left")
+            self._show_status(f"labels of what is on the screen: {count(n_left, 'part')} left")
 
     def _on_queue_empty(self) -> None:
         self._is_working = False

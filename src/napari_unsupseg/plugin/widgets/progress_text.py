@@ -15,7 +15,6 @@ __all__ = ["duration", "objects_text", "plan_text", "progress_text", "result_tex
 MOST = 0.5  # of an image that objects rarely have
 WHOLE = 0.1  # of an image that a single object rarely has
 SLOW = 60  # seconds; a run that may take longer is announced
-PRECISIONS = {"float32": "standard precision", "bfloat16": "reduced precision"}
 
 
 def duration(seconds: float) -> str:
@@ -107,8 +106,7 @@ def result_text(result: RunResult) -> str:
         left_off = ", no segments: stopped while they were made"
     return (
         f"{count(record['clusters'], 'cluster')} after "
-        f"{count(record['iterations'], 'iteration')} "
-        f"in {PRECISIONS[record['precision']]}{left_off}"
+        f"{count(record['iterations'], 'iteration')}{left_off}"
     )
 
 

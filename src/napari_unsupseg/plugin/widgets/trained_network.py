@@ -14,6 +14,7 @@ from napari.utils.notifications import show_error
 from numpy.typing import ArrayLike
 from qtpy.QtWidgets import QFileDialog
 
+from napari_unsupseg._words import count
 from napari_unsupseg.errors import FileError, UnsupsegError
 from napari_unsupseg.image.tiling import is_large, load_if_small
 from napari_unsupseg.plugin.background import (
@@ -356,7 +357,7 @@ def _apply_to_files(
             break
     failures = [report["error"] for report in reports if "error" in report]
     n_done = len(reports) - len(failures)
-    sentence = "1 file is labelled" if n_done == 1 else f"{n_done} files are labelled"
+    sentence = f"labelled {count(n_done, 'file')}"
     if len(reports) < len(images):
         sentence = f"stopped after {len(reports)} of {len(images)}: {sentence}"
     if failures:
