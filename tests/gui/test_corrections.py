@@ -128,3 +128,26 @@ def test_corrections_stay_with_their_run(viewer, panel, qtbot, button):
         np.testing.assert_array_equal(layer.data, corrected)
         layer.undo()  # it is napari's alone again
         assert layer.data[4, 4] > 0
+
+
+@pytest.mark.parametrize("view", [View.SEGMENTS, View.OBJECTS])
+def test_corrections_outlast_the_layer_that_they_are_on(viewer, panel, qtbot, view):
+    viewer.add_image(COINS, name="coins")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, view)
+    editing = panel.results._editing[view]
+    layer = viewer.layers[f"coins {view.value.lower()}"]
+    layer.fill(middle(layer.data, 2), 0)
+    qtbot.wait(1)
+    corrected = layer.data.copy()
+    viewer.layers.remove(layer)
+    assert not editing.corrections.native.isVisible()
+    said = f"{layer.name} was removed: press {view.value} to have it again"
+    assert panel.status.value == said
+    choose(qtbot, panel, view)
+    again = viewer.layers[layer.name]
+    np.testing.assert_array_equal(again.data, corrected)
+    click(qtbot, editing.corrections.undo_button)
+    assert 2 in again.data
+    assert 2 not in layer.data

@@ -227,7 +227,8 @@ def test_clusters_whose_layer_was_removed_are_made_again(viewer, panel, qtbot, r
     objects = viewer.layers["coins objects"]
     qtbot.waitUntil(lambda: "foreground" in objects.metadata["napari-unsupseg"], timeout=WAIT)
     viewer.layers.remove("coins segmentation")
-    assert panel.status.value == "the clusters were removed: press Clusters to have them again"
+    said = "coins segmentation was removed: press Clusters to have it again"
+    assert panel.status.value == said
     click(qtbot, results.view_buttons.buttons[View.CLUSTERS])
     assert viewer.layers["coins segmentation"].visible
 

@@ -352,7 +352,9 @@ class ViewLayers:
         data, before = run.layout.to_layer(labels), self.snapshot(view)
         base = data.copy()  # the user paints on the array that the layer has
         if before is None or before.has_work:
-            layer, edits = self._add_edited(run, view, base, _leave_edits(before))
+            # corrections outlast a layer that was removed
+            history = _leave_edits(self._snapshots.get(view))
+            layer, edits = self._add_edited(run, view, base, history)
             if before is not None:
                 before.layer.visible = False
         else:

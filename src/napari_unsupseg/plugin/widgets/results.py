@@ -238,10 +238,19 @@ class Results(Container[Widget]):
         self._tables.leave(layer)
         if layer not in self._viewer.layers:
             self.clusters.leave(layer)
-            if self.layers.view_of(layer) is View.CLUSTERS and self._shows_objects_of_clusters:
-                self._show_status("the clusters were removed: press Clusters to have them again")
+            self._say_what_was_removed(layer)
             self.layers.forget_removed()
             self._show_heading()
+            self._follow_corrections()
+
+    def _say_what_was_removed(self, layer: napari.layers.Labels) -> None:
+        """Say how the layer of the view, or of what its objects are made of, is had again."""
+        run, view = self.run, self.layers.view_of(layer)
+        of_objects = view is View.CLUSTERS and self._shows_objects_of_clusters
+        if run is None or view is None or not (view is self.layers.view or of_objects):
+            return
+        if run.has_segments and not run.is_image_replaced:
+            self._show_status(f"{layer.name} was removed: press {view.value} to have it again")
 
     def measure(self, run: LayerRun) -> None:
         """Keep the table of features of a run that has ended true to its labels.
