@@ -320,7 +320,7 @@ def test_what_is_no_network_is_named(folder, tmp_path, command):
     given = [text, *tail] if command == "apply" else [*tail, "--start-from", text]
     result = call(command, *given)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: {text}: is no network of napari-unsupseg")
+    assert result.stderr.startswith(f"error: {text}: is no network or run of napari-unsupseg")
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,23 @@ def test_a_run_saves_itself_when_napari_closes(
     ]
 
 
+def test_each_run_saves_itself_to_the_file_that_it_was_opened_from(
+    viewer, qtbot, run_of_script, tmp_path
+):
+    other = tmp_path / "other.unsupseg"
+    other.write_bytes(run_of_script.read_bytes())
+    panel = opened(viewer, qtbot, run_of_script)
+    panel.open_run(other)
+    qtbot.waitUntil(lambda: "other" in viewer.layers, timeout=WAIT)
+    viewer.layers.selection.active = viewer.layers["script"]
+    panel.run_files.by_itself.value = True
+    before = run_of_script.read_bytes()
+    viewer.close()
+    qtbot.waitUntil(lambda: run_of_script.read_bytes() != before, timeout=WAIT)
+    assert other.read_bytes() == before
+    assert set(tmp_path.iterdir()) == {run_of_script, other}
+
+
 def test_a_run_of_a_script_is_shown(viewer, panel, qtbot, run_of_script, rgb):
     panel = opened(viewer, qtbot, run_of_script)
     assert [layer.name for layer in viewer.layers] == ["script", "script segmentation"]

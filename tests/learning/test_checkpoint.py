@@ -168,17 +168,21 @@ def flip(path):
     ("spoil", "sentence"),
     [
         pytest.param(lambda path: path.unlink(), "no such file", id="missing"),
-        pytest.param(lambda path: path.write_text("hello"), "is no network of", id="text"),
-        pytest.param(lambda path: path.write_bytes(b""), "is no network of", id="empty"),
+        pytest.param(lambda path: path.write_text("hello"), "is no network or run of", id="text"),
+        pytest.param(lambda path: path.write_bytes(b""), "is no network or run of", id="empty"),
         pytest.param(
             lambda path: path.write_bytes(struct.pack("<Q", 1002) + b'"' + b"a" * 1000 + b'"'),
-            "is no network of napari-unsupseg, or damaged",
+            "is no network or run of napari-unsupseg, or damaged",
             id="a text that the library quotes",
         ),
-        pytest.param(truncate, "is no network of napari-unsupseg, or damaged", id="truncated"),
+        pytest.param(
+            truncate, "is no network or run of napari-unsupseg, or damaged", id="truncated"
+        ),
         pytest.param(flip, "weights are not those that were written", id="a byte"),
         pytest.param(
-            lambda path: save_file({"a": torch.zeros(2)}, path), "is no network of", id="another's"
+            lambda path: save_file({"a": torch.zeros(2)}, path),
+            "is no network or run of",
+            id="another's",
         ),
         pytest.param(
             lambda path: rewritten(path, lambda header: header.update(format_version=3)),
@@ -283,7 +287,7 @@ def test_a_file_of_the_first_format_is_read(fitted, path):
 def test_nothing_in_a_file_runs(path):
     """safetensors hold numbers and text; a pickle is refused as a file of another kind."""
     torch.save({"weights": torch.zeros(2)}, path)
-    with pytest.raises(FileError, match="is no network of"):
+    with pytest.raises(FileError, match="is no network or run of"):
         load_checkpoint(path)
 
 

@@ -268,7 +268,7 @@ def without(name):
     [
         pytest.param(without("run.json"), "is no run of napari-unsupseg; save one", id="other zip"),
         pytest.param(without("run.safetensors"), "damaged or was changed", id="no arrays"),
-        pytest.param(without("network.safetensors"), "is no network of", id="no network"),
+        pytest.param(without("network.safetensors"), "is no network or run of", id="no network"),
         pytest.param(
             changed(lambda header: header.update(format_version=2)),
             r"a newer napari-unsupseg \(format 2, this one knows 1\); update",

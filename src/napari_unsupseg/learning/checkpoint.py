@@ -151,7 +151,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     kind = file_kind(path)
     if kind != "file":
-        problem = "no such file" if kind == "nothing" else f"is a {kind}; name a saved network"
+        problem = (
+            "no such file" if kind == "nothing" else f"is a {kind}; name a saved network or run"
+        )
         raise FileError(f"{path}: {problem}")
     try:
         with _network_file(path) as network, safe_open(network, framework="pt") as file:
@@ -163,7 +165,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise
     except (SafetensorError, OSError) as error:
         raise FileError(
-            f"{path}: is no network of napari-unsupseg, or damaged ({first_line(error)})"
+            f"{path}: is no network or run of napari-unsupseg, or damaged ({first_line(error)})"
         ) from error
     # a header that is not as it was written can be wrong in any way
     except Exception as error:
@@ -186,7 +188,9 @@ def _network_file(path: Path) -> Iterator[Path]:
 
 
 def _no_network(path: Path) -> FileError:
-    return FileError(f"{path}: is no network of napari-unsupseg; save one with Segmenter.save")
+    return FileError(
+        f"{path}: is no network or run of napari-unsupseg; save one with Segmenter.save"
+    )
 
 
 def _read_checkpoint(file: Any, header: dict[str, Any], path: Path) -> Checkpoint:

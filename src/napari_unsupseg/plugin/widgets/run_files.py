@@ -65,8 +65,8 @@ class RunFiles(Container[Widget]):
         self._start_job = start_job
         self._show_status = show_status
         self._settings_form = settings_form
-        # the file of a run, by the segmenter that it goes on with; one that begins anew has another
-        self._file: tuple[object, Path] | None = None
+        # files of runs, by the segmenter that each goes on with; one that begins anew has another
+        self._files: weakref.WeakKeyDictionary[object, Path] = weakref.WeakKeyDictionary()
         self.save_button = PushButton(
             text="Save run…",
             tooltip="Write the last run to a file: image, labels, segments at every granularity, "
@@ -121,7 +121,7 @@ class RunFiles(Container[Widget]):
         segmenter = run.result.segmenter
 
         def on_saved(_: object) -> None:
-            self._file = segmenter, path
+            self._files[segmenter] = path
             self._show_status(f"{path.name} is saved")
 
         self._start_job(
@@ -139,7 +139,7 @@ class RunFiles(Container[Widget]):
 
         def on_read(found: tuple[RunResult, PanelState]) -> None:
             result, state = found
-            self._file = result.segmenter, path
+            self._files[result.segmenter] = path
             self._on_opened(result, state)
 
         form = self._settings_form
@@ -167,8 +167,8 @@ class RunFiles(Container[Widget]):
     def _file_of(self, run: LayerRun) -> Path:
         """Return the file of a run; that of one without a file is new, beside its image."""
         assert run.result is not None, "only a run with a result can be saved"
-        if self._file is not None and self._file[0] is run.result.segmenter:
-            return self._file[1]
+        if run.result.segmenter in self._files:
+            return self._files[run.result.segmenter]
         source = run.image.source.path
         folder = Path(source).parent if source else None
         if folder is None or not os.access(folder, os.W_OK):
@@ -186,7 +186,7 @@ class RunFiles(Container[Widget]):
         run, state = found
         path = self._file_of(run)
         assert run.result is not None, "only a run with a result can be saved"
-        self._file = run.result.segmenter, path  # the window may be closed once more
+        self._files[run.result.segmenter] = path  # the window may be closed once more
         self._saving = threading.Thread(target=_save, args=(path, run.result, state))
         self._saving.start()
 
