@@ -111,6 +111,12 @@ def seen(viewer, widget):
     return picture[top : top + height, left : left + width]
 
 
+def colour_of(item):
+    """Return the colour of the square that a line of a list or table begins with."""
+    picture = item.icon().pixmap(8, 8).toImage()
+    return picture.pixelColor(4, 4).getRgbF()
+
+
 def wait_until_ready(qtbot, panel):
     """Wait until the next run can begin."""
     qtbot.waitUntil(lambda: panel.run_button.enabled, timeout=WAIT)

@@ -3,7 +3,7 @@ import pytest
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 
-from .conftest import WAIT, click, wait_until_ready
+from .conftest import WAIT, click, colour_of, wait_until_ready
 
 
 @pytest.fixture
@@ -48,9 +48,8 @@ def test_each_cluster_has_a_line_with_its_colour_and_area(clusters, layer):
     ]
     for line, label in enumerate(labels):
         assert text(clusters, line, 1).startswith(f"{areas[label]:,} (")
-        swatch = clusters.table.item(line, 0).icon().pixmap(12).toImage().pixelColor(5, 5)
-        expected = layer.get_color(label)[:3]
-        np.testing.assert_allclose(swatch.getRgbF()[:3], expected, atol=0.03)
+        swatch = colour_of(clusters.table.item(line, 0))
+        np.testing.assert_allclose(swatch, layer.get_color(label), atol=0.03)
 
 
 def test_a_small_cluster_is_not_said_to_have_nothing(qtbot, clusters, layer):
@@ -113,6 +112,21 @@ def test_one_is_hidden_and_shown(qtbot, clusters, layer):
     np.testing.assert_allclose(layer.get_color(label), colours[0])
     click(qtbot, clusters.undo_button)
     assert layer.get_color(label)[3] == 0
+
+
+def test_colours_that_napari_shuffles_are_those_of_the_list_and_hide_nothing(
+    qtbot, clusters, layer
+):
+    label = int(text(clusters, 1, 0))
+    select(qtbot, clusters, 1)
+    click(qtbot, clusters.hide_button)
+    hiding = layer.colormap
+    layer.new_colormap()
+    item = clusters.table.item(1, 0)
+    np.testing.assert_allclose(colour_of(item), layer.get_color(label), atol=0.03)
+    assert not item.font().strikeOut()
+    layer.colormap = hiding  # as what colours objects for a while gives it back
+    assert clusters.table.item(1, 0).font().strikeOut()
 
 
 def test_what_is_hidden_is_shown_when_the_run_goes_on(qtbot, panel, clusters, layer):

@@ -3,7 +3,7 @@ import pytest
 
 from napari_unsupseg.plugin.session import View
 
-from .conftest import WAIT, choose, click, wait_until_ready
+from .conftest import WAIT, choose, click, colour_of, wait_until_ready
 
 
 @pytest.fixture
@@ -85,6 +85,30 @@ def test_labels_of_the_last_run_follow_strokes_at_once(viewer, panel, qtbot, str
     assert len(viewer.layers) == 3, "no layer more for each stroke"
     strokes.data = np.zeros_like(strokes.data)
     qtbot.waitUntil(lambda: np.array_equal(clusters.data, trained), timeout=WAIT)
+
+
+def test_a_kind_that_is_renamed_names_the_clusters_that_follow_it(viewer, panel, qtbot, strokes):
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    click(qtbot, panel.strokes_button)
+    mark(panel, strokes, 0, 10, range(5, 30))
+    mark(panel, strokes, 1, 50, range(20, 60))
+    table = panel.results.clusters.table
+    qtbot.waitUntil(lambda: table.item(0, 2).text() == "object", timeout=WAIT)
+    panel.marks.kinds.item(0).setText("nuclei")
+    qtbot.waitUntil(lambda: table.item(0, 2).text() == "nuclei", timeout=WAIT)
+    assert panel.status.value.startswith("by your strokes: nuclei ")
+    assert len(viewer.layers) == 3
+
+
+def test_the_list_shows_what_is_drawn_and_its_colours(viewer, panel, strokes):
+    strokes.selected_label = 7
+    strokes.paint((10, 5), 7)
+    strokes.new_colormap()  # as napari's button for other colours
+    kinds = [panel.marks.kinds.item(index) for index in range(panel.marks.kinds.count())]
+    assert [kind.text() for kind in kinds] == ["object", "background", "kind 7"]
+    for kind, label in zip(kinds, (1, 2, 7), strict=True):
+        np.testing.assert_allclose(colour_of(kind), strokes.get_color(label), atol=0.03)
 
 
 def test_objects_are_made_of_strokes_as_soon_as_there_are_some(viewer, panel, qtbot, strokes):

@@ -34,7 +34,7 @@ def test_the_labels_are_those_of_the_library(viewer, panel, qtbot, rgb):
     np.testing.assert_array_equal(labels.data, segment(rgb, **SMALL))
     assert labels.data.dtype == np.uint8
     n_clusters = len(np.unique(labels.data))
-    assert panel.status.value.startswith(f"{n_clusters} clusters after 8 iterations in ")
+    assert panel.status.value.startswith(f"{n_clusters} clusters after 8 iterations")
 
 
 def test_a_larger_image_is_trained_on_at_reduced_size_first(viewer, panel, qtbot, rgb):

@@ -103,6 +103,7 @@ class StrokeLayers:
         layer.selected_label = 1
         layer.events.paint.connect(self.note_change)
         layer.events.set_data.connect(self.note_change)  # also when strokes are taken back
+        layer.events.features.connect(self.note_change)  # names of kinds
         self._layers[image] = layer
         return layer
 

@@ -61,7 +61,8 @@ class ClusterTable(Container[Widget]):
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._layer: napari.layers.Labels | None = None
-        self._colormap: Any = None
+        self._colormap: Any = None  # the layer's own
+        self._hiding: tuple[Any, frozenset[int]] = None, frozenset()  # the one that hides these
         self._areas: NDArray[np.intp] = np.zeros(1, dtype=np.intp)  # by label
         self._row_labels: list[int] = []
         self._names: dict[int, str] = {}
@@ -99,11 +100,19 @@ class ClusterTable(Container[Widget]):
             The layer; None to show none.
         """
         self.show_all()
+        self.close()
         self._layer = layer
+        if layer is not None:
+            layer.events.colormap.connect(self._on_colormap)
         metadata = {} if layer is None else layer.metadata.get("napari-unsupseg", {})
         self._names = dict(metadata.get("names", {}))
         self._changes.clear()
         self._fill()
+
+    def close(self) -> None:
+        """Follow the colours of the layer no more."""
+        if self._layer is not None:
+            self._layer.events.colormap.disconnect(self._on_colormap)
 
     def leave(self, layer: napari.layers.Labels) -> None:
         """Show no clusters any more if they are those of a layer that is gone.
@@ -179,6 +188,14 @@ class ClusterTable(Container[Widget]):
                 self.table.setItem(index, AREA, _read_only_item(self._area_text(label)))
         else:
             self._fill()
+
+    def _on_colormap(self) -> None:
+        """Show the colours that the layer has now; those of somebody else hide nothing."""
+        assert self._layer is not None
+        colormap, hidden = self._hiding
+        self._hidden = hidden if self._layer.colormap is colormap else frozenset()
+        for index, label in enumerate(self._row_labels):
+            self.table.setItem(index, NUMBER, self._number_item(label))
 
     def _number_item(self, label: int) -> QTableWidgetItem:
         """Return a cell with a label beside its colour, struck out if it is hidden."""
@@ -267,7 +284,8 @@ class ClusterTable(Container[Widget]):
             self._colormap = self._layer.colormap
         had_hidden, self._hidden = bool(self._hidden), hidden
         if hidden:
-            self._layer.colormap = self._visible_colours()
+            self._hiding = self._visible_colours(), hidden
+            self._layer.colormap = self._hiding[0]
         elif had_hidden:
             self._layer.colormap = self._colormap
 

@@ -50,6 +50,12 @@ class MarkSection(Container[Widget]):
         self.margins = (0, 0, 0, 0)
         self._viewer = viewer
         self._layer: Labels | None = None
+        self._slots = {  # by the events of the layer
+            "selected_label": self._on_label_selected,
+            "paint": self._on_painted,
+            "set_data": self._on_painted,
+            "colormap": self._fill,
+        }
         self._kind_labels: list[int] = []  # line by line
         self.button = PushButton(
             text="Mark",
@@ -111,13 +117,12 @@ class MarkSection(Container[Widget]):
             The layer.
         """
         if layer != self._layer:
-            if self._layer is not None:
-                self._layer.events.selected_label.disconnect(self._on_label_selected)
-                self._layer.events.set_data.disconnect(self._on_painted)
+            for name, slot in self._slots.items():
+                if self._layer is not None:
+                    getattr(self._layer.events, name).disconnect(slot)
+                if layer is not None:
+                    getattr(layer.events, name).connect(slot)
             self._layer = layer
-            if layer is not None:
-                layer.events.selected_label.connect(self._on_label_selected)
-                layer.events.set_data.connect(self._on_painted)
         self._body.visible = layer is not None
         self._fill()
         self._fit_brush()

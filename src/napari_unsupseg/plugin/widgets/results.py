@@ -277,6 +277,7 @@ class Results(Container[Widget]):
         self._finder.leave()
         self._kind_finder.leave()
         self._leave_run()
+        self.clusters.close()
         self.layers.close()
         self._viewer.layers.events.renamed.disconnect(self._show_heading)
 
@@ -489,8 +490,20 @@ class Results(Container[Widget]):
             self._kind_finder.leave()
             if self._state.strokes is not None:
                 self._show_clusters()
-        elif self._state.strokes is None or not np.array_equal(strokes, self._state.strokes):
+        elif not self._shows_kinds_of(run, strokes):
             self._kind_finder.find(run, {"strokes": strokes})
+
+    def _shows_kinds_of(self, run: LayerRun, strokes: Strokes) -> bool:
+        """Tell whether the clusters that are shown were made by these strokes, and named so."""
+        shown, layer_of_strokes = (
+            self.layers.snapshot(View.CLUSTERS),
+            self._strokes.layer(run.image),
+        )
+        if self._state.strokes is None or shown is None or layer_of_strokes is None:
+            return False
+        names = kind_names(layer_of_strokes)
+        is_named_so = all(names.get(label) == name for label, name in shown.names.items())
+        return is_named_so and np.array_equal(strokes, self._state.strokes)
 
     def _show_kinds(self, run: LayerRun, options: dict[str, Any], kinds: Labels) -> None:
         """Show the kinds that strokes have made, unless another run has ended meanwhile."""
