@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from napari_unsupseg.regions import boundary_refinement
 from napari_unsupseg.regions.boundary_refinement import refine_boundaries
 
 
@@ -40,6 +41,13 @@ def test_frames_do_not_change_each_other():
     found = refine_boundaries(np.stack(frames), np.stack(colours), MEANS)
     for frame, own, one in zip(frames, colours, found, strict=True):
         np.testing.assert_array_equal(one, refine_boundaries(frame, own, MEANS))
+
+
+def test_pixels_taken_a_few_at_a_time_end_where_all_at_once_do(monkeypatch):
+    before, colours = disc(13), seen(disc(15), noise=0.1)
+    at_once = refine_boundaries(before, colours, MEANS)
+    monkeypatch.setattr(boundary_refinement, "BATCH", 7)
+    np.testing.assert_array_equal(refine_boundaries(before, colours, MEANS), at_once)
 
 
 def test_a_volume_is_refined_along_all_its_axes():

@@ -10,6 +10,7 @@ from skimage.filters import gaussian
 __all__ = ["refine_boundaries"]
 
 ITERATIONS = 3  # a boundary moves by a pixel at most in each
+BATCH = 2**16  # pixels of boundaries at a time, whose neighbours take 200 bytes each in a volume
 BLUR = 0.7  # pixels; noise of less than this moves no boundary
 STIFFNESS = 0.24  # cost, as a distance in colour, of a pixel whose neighbours all lie elsewhere
 
@@ -66,14 +67,18 @@ def refine_boundaries(
     side_offsets, all_offsets = _neighbour_offsets(padded.shape, spatial_ndim)
     own_and_sides = np.concatenate([[0], side_offsets])
     for _ in range(ITERATIONS):
-        pixels = np.flatnonzero(_is_on_boundary(padded, spatial_ndim))
-        places = np.unravel_index(pixels, padded.shape)
-        pixel_colours = smooth[*(at - n for at, n in zip(places, margin, strict=True))]  # (n, C)
-        candidates = flat[pixels + own_and_sides[:, np.newaxis]]  # (5 or 7, n)
-        neighbours = flat[pixels + all_offsets[:, np.newaxis]]  # (8 or 26, n)
-        costs = [_cost(segment, pixel_colours, neighbours, means) for segment in candidates]
-        best = np.argmin(costs, axis=0)  # of equal ones its own, which is first
-        flat[pixels] = np.take_along_axis(candidates, best[np.newaxis], axis=0)[0]
+        on_boundary = np.flatnonzero(_is_on_boundary(padded, spatial_ndim))
+        nearest = np.empty_like(on_boundary)  # all are found before any is changed
+        for first in range(0, len(on_boundary), BATCH):
+            pixels = on_boundary[first : first + BATCH]
+            places = np.unravel_index(pixels, padded.shape)
+            pixel_colours = smooth[*(at - n for at, n in zip(places, margin, strict=True))]
+            candidates = flat[pixels + own_and_sides[:, np.newaxis]]  # (5 or 7, n)
+            neighbours = flat[pixels + all_offsets[:, np.newaxis]]  # (8 or 26, n)
+            costs = [_cost(segment, pixel_colours, neighbours, means) for segment in candidates]
+            best = np.argmin(costs, axis=0)  # of equal ones its own, which is first
+            nearest[first : first + BATCH] = np.take_along_axis(candidates, best[np.newaxis], 0)[0]
+        flat[on_boundary] = nearest
     inside = tuple(slice(n, size - n) for n, size in zip(margin, padded.shape, strict=True))
     return padded[inside].copy()
 
