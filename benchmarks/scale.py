@@ -40,7 +40,7 @@ from napari_unsupseg.batch.pipeline import Report, run_job, try_run_job
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.image.tiling import Slices
 from napari_unsupseg.io.readers import read_image
-from napari_unsupseg.learning.companions import HISTORY_ITERATIONS
+from napari_unsupseg.learning.schedule import HISTORY_ITERATIONS
 from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
 
 VOLUME = (64, 512, 512)

@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import napari_unsupseg.learning.cost
-import napari_unsupseg.learning.devices
 import napari_unsupseg.learning.schedule
 import napari_unsupseg.learning.staged_training
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.errors import DeviceError, ImageDtypeError, ImageError, SettingError
+from napari_unsupseg.learning import cost, devices
 from napari_unsupseg.learning.threads import CoreThreads
 
 from .conftest import SMALL
@@ -212,11 +211,21 @@ def test_more_channels_than_memory_allows():
         segment(image, channel_axis=0)
 
 
-def test_an_image_that_just_fits_is_not_refused(rgb, small, monkeypatch):
-    monkeypatch.setattr(napari_unsupseg.learning.devices, "free_bytes", lambda _: 5_000_000)
-    Segmenter(small).fit(rgb)
-    with pytest.raises(ImageError, match="GB free"):
-        Segmenter(Settings(superpixels=150)).fit(rgb)
+@pytest.mark.parametrize(
+    ("settle", "change", "purpose"),
+    [
+        pytest.param(0, {"filters": 100}, "to train on", id="training"),
+        pytest.param(0.02, {"networks": 2}, "for its segments", id="segments"),
+    ],
+)
+def test_an_image_that_just_fits_is_not_refused(rgb, small, monkeypatch, settle, change, purpose):
+    fits = dataclasses.replace(small, settle=settle)
+    n_pixels = rgb[..., 0].size
+    free = 5_000_000 if settle == 0 else cost.hierarchy_bytes(3, n_pixels, fits)
+    monkeypatch.setattr(devices, "free_bytes", lambda _: free)
+    Segmenter(fits).fit(rgb)
+    with pytest.raises(ImageError, match=rf"GB of memory {purpose} and this computer has .* use a"):
+        Segmenter(dataclasses.replace(fits, **change)).fit(rgb)
 
 
 def test_predict_tells_how_far_it_is(grey, small):

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import sys
 
 import pytest
 
@@ -9,6 +10,7 @@ from napari_unsupseg.learning.cost import (
     activation_bytes,
     companion_seconds,
     expected_seconds,
+    hierarchy_bytes,
     inference_bytes_per_pixel,
     stage_costs,
     training_bytes,
@@ -40,7 +42,7 @@ def test_there_are_no_more_superpixels_than_pixels():
         pytest.param((1000, 1000), 1, 0.02, True, 10**6, id="a caller's module"),
     ],
 )
-def test_a_run_takes_the_image_thrice_and_its_greatest_sample(
+def test_training_takes_the_image_thrice_and_its_greatest_sample(
     frame_shape, n_frames, settle, is_whole, n_trained
 ):
     settings = dataclasses.replace(SETTINGS, settle=settle)
@@ -142,3 +144,36 @@ def test_a_large_image_needs_no_more_memory_to_train_on(monkeypatch):
 def test_costs_are_estimated_without_loading_torch():
     script = "import sys, napari_unsupseg.learning.cost; print('torch' in sys.modules)"
     assert run_python(script) == "False"
+
+
+@pytest.mark.parametrize(
+    ("max_clusters", "networks", "n_snapshot_bytes"),
+    [
+        pytest.param(255, 1, 7, id="a byte a label"),
+        pytest.param(256, 1, 14, id="two bytes"),
+        pytest.param(255, 3, 21, id="of three networks"),
+    ],
+)
+def test_a_hierarchy_takes_pixels_intensities_and_the_history(
+    max_clusters, networks, n_snapshot_bytes
+):
+    settings = dataclasses.replace(SETTINGS, max_clusters=max_clusters, networks=networks)
+    n_bytes = hierarchy_bytes(2, 10**6, settings)
+    assert n_bytes == pytest.approx(120e6 + 10**6 * (72 + 2 * 14 + n_snapshot_bytes))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are counted in kB on Linux alone")
+def test_a_run_takes_as_much_memory_as_is_estimated():
+    script = (
+        "import resource; import numpy as np; from napari_unsupseg import segment;"
+        "random = np.random.default_rng(0);"
+        "image = np.kron(random.random((48, 48, 3)), np.ones((32, 32, 1)));"
+        "image += random.normal(0, 0.05, image.shape);"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "segment(image[:64, :64], iterations=10);"  # what has to be loaded is loaded
+        "before = peak();"
+        "segment(image, iterations=60);"
+        "print(1024 * (peak() - before))"
+    )
+    estimate = hierarchy_bytes(3, (48 * 32) ** 2, Settings())
+    assert int(run_python(script)) == pytest.approx(estimate, rel=0.4)

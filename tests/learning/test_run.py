@@ -7,7 +7,7 @@ import skimage.data
 
 from napari_unsupseg import Segmenter, Settings
 from napari_unsupseg.errors import ImageError, SettingError
-from napari_unsupseg.learning.companions import HISTORY_ITERATIONS
+from napari_unsupseg.learning.schedule import HISTORY_ITERATIONS
 from napari_unsupseg.regions.uncertainty import cluster_uncertainty
 
 from ..conftest import SMALL

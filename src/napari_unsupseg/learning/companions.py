@@ -11,15 +11,13 @@ import torch
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.image.normalize import NormalizedImage
 from napari_unsupseg.learning.network import Network, build_network
-from napari_unsupseg.learning.schedule import COMPANION_ITERATIONS
+from napari_unsupseg.learning.schedule import COMPANION_ITERATIONS, HISTORY_ITERATIONS
 from napari_unsupseg.learning.staged_training import train
 from napari_unsupseg.learning.threads import count_threads
 from napari_unsupseg.settings import Settings
 
-__all__ = ["HISTORY_ITERATIONS", "train_companions"]
+__all__ = ["train_companions"]
 
-# early labels tell fine differences, late ones great differences
-HISTORY_ITERATIONS = (10, 15, 20, 30, 40, 60)
 INTERVAL = 0.05  # seconds between two looks at how far training is
 
 

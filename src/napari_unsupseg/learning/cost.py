@@ -7,7 +7,12 @@ import dataclasses
 import math
 from typing import NamedTuple
 
-from napari_unsupseg.learning.schedule import COMPANION_ITERATIONS, Stage, plan_stages
+from napari_unsupseg.learning.schedule import (
+    COMPANION_ITERATIONS,
+    HISTORY_ITERATIONS,
+    Stage,
+    plan_stages,
+)
 from napari_unsupseg.settings import Settings
 
 __all__ = [
@@ -16,12 +21,17 @@ __all__ = [
     "companion_seconds",
     "expected_seconds",
     "finishing_seconds",
+    "hierarchy_bytes",
     "inference_bytes_per_pixel",
     "stage_costs",
     "training_bytes",
 ]
 
 FLOAT32_BYTES = 4
+# while the hierarchy is made: fitted to images of 512 × 512 to 4096 × 4096 pixels, within a quarter
+WORKING_BYTES = 120e6  # whatever the image: compiled functions, threads, blocks that torch keeps
+BYTES_PER_PIXEL = 72  # of the image: segments, where they meet, and the sorting of that
+BYTES_PER_INTENSITY = 14  # of each channel of a pixel: it, its colour, and a copy of both
 
 # seconds of one iteration on a CPU: fitted to seven networks on an AMD EPYC with AVX-512, then
 # times 1.7, since a Xeon took 2.8 times as long and the estimate is to be right within two
@@ -59,7 +69,7 @@ def training_bytes(
     n_images: int = 1,
     is_whole: bool = False,
 ) -> int:
-    """Estimate the memory that a run takes.
+    """Estimate the memory that a run takes to train.
 
     Parameters
     ----------
@@ -94,6 +104,29 @@ def training_bytes(
         n_networks = max(1, min(settings.networks - 1, n_threads))
     image_bytes = 3 * FLOAT32_BYTES * n_channels * n_pixels
     return image_bytes + n_networks * activation_bytes(n_channels, n_trained, settings)
+
+
+def hierarchy_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
+    """Estimate the memory that a run takes while its hierarchy is made.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the image.
+    n_pixels : int
+        Pixels of the image, of all its frames.
+    settings : Settings
+        Those of the run.
+
+    Returns
+    -------
+    int
+        Bytes, the image and labels of the history among them.
+    """
+    n_snapshots = settings.networks * (len(HISTORY_ITERATIONS) + 1)
+    label_bytes = 1 if settings.max_clusters < 2**8 else 2
+    per_pixel = BYTES_PER_PIXEL + BYTES_PER_INTENSITY * n_channels + n_snapshots * label_bytes
+    return int(WORKING_BYTES) + per_pixel * n_pixels
 
 
 def activation_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:

@@ -156,15 +156,17 @@ def empty_cache(device: torch.device) -> None:
         torch.get_device_module(device).empty_cache()
 
 
-def check_memory(n_bytes: int, device: torch.device) -> None:
+def check_memory(n_bytes: int, device: torch.device, purpose: str, remedy: str) -> None:
     """Refuse a run that would not fit into the free memory, before it begins.
 
     Parameters
     ----------
     n_bytes : int
-        Memory that the run needs, as `cost.training_bytes` estimates it.
+        Memory that the run needs, as `cost` estimates it.
     device : torch.device
-        Where it is to run.
+        Where it needs that.
+    purpose, remedy : str
+        What for, and what helps beside a smaller image.
 
     Raises
     ------
@@ -173,10 +175,10 @@ def check_memory(n_bytes: int, device: torch.device) -> None:
     """
     free = free_bytes(device)
     if n_bytes > free:
+        place = "this computer" if device.type == "cpu" else str(device)
         raise ImageError(
-            f"image needs about {n_bytes / 1e9:.1f} GB to train on and {device} has "
-            f"{free / 1e9:.1f} GB free; use a smaller or downsampled image, fewer channels, or "
-            "fewer filters or max_clusters"
+            f"image needs about {n_bytes / 1e9:.1f} GB of memory {purpose} and {place} has "
+            f"{free / 1e9:.1f} GB free: use a smaller or downsampled image, {remedy}"
         )
 
 

@@ -32,8 +32,13 @@ from napari_unsupseg.image.image_list import (
 from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
 from napari_unsupseg.image.tiling import is_lazy, load_if_small
 from napari_unsupseg.learning.checkpoint import Checkpoint
-from napari_unsupseg.learning.companions import HISTORY_ITERATIONS, train_companions
-from napari_unsupseg.learning.cost import companion_seconds, finishing_seconds, training_bytes
+from napari_unsupseg.learning.companions import train_companions
+from napari_unsupseg.learning.cost import (
+    companion_seconds,
+    finishing_seconds,
+    hierarchy_bytes,
+    training_bytes,
+)
 from napari_unsupseg.learning.devices import (
     check_memory,
     empty_cache,
@@ -43,6 +48,7 @@ from napari_unsupseg.learning.devices import (
 from napari_unsupseg.learning.distillation import fit_to_labels
 from napari_unsupseg.learning.inference import predict
 from napari_unsupseg.learning.network import Components, Network, build_network
+from napari_unsupseg.learning.schedule import HISTORY_ITERATIONS
 from napari_unsupseg.learning.staged_training import TrainingState, train
 from napari_unsupseg.learning.step import Step
 from napari_unsupseg.learning.threads import count_threads
@@ -460,8 +466,7 @@ class Run:
     @property
     def n_final_clusters(self) -> int:
         """Clusters that are made of segments when the run ends; 0 for the network's own."""
-        settings = self.settings
-        return min(settings.final_clusters, settings.max_clusters) if settings.settle else 0
+        return _count_final_clusters(self.settings)
 
     def _last_step(self) -> Step:
         assert self.last_step is not None, "a run has a step once it has been asked for one"
@@ -520,12 +525,23 @@ def _check_memory(
     *,
     is_whole: bool,
 ) -> None:
-    """Raise before a run that could not fit; a module of the caller's own sees images whole."""
+    """Raise before a run that could not fit; a module of the caller's own sees images whole.
+
+    On a CPU both needs are of one memory, one after the other.
+    """
     sizes = [image.values.shape[1:] for image in channels]
     frame_shape = tuple(np.max([size[-spatial_ndim:] for size in sizes], axis=0).tolist())
     n_frames = sum(math.prod(size[:-spatial_ndim]) for size in sizes)
+    n_channels = len(channels[0].values)
+    if _count_final_clusters(settings):
+        check_memory(
+            hierarchy_bytes(n_channels, n_frames * math.prod(frame_shape), settings),
+            torch.device("cpu"),
+            "for its segments",
+            "or fewer channels, or close other programs",
+        )
     n_bytes = training_bytes(
-        len(channels[0].values),
+        n_channels,
         frame_shape,
         n_frames,
         settings,
@@ -533,7 +549,13 @@ def _check_memory(
         n_images=len(channels),
         is_whole=is_whole,
     )
-    check_memory(n_bytes, device)
+    remedy = "fewer channels, or fewer filters or max_clusters"
+    check_memory(n_bytes, device, "to train on", remedy)
+
+
+def _count_final_clusters(settings: Settings) -> int:
+    """Return how many clusters are made of segments in the end; 0 for the network's own."""
+    return min(settings.final_clusters, settings.max_clusters) if settings.settle else 0
 
 
 def _warn(image: NormalizedImage, settings: Settings) -> None:

@@ -5,7 +5,7 @@ import math
 
 from napari_unsupseg.settings import Settings
 
-__all__ = ["COMPANION_ITERATIONS", "MAX_WHOLE_PIXELS", "Stage", "plan_stages"]
+__all__ = ["COMPANION_ITERATIONS", "HISTORY_ITERATIONS", "MAX_WHOLE_PIXELS", "Stage", "plan_stages"]
 
 REDUCED_PIXELS = 12_000  # about what a frame is reduced to, and what tiles have together
 MAX_REDUCED_PIXELS = 2**15  # a reduced image of more is trained on in tiles
@@ -14,6 +14,8 @@ WHOLE_PIXELS = 400**2  # what tiles have together if all iterations are at full 
 MAX_WHOLE_PIXELS = 2**19  # an image of more is trained on in tiles; the paper's network takes 2 GB
 FINISHING_ITERATIONS = 5  # at full size, after those at reduced size
 COMPANION_ITERATIONS = 100  # of a companion; labels that settle at all have done so by then
+# after which labels are kept: early ones tell fine differences, late ones great differences
+HISTORY_ITERATIONS = (10, 15, 20, 30, 40, 60)
 
 
 @dataclasses.dataclass(frozen=True)
