@@ -165,6 +165,23 @@ def test_marking_in_the_view_of_segments_shows_clusters(viewer, panel, qtbot, ti
     assert not panel.marks.kinds.isVisible()
 
 
+def test_marking_an_image_that_has_other_pixels_since_its_run_promises_nothing(
+    panel, qtbot, tissue
+):
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    image, heading = tissue.data, "Run on tissue, in the layer tissue segmentation"
+    tissue.data = image[::-1].copy()
+    said = f"{heading}; tissue has other pixels since: press Run to segment them"
+    assert panel.results.heading.value == said
+    click(qtbot, panel.strokes_button)
+    assert panel.status.value.endswith("; then press Run")
+    tissue.data = image
+    assert panel.results.heading.value == heading
+    click(qtbot, panel.strokes_button)
+    assert panel.status.value.endswith("; labels follow, and Continue trains on them")
+
+
 def test_strokes_steer_a_run(viewer, panel, qtbot, strokes):
     apply_strokes(strokes, 3, 10, range(5, 30))
     apply_strokes(strokes, 8, 50, range(20, 60))

@@ -292,7 +292,7 @@ class SegmentationPanel(Container[Widget]):
         check_large_layer(image, strokes=True)
         self._turn_to_run_of(image)
         last = self._session.last
-        if self._session.run is None and last is not None and last.image == image:
+        if self._actions().continue_training and last is not None and last.image == image:
             self.results.begin_marks()
             what_follows = "labels follow, and Continue trains on them"
         else:

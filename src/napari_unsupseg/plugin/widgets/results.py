@@ -429,6 +429,7 @@ class Results(Container[Widget]):
             What is possible now.
         """
         self.visible = self.run is not None
+        self._show_heading()
         self.view_buttons.enabled = actions.cut_segments
         self.clusters.enabled = self.objects_section.enabled = actions.cut_segments
         self.clusters.update_areas()
@@ -534,8 +535,11 @@ class Results(Container[Widget]):
         """Say which run all below belongs to, and which layer: others may be chosen by now."""
         if self.run is not None:
             shown = self.layers.snapshot(self.layers.view)
+            image = self.run.image.name
             layer = "" if shown is None else f", in the layer {shown.layer.name}"
-            self.heading.value = f"Run on {self.run.image.name}{layer}"
+            replaced = f"; {image} has other pixels since: press Run to segment them"
+            is_replaced = self.run.is_image_replaced
+            self.heading.value = f"Run on {image}{layer}{replaced if is_replaced else ''}"
 
     def _show_controls(self) -> None:
         """Show the controls of the chosen view alone."""
@@ -792,10 +796,7 @@ def _clusters_of(run: LayerRun) -> LayerSnapshot:
     result = _result_of(run)
     # a copy, since the user paints on the array that the layer has
     data = run.labels.data.copy() if result.lazy_labels is None else None
-    sentence = result_text(result)
-    if run.is_image_replaced:
-        sentence += f", of data that {run.image.name} no longer has"
-    return LayerSnapshot(run, run.labels, data, sentence)
+    return LayerSnapshot(run, run.labels, data, result_text(result))
 
 
 def _form(widgets: list[ValueWidget[Any]]) -> Container[Widget]:
