@@ -146,6 +146,19 @@ def test_objects_are_made_of_strokes_as_soon_as_there_are_some(viewer, panel, qt
     assert foreground.value == "clusters"
 
 
+def test_nothing_is_found_any_more_when_all_layers_are_removed(viewer, panel, qtbot, strokes):
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    mark(panel, strokes, 0, 10, range(5, 30))
+    mark(panel, strokes, 1, 50, range(20, 60))
+    choose(qtbot, panel, View.OBJECTS)
+    assert panel.results.objects_section.foreground.value == "strokes"
+    qtbot.wait(400)  # vispy cannot draw what is gone before it was drawn once
+    viewer.layers.clear()
+    qtbot.wait(1000)
+    assert not viewer.layers
+
+
 def test_the_brush_keeps_its_size_on_the_screen(viewer, panel, strokes):
     camera = getattr(viewer, "scene", viewer).camera  # napari before 0.9 has no scene
     for size, zoom, pixels in ((12, 1, 6), (12, 0.5, 12), (40, 2, 10), (1, 8, 1)):

@@ -196,25 +196,21 @@ def objects_text(objects: Labels, options: Mapping[str, object]) -> str:
     '1 object, 67% of the image: if this is the ground, ...'
     """
     n_objects = int(objects.max(initial=0))
+    is_chosen = bool(options.keys() & {"foreground", "strokes"})  # what they are made of
+    other = "choose under made of the clusters that objects are made of, or strokes"
     if not n_objects:
         if options.keys() & {"min_size", "max_size", "exclude_border"}:
             return "no objects: none has such a size and place; change smallest, largest or border"
-        if options.keys() & {"foreground", "strokes"}:
+        if is_chosen:
             return "no objects: nothing is left of what they are made of; choose or draw other ones"
-        return (
-            "no objects: nothing stands out as round things do; choose under made of the clusters "
-            "that objects are made of, or strokes"
-        )
+        return f"no objects: nothing stands out as round things do; {other}"
     share = np.count_nonzero(objects) / objects.size
     sentence = count(n_objects, "object")
-    if share > MOST:
-        sentence += (
-            f", {share:.0%} of the image: if this is the ground, choose under made of the clusters "
-            "that objects are made of, or strokes"
-        )
+    if share > MOST and not is_chosen:
+        sentence += f", {share:.0%} of the image: if this is the ground, {other}"
     elif n_objects == 1 and share > WHOLE:
         sentence += (
-            f", {share:.0%} of the image: if these are several, move split touching to the right, "
-            "or choose under made of the clusters that objects are made of, or strokes"
+            f", {share:.0%} of the image: if these are several, move split touching to the right"
+            f"{'' if is_chosen else f', or {other}'}"
         )
     return sentence

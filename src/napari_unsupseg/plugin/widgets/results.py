@@ -227,14 +227,19 @@ class Results(Container[Widget]):
             self._show_controls()
             self._say_what_is_shown(view)
 
-    def release(self, layer: napari.layers.Labels) -> None:
+    def release(self, layer: napari.layers.Layer) -> None:
         """Measure a layer no more, since a run writes into it or it is gone.
 
         Parameters
         ----------
-        layer : napari.layers.Labels
-            The layer.
+        layer : napari.layers.Layer
+            The layer; in an image that is gone nothing is found any more.
         """
+        if self.run is not None and layer == self.run.image:
+            if self._finder.is_searching:
+                self._show_status(f"{layer.name} was removed: no objects are found in it any more")
+            self._finder.leave()
+            self._kind_finder.leave()
         self._tables.leave(layer)
         if layer not in self._viewer.layers:
             self.clusters.leave(layer)
@@ -243,7 +248,7 @@ class Results(Container[Widget]):
             self._show_heading()
             self._follow_corrections()
 
-    def _say_what_was_removed(self, layer: napari.layers.Labels) -> None:
+    def _say_what_was_removed(self, layer: napari.layers.Layer) -> None:
         """Say how the layer of the view, or of what its objects are made of, is had again."""
         run, view = self.run, self.layers.view_of(layer)
         of_objects = view is View.CLUSTERS and self._shows_objects_of_clusters
