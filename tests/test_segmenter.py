@@ -221,7 +221,7 @@ def test_more_channels_than_memory_allows():
 def test_an_image_that_just_fits_is_not_refused(rgb, small, monkeypatch, settle, change, purpose):
     fits = dataclasses.replace(small, settle=settle)
     n_pixels = rgb[..., 0].size
-    free = 5_000_000 if settle == 0 else cost.hierarchy_bytes(3, n_pixels, fits)
+    free = 5_000_000 if settle == 0 else cost.hierarchy_bytes(3, n_pixels, fits, n_threads=1)
     monkeypatch.setattr(devices, "free_bytes", lambda _: free)
     Segmenter(fits).fit(rgb)
     with pytest.raises(ImageError, match=rf"GB of memory {purpose} and this computer has .* use a"):

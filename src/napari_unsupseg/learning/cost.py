@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 FLOAT32_BYTES = 4
-# while the hierarchy is made: fitted to images of 512 × 512 to 4096 × 4096 pixels, within a quarter
-WORKING_BYTES = 120e6  # whatever the image: compiled functions, threads, blocks that torch keeps
+# while the hierarchy is made: fitted to images of 512 × 512 to 4096 × 4096 pixels, and of 2 threads
+WORKING_BYTES = 110_000_000  # of each network that trains beside others: blocks that torch keeps
 BYTES_PER_PIXEL = 72  # of the image: segments, where they meet, and the sorting of that
 BYTES_PER_INTENSITY = 14  # of each channel of a pixel: it, its colour, and a copy of both
 
@@ -101,12 +101,12 @@ def training_bytes(
     if not is_whole:
         stages = plan_stages(frame_shape, n_frames, settings, n_images)
         n_trained = max(int(_sample_pixels(stage, frame_shape, n_frames)) for stage in stages)
-        n_networks = max(1, min(settings.networks - 1, n_threads))
+        n_networks = _count_at_once(settings, n_threads)
     image_bytes = 3 * FLOAT32_BYTES * n_channels * n_pixels
     return image_bytes + n_networks * activation_bytes(n_channels, n_trained, settings)
 
 
-def hierarchy_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
+def hierarchy_bytes(n_channels: int, n_pixels: int, settings: Settings, *, n_threads: int) -> int:
     """Estimate the memory that a run takes while its hierarchy is made.
 
     Parameters
@@ -117,6 +117,8 @@ def hierarchy_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
         Pixels of the image, of all its frames.
     settings : Settings
         Those of the run.
+    n_threads : int
+        Networks that can train at the same time.
 
     Returns
     -------
@@ -126,7 +128,12 @@ def hierarchy_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:
     n_snapshots = settings.networks * (len(HISTORY_ITERATIONS) + 1)
     label_bytes = 1 if settings.max_clusters < 2**8 else 2
     per_pixel = BYTES_PER_PIXEL + BYTES_PER_INTENSITY * n_channels + n_snapshots * label_bytes
-    return int(WORKING_BYTES) + per_pixel * n_pixels
+    return _count_at_once(settings, n_threads) * WORKING_BYTES + per_pixel * n_pixels
+
+
+def _count_at_once(settings: Settings, n_threads: int) -> int:
+    """Return how many networks train at the same time, once the first has settled."""
+    return max(1, min(settings.networks - 1, n_threads))
 
 
 def activation_bytes(n_channels: int, n_pixels: int, settings: Settings) -> int:

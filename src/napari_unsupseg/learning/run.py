@@ -532,10 +532,12 @@ def _check_memory(
     sizes = [image.values.shape[1:] for image in channels]
     frame_shape = tuple(np.max([size[-spatial_ndim:] for size in sizes], axis=0).tolist())
     n_frames = sum(math.prod(size[:-spatial_ndim]) for size in sizes)
-    n_channels = len(channels[0].values)
+    n_channels, n_threads = len(channels[0].values), count_threads(device)
     if _count_final_clusters(settings):
         check_memory(
-            hierarchy_bytes(n_channels, n_frames * math.prod(frame_shape), settings),
+            hierarchy_bytes(
+                n_channels, n_frames * math.prod(frame_shape), settings, n_threads=n_threads
+            ),
             torch.device("cpu"),
             "for its segments",
             "or fewer channels, or close other programs",
@@ -545,7 +547,7 @@ def _check_memory(
         frame_shape,
         n_frames,
         settings,
-        n_threads=count_threads(device),
+        n_threads=n_threads,
         n_images=len(channels),
         is_whole=is_whole,
     )
