@@ -280,7 +280,12 @@ def test_the_script_finds_the_same_objects(viewer, panel, qtbot, results):
 def test_what_is_measured_is_shown_with_the_score_of_each_object(viewer, panel, qtbot, results):
     layer = find(qtbot, viewer, results)
     viewer.layers.selection.active = viewer.layers["coins"]
+    viewer.window.resize(1270, 760)
+    qtbot.wait(100)
+    height = viewer.window._qt_window.height()
     click(qtbot, results.measurements_button)
+    qtbot.wait(100)
+    assert viewer.window._qt_window.height() == height, "it needs no more room than the panel"
     widget = viewer.window.dock_widgets["Measurements (napari-unsupseg)"]
     n_objects = int(layer.data.max())
     qtbot.waitUntil(

@@ -242,7 +242,7 @@ def open_measurements(viewer: "napari.viewer.Viewer") -> None:
     viewer : napari.viewer.Viewer
         The viewer.
     """
-    dock, _ = viewer.window.add_plugin_dock_widget(PLUGIN, MEASUREMENTS)
+    dock, _ = viewer.window.add_plugin_dock_widget(PLUGIN, MEASUREMENTS, tabify=True)
     dock.show()
     dock.raise_()
 
