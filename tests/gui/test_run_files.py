@@ -9,9 +9,11 @@ from napari.layers import Labels
 
 from napari_unsupseg import Segmenter, Settings
 from napari_unsupseg.plugin.session import View
+from napari_unsupseg.plugin.training_region import RECTANGLE
 from napari_unsupseg.plugin.widgets.cluster_table import NAME
 
 from ..conftest import SMALL
+from ..plugin.test_training_region import HALF, rectangle
 from .conftest import WAIT, choose, click, wait_until_ready
 
 SETTLING = SMALL | {"settle": 0.02, "final_clusters": 4}
@@ -219,12 +221,78 @@ def test_files_that_cannot_be_opened_change_nothing(
     assert panel.run_files.open_button.enabled
 
 
-def test_a_part_of_an_image_is_no_run_to_save(viewer, panel, qtbot, rgb, notes, chosen):
-    viewer.add_image(rgb)
-    viewer.add_shapes([[[0, 0], [0, 40], [50, 40], [50, 0]]])
-    panel.image.value = viewer.layers[0]
-    panel.region.value = "selected rectangle"
+@pytest.mark.parametrize(
+    ("keywords", "axes"),
+    [pytest.param({"rgb": True}, "yxs", id="rgb"), pytest.param({"rgb": False}, "cyx", id="cyx")],
+)
+def test_a_run_on_a_region_is_gone_on_with(
+    viewer, panel, qtbot, rgb, chosen, make_napari_viewer, keywords, axes
+):
+    pixels = np.tile(rgb, (2, 2, 1))
+    image = viewer.add_image(
+        pixels if keywords["rgb"] else np.moveaxis(pixels, -1, 0).copy(), name="tissue", **keywords
+    )
+    viewer.add_shapes([rectangle(HALF)], visible=False)
+    panel.image.value, panel.axes.value, panel.region.value = image, axes, RECTANGLE
+    run_to_end(qtbot, panel)
+    choose(qtbot, panel, View.SEGMENTS)
+    panel.results.granularity.value = 0.6
+    coarse = viewer.layers["tissue segments"].data.copy()
+    panel.results.granularity.value = 0.3
+    click(qtbot, panel.run_files.save_button)
+    qtbot.waitUntil(lambda: panel.status.value == "tissue.unsupseg is saved", timeout=WAIT)
+    del viewer.layers["Shapes"]
+    made = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    qtbot.waitUntil(lambda: all(len(layer.features) for layer in made), timeout=WAIT)
+    before = seen_layers(viewer)
+    click(qtbot, panel.continue_button)
+    wait_until_ready(qtbot, panel)
+    continued = panel.results.run.labels.data.copy()
+    viewer.close()
+
+    viewer = make_napari_viewer(show=True)
+    panel = opened(viewer, qtbot, chosen)
+    qtbot.waitUntil(lambda: seen_layers(viewer) == before, timeout=WAIT)  # measured, too
+    assert panel.results.run.request.region == HALF
+    panel.results.granularity.value = 0.6
+    np.testing.assert_array_equal(viewer.layers["tissue segments"].data, coarse)
+    click(qtbot, panel.continue_button)
+    wait_until_ready(qtbot, panel)
+    np.testing.assert_array_equal(panel.results.run.labels.data, continued)
+
+
+def test_a_run_that_has_labels_of_a_region_alone_is_opened_so(
+    viewer, panel, qtbot, rgb, chosen, slowly, make_napari_viewer
+):
+    viewer.add_image(np.tile(rgb, (60, 1, 1, 1)), name="tissue", rgb=True)
+    viewer.add_shapes([rectangle(HALF)])
+    panel.image.value = viewer.layers["tissue"]
+    panel.axes.value, panel.region.value = "zyxs", RECTANGLE
+    panel.settings["iterations"].value = 5
+    click(qtbot, panel.run_button)
+    qtbot.waitUntil(lambda: panel.progress.value > 3, timeout=WAIT)
+    slowly.clear()
+    qtbot.waitUntil(lambda: panel.status.value.startswith("finding the clusters"), timeout=WAIT)
+    click(qtbot, panel.stop_button)
+    wait_until_ready(qtbot, panel)
+    click(qtbot, panel.run_files.save_button)
+    qtbot.waitUntil(lambda: panel.status.value == "tissue.unsupseg is saved", timeout=WAIT)
+    labels = viewer.layers["tissue segmentation"].data.copy()
+    viewer.close()
+
+    viewer = make_napari_viewer(show=True)
+    panel = opened(viewer, qtbot, chosen)
+    np.testing.assert_array_equal(viewer.layers["tissue segmentation"].data, labels)
+    assert not labels[:, 60:].any()
+    assert not panel.results.granularity.enabled
+
+
+def test_several_images_are_no_run_to_save(viewer, panel, qtbot, rgb, notes, chosen):
+    for name in ("one", "other"):
+        viewer.add_image(rgb, name=name)
+    panel.other_images.menu.aboutToShow.emit()
+    panel.other_images.menu.actions()[0].trigger()
     run_to_end(qtbot, panel)
     click(qtbot, panel.run_files.save_button)
-    assert "a part of an image" in notes[-1].message
+    assert "a run on several images" in notes[-1].message
     assert not chosen.exists()

@@ -8,7 +8,7 @@ from skimage.data import coins
 
 from napari_unsupseg import Segmenter, Settings
 from napari_unsupseg.errors import FileError
-from napari_unsupseg.plugin.saved_run import SavedView, read_run, write_run
+from napari_unsupseg.plugin.saved_run import SavedView, WholeImage, read_run, write_run
 from napari_unsupseg.regions.edits import EditHistory, Join, PixelSet, Remove, Repaint, Target
 
 from ..conftest import SMALL
@@ -53,3 +53,26 @@ def test_corrections_fit_their_image(run_file, tmp_path, edit, fits):
     else:
         with pytest.raises(FileError, match="damaged or was changed"):
             read_run(path, "cpu", 0)
+
+
+@pytest.mark.parametrize(
+    ("region", "sentence"),
+    [
+        pytest.param((slice(5, 45), slice(9, 49)), "", id="where it was"),
+        pytest.param((slice(5, 45), slice(9, 48)), "damaged or was changed", id="smaller"),
+        pytest.param((slice(5, 45), slice(25, 65)), "damaged or was changed", id="outside"),
+    ],
+)
+def test_a_region_fits_its_image(run_file, tmp_path, region, sentence):
+    result, state = read_run(run_file, "cpu", 0)
+    whole = WholeImage(coins()[:60, :60], "yx", region)
+    path = tmp_path / "region.unsupseg"
+    write_run(path, result, dataclasses.replace(state, whole=whole))
+    if sentence:
+        with pytest.raises(FileError, match=sentence):
+            read_run(path, "cpu", 0)
+    else:
+        again, opened = read_run(path, "cpu", 0)
+        expected = result.segmenter.predict_hierarchy(whole.pixels).cut()
+        np.testing.assert_array_equal(again.hierarchy.cut(), expected)
+        assert opened.whole.region == region

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 FLOAT32_BYTES = 4
-# while the hierarchy is made: fitted to images of 512 × 512 to 4096 × 4096 pixels, and of 2 threads
+# while the hierarchy is made: fitted to images of 512 to 4096 pixels a side, on 2 threads
 WORKING_BYTES = 110_000_000  # of each network that trains beside others: blocks that torch keeps
 BYTES_PER_PIXEL = 72  # of the image: segments, where they meet, and the sorting of that
 BYTES_PER_INTENSITY = 14  # of each channel of a pixel: it, its colour, and a copy of both

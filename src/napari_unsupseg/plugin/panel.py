@@ -25,7 +25,7 @@ from napari_unsupseg.plugin.refusals import tell_refusals
 from napari_unsupseg.plugin.request_builder import RequestBuilder
 from napari_unsupseg.plugin.run_data import Phase, RunRequest, RunResult, RunUpdate
 from napari_unsupseg.plugin.run_estimate import RunEstimate
-from napari_unsupseg.plugin.saved_run import PanelState, image_keywords, image_layer
+from napari_unsupseg.plugin.saved_run import PanelState, WholeImage, image_keywords, image_layer
 from napari_unsupseg.plugin.session import (
     Actions,
     Event,
@@ -355,12 +355,14 @@ class SegmentationPanel(Container[Widget]):
             return None
         if current is not None and current.request.previous is last.result:
             return None
-        asked = last.request
-        if asked.pyramid is not None or asked.region is not None or asked.others:
+        asked, whole = last.request, None
+        if asked.pyramid is not None or asked.others:
             raise ImageError(
-                "a run on a part of an image, on several, or on one too large to be loaded cannot "
-                "be saved here: save its network"
+                "a run on several images, or on one too large to be loaded, cannot be saved here: "
+                "save its network"
             )
+        if asked.region is not None:
+            whole = WholeImage(asked.image, asked.axes, asked.region)
         drawn = self._strokes.layer(last.image)
         state = PanelState(
             last.image.name,
@@ -368,6 +370,7 @@ class SegmentationPanel(Container[Widget]):
             last.curve,
             strokes=self._strokes.strokes(last.image, last.layout),
             kinds={} if drawn is None else kind_names(drawn),
+            whole=whole,
             **self.results.save(),
         )
         return last, state
@@ -379,11 +382,12 @@ class SegmentationPanel(Container[Widget]):
         image = self._viewer.add_layer(image)
         layout = Layout.of(image, axes)
         clusters = state.views.get(View.CLUSTERS.name)
-        shown = segmenter.labels_ if clusters is None else clusters.labels
+        shown = result.history.labels(-1) if clusters is None else clusters.labels
         labels = self._outputs.add(image, layout, layout.to_layer(shown))
         self._settings_form.show(segmenter.settings)
         self._image_form.choose(image, axes, segmenter.image_.spatial_ndim)
-        request = self._requests.build_opened(image, axes, segmenter.image_)
+        region = None if state.whole is None else state.whole.region
+        request = self._requests.build_opened(image, axes, segmenter.image_, region)
         self.results.begin_run(labels)
         run = LayerRun(image, request, labels, curve=state.curve, result=result)
         self._session = self._session.turn_to(run)

@@ -16,7 +16,7 @@ from napari_unsupseg.plugin.refusals import tell_refusals
 from napari_unsupseg.plugin.run_data import OtherImage, RunRequest
 from napari_unsupseg.plugin.session import LayerRun
 from napari_unsupseg.plugin.stroke_layers import StrokeLayers
-from napari_unsupseg.plugin.training_region import WHOLE, find_region
+from napari_unsupseg.plugin.training_region import WHOLE, Region, find_region
 from napari_unsupseg.plugin.widgets.image_form import ImageForm
 from napari_unsupseg.plugin.widgets.settings_form import SettingsForm
 
@@ -117,7 +117,9 @@ class RequestBuilder:
             pyramid=pyramid_if_large(last.image, last.layout, asked.settings),
         )
 
-    def build_opened(self, image: Image, axes: str, normalized: NormalizedImage) -> RunRequest:
+    def build_opened(
+        self, image: Image, axes: str, normalized: NormalizedImage, region: Region | None
+    ) -> RunRequest:
         """Return the request that a run from a file would have come of.
 
         Parameters
@@ -127,7 +129,9 @@ class RequestBuilder:
         axes : str
             One letter for each axis of it.
         normalized : NormalizedImage
-            The image as the network saw it.
+            What the network has trained on, as it saw it.
+        region : tuple of slice or None
+            Where that lies along y and x, if it is not all of the image.
 
         Returns
         -------
@@ -145,6 +149,7 @@ class RequestBuilder:
             device=form.device.value,
             update_every=form.update_every.value,
             history_bytes=form.history_memory.value * 10**6,
+            region=region,
         )
 
     @tell_refusals

@@ -4,16 +4,16 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from napari.layers import Image
 from napari.utils.colormaps import AVAILABLE_COLORMAPS
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import FileError, first_line
-from napari_unsupseg.image.axes import SAMPLES
+from napari_unsupseg.image.axes import SAMPLES, labels_shape
 from napari_unsupseg.io.run_archive import (
     holds_run,
     pack_arrays,
@@ -27,13 +27,22 @@ from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.run_data import RunLeg, RunResult, TrainingCurve
 from napari_unsupseg.plugin.saved_edits import pack_edits, unpack_edits
 from napari_unsupseg.plugin.saved_labels import place_of
+from napari_unsupseg.plugin.training_region import Region
 from napari_unsupseg.regions.edits import EditHistory
 from napari_unsupseg.regions.labels import count_labels
 
 if TYPE_CHECKING:
     from napari_unsupseg.segmenter import Segmenter
 
-__all__ = ["PanelState", "SavedView", "image_keywords", "image_layer", "read_run", "write_run"]
+__all__ = [
+    "PanelState",
+    "SavedView",
+    "WholeImage",
+    "image_keywords",
+    "image_layer",
+    "read_run",
+    "write_run",
+]
 
 HEADER_PART, ARRAYS_PART = "panel.json", "panel.safetensors"
 
@@ -66,6 +75,24 @@ class SavedView:
     edits: EditHistory = dataclasses.field(default_factory=EditHistory)
 
 
+class WholeImage(NamedTuple):
+    """The image of a run that has trained on a region of it; the run itself knows that alone.
+
+    Attributes
+    ----------
+    pixels : array_like
+        Data of its layer.
+    axes : str
+        One letter for each of their axes.
+    region : tuple of slice
+        Where the run has trained, along y and x.
+    """
+
+    pixels: ArrayLike
+    axes: str
+    region: Region
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class PanelState:
     """What the panel shows of a run, beside what the run itself holds.
@@ -88,6 +115,8 @@ class PanelState:
         What is drawn on the image.
     kinds : dict of int to str
         Names of what is drawn, by label.
+    whole : WholeImage or None
+        All of the image, where the run has trained on a region.
     """
 
     name: str
@@ -98,6 +127,7 @@ class PanelState:
     controls: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     strokes: Labels | None = None
     kinds: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    whole: WholeImage | None = None
 
 
 def write_run(path: Path, result: RunResult, state: PanelState) -> None:
@@ -152,6 +182,14 @@ def write_run(path: Path, result: RunResult, state: PanelState) -> None:
         arrays |= edits[name][1]
     if state.strokes is not None:
         arrays["strokes"] = state.strokes
+    if state.whole is not None:
+        arrays["pixels"] = np.asarray(state.whole.pixels)
+        header["whole"] = {
+            "axes": state.whole.axes,
+            "region": [[along.start, along.stop] for along in state.whole.region],
+            "covers_image": result.covers_image,
+            "has_segments": result.hierarchy is not None,
+        }
     parts = {HEADER_PART: pack_json(header), ARRAYS_PART: pack_arrays(arrays)}
     write_archive(path, result.segmenter.run_parts() | parts)
 
@@ -200,17 +238,19 @@ def read_run(path: Path, device: str, history_bytes: int) -> tuple[RunResult, Pa
         raise _damaged(path, error) from error
     try:
         arrays = unpack_arrays(read_part(path, ARRAYS_PART))
-        shape = segmenter.image_.valid.shape
+        whole = _restore_whole(segmenter, header, arrays)
+        pixels, axes = _layer_data(segmenter, whole)
+        shape = labels_shape(pixels.shape, axes)
         is_of_image = (
             array.shape == shape and array.dtype.kind == "u"
             for name, array in arrays.items()
-            if not name.startswith(("history.", "edits."))
+            if not name.startswith(("history.", "edits.", "pixels"))
         )
         if not all(is_of_image):
             raise ValueError("its layers are not of its image")
-        state = _restore_state(header, arrays)
+        state = dataclasses.replace(_restore_state(header, arrays), whole=whole)
         _check_edits(segmenter, state)
-        return _restore_result(segmenter, header, arrays), state
+        return _restore_result(segmenter, header, arrays, whole), state
     except Exception as error:
         raise _damaged(path, error) from error
 
@@ -251,15 +291,17 @@ def image_layer(segmenter: "Segmenter", state: PanelState) -> tuple[Image, str]:
     napari.layers.Image, str
         The layer, and one letter for each axis of its data.
     """
-    pixels, axes = _layer_data(segmenter)
+    pixels, axes = _layer_data(segmenter, state.whole)
     is_rgb = segmenter.image_.is_rgb
     layer_axes = tuple(axes[:-1] if is_rgb else axes)
     keywords = {"axis_labels": layer_axes, **state.layer}
     return Image(pixels, name=state.name, rgb=is_rgb, **keywords), axes
 
 
-def _layer_data(segmenter: "Segmenter") -> tuple[NDArray[Any], str]:
+def _layer_data(segmenter: "Segmenter", whole: WholeImage | None) -> tuple[NDArray[Any], str]:
     """Return the pixels of an image, colours last, and one letter for each of their axes."""
+    if whole is not None:
+        return np.asarray(whole.pixels), whole.axes
     [(pixels, axes)] = segmenter.given_
     assert pixels is not None, "a file has them"
     if segmenter.image_.is_rgb:  # napari wants colours last
@@ -270,7 +312,7 @@ def _layer_data(segmenter: "Segmenter") -> tuple[NDArray[Any], str]:
 
 def _check_edits(segmenter: "Segmenter", state: PanelState) -> None:
     """Raise unless corrections fit the layers that they are of."""
-    pixels, axes = _layer_data(segmenter)
+    pixels, axes = _layer_data(segmenter, state.whole)
     layout = Layout(pixels.shape, axes, segmenter.image_.is_rgb)
     for view in state.views.values():
         view.edits.apply(layout.to_layer(view.labels))
@@ -290,8 +332,25 @@ def _result_of_script(segmenter: "Segmenter", history_bytes: int) -> RunResult:
     return RunResult(record, segmenter.hierarchy_, history, segmenter, (leg,), is_steered)
 
 
-def _restore_result(
+def _restore_whole(
     segmenter: "Segmenter", header: dict[str, Any], arrays: dict[str, NDArray[Any]]
+) -> WholeImage | None:
+    """Return all of the image of a run on a region; None of a run on all of it."""
+    if "whole" not in header:
+        return None
+    pixels, axes = arrays["pixels"], header["whole"]["axes"]
+    rows, columns = (slice(*ends) for ends in header["whole"]["region"])
+    trained_on = np.empty(labels_shape(pixels.shape, axes), bool)[..., rows, columns]
+    if trained_on.shape != segmenter.image_.valid.shape:
+        raise ValueError("its region is not of its image")
+    return WholeImage(pixels, axes, (rows, columns))
+
+
+def _restore_result(
+    segmenter: "Segmenter",
+    header: dict[str, Any],
+    arrays: dict[str, NDArray[Any]],
+    whole: WholeImage | None,
 ) -> RunResult:
     """Return the result of a run as the panel had it."""
     history = LabelHistory(header["history_bytes"])
@@ -300,8 +359,14 @@ def _restore_result(
         for index, (iteration, shape, dtype) in enumerate(header["history"])
     ]
     legs = tuple(RunLeg(**leg) for leg in header["legs"])
-    hierarchy, record = segmenter.hierarchy_, header["record"]
-    return RunResult(record, hierarchy, history, segmenter, legs, header["is_steered"])
+    result = RunResult(header["record"], None, history, segmenter, legs, header["is_steered"])
+    if whole is None:
+        return dataclasses.replace(result, hierarchy=segmenter.hierarchy_)
+    hierarchy = None
+    if header["whole"]["has_segments"]:  # as the run has made them
+        hierarchy = segmenter.predict_hierarchy(whole.pixels, axes=whole.axes)
+    covers_image = header["whole"]["covers_image"]
+    return dataclasses.replace(result, hierarchy=hierarchy, covers_image=covers_image)
 
 
 def _restore_state(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PanelState:
