@@ -38,6 +38,19 @@ def test_a_region_table_in_physical_units():
     assert table["mean_intensity"].tolist() == [1, 3]
 
 
+def test_an_axis_along_which_places_become_less_changes_centroids_alone():
+    labels = np.zeros((12, 10), np.uint8)
+    labels[2:6, 1:4], labels[7:10, 5:9] = 1, 2
+    there, back = (
+        measure_objects(labels, labels[np.newaxis], spacing={"y": side, "x": 0.5}, unit="um")
+        for side in (0.5, -0.5)
+    )
+    np.testing.assert_array_equal(back.pop("centroid_y_um"), -there.pop("centroid_y_um"))
+    assert back.keys() == there.keys()
+    for name, column in there.items():
+        np.testing.assert_allclose(back[name], column, err_msg=name)
+
+
 def test_centroids_are_where_the_image_lies():
     where = {"spacing": {"y": 2, "x": 0.5}, "origin": {"y": 100, "x": -1}}
     table = measure_regions(np.ones((3, 5), np.uint8), np.zeros((1, 3, 5)), **where)

@@ -52,8 +52,9 @@ def measure_regions(
     axes : str
         A letter for each axis of the labels, the last two ``y`` and ``x``.
     spacing : mapping of str to float, optional
-        Distance of pixels along each axis that has one, such as ``{"y": 0.5, "x": 0.5}``; along
-        all others, such as ``t``, planes are counted.
+        Distance of pixels along each axis that has one, such as ``{"y": 0.5, "x": 0.5}``, below 0
+        where places become less from pixel to pixel; along all others, such as ``t``, planes are
+        counted.
     unit : str
         Unit of these distances; without one the unit is the pixel.
     origin : mapping of str to float, optional
@@ -96,10 +97,11 @@ def measure_regions(
             labels[index],
             np.moveaxis(intensities[:, *index], 0, -1),
             ("label", "area", "centroid", "intensity_mean"),
-            spacing=steps[n_leading:],
+            spacing=np.abs(steps[n_leading:]),
         )
         n_labels = len(columns["label"])
-        within = [columns[f"centroid-{k}"] for k in range(labels.ndim - n_leading)]
+        signs = np.sign(steps[n_leading:])  # centroids are as far in the other direction
+        within = [columns[f"centroid-{k}"] * sign for k, sign in enumerate(signs)]
         along = [np.full(n_labels, at * step) for at, step in zip(index, steps, strict=False)]
         centroids = np.array([*along, *within]).T + firsts * steps + starts  # (labels, axes)
         tables.append(_name_columns(columns, centroids, axes, spacing, unit, endings))
@@ -222,7 +224,7 @@ def _measure_shapes(
     endings: Sequence[str],
 ) -> Table:
     """Return the columns that objects have beside those of other regions."""
-    steps = [spacing.get(axis, 1.0) for axis in axes]
+    steps = [abs(spacing.get(axis, 1.0)) for axis in axes]
     # no length is known in a unit that not all axes have
     lengths = [] if unit and not set(axes) <= set(spacing) else list(LENGTHS)
     shapes = PLANE_SHAPES if frame.ndim == 2 else ()
