@@ -5,6 +5,7 @@ import pytest
 from qtpy.QtCore import Qt
 from skimage.data import coins
 
+from napari_unsupseg.plugin.object_editor import EditMode
 from napari_unsupseg.plugin.session import View
 
 from .conftest import WAIT, choose, click, wait_until_ready
@@ -128,6 +129,23 @@ def test_corrections_stay_with_their_run(viewer, panel, qtbot, button):
         np.testing.assert_array_equal(layer.data, corrected)
         layer.undo()  # it is napari's alone again
         assert layer.data[4, 4] > 0
+
+
+def test_a_run_that_has_no_objects_yet_corrects_none_of_the_run_before(viewer, panel, qtbot):
+    viewer.add_image(COINS, name="coins")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, View.OBJECTS)
+    layer, section = viewer.layers["coins objects"], panel.results.objects_section
+    layer.fill(middle(layer.data, 2), 0)
+    section.foreground.value = "clusters"
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    click(qtbot, panel.results.view_buttons.buttons[View.OBJECTS])
+    assert panel.status.value.startswith("select in the table the clusters")
+    assert not section.editing.corrections.native.isVisible()
+    click(qtbot, section.editing.buttons[EditMode.REMOVE])
+    assert section.editing.hint.value.startswith("there is no layer of objects")
 
 
 @pytest.mark.parametrize("view", [View.SEGMENTS, View.OBJECTS])

@@ -399,7 +399,6 @@ class Results(Container[Widget]):
         self._show_run()
         if self._state.controls:
             self._write_controls(self._state.controls)
-        self._follow_corrections()
         # what is said yet is of the run before
         is_there = self.layers.is_made(self.layers.view, run)
         self._show_status(self._sentence(self.layers.view) if is_there else "")
@@ -411,6 +410,7 @@ class Results(Container[Widget]):
         for event in UNIT_EVENTS:
             getattr(run.labels.events, event).connect(self._show_unit)
         self._show_controls()
+        self._follow_corrections()
         if not run.has_segments:
             return
         result = _result_of(run)
