@@ -1,6 +1,8 @@
 """A run that is saved, and opened in another window another day."""
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -166,6 +168,43 @@ def test_a_run_saves_itself_when_napari_closes(
         "a.png",
         "a.unsupseg",
     ]
+
+
+AND_CLOSE = """
+import sys
+import napari
+from qtpy.QtCore import QTimer
+
+viewer = napari.Viewer()
+_, panel = viewer.window.add_plugin_dock_widget("napari-unsupseg")
+panel.run_files.by_itself.value = True
+for name, value in {settings}.items():
+    panel.settings[name].value = value
+viewer.open(sys.argv[1], plugin="napari")
+panel.start()
+
+
+def close_at_the_end():
+    if panel.results.run is not None:
+        viewer.close()
+
+
+timer = QTimer()
+timer.timeout.connect(close_at_the_end)
+timer.start(20)
+napari.run()
+"""
+
+
+def test_a_run_is_saved_though_python_ends_with_the_window(rgb, tmp_path):
+    image, script = tmp_path / "a.png", tmp_path / "and_close.py"
+    imwrite(image, rgb)
+    script.write_text(AND_CLOSE.format(settings=SETTLING))
+    said = subprocess.run(
+        [sys.executable, script, image], capture_output=True, text=True, timeout=WAIT / 1000
+    )
+    assert "Traceback" not in said.stderr
+    assert Segmenter.load(tmp_path / "a.unsupseg").labels_.max() == 4
 
 
 def test_each_run_saves_itself_to_the_file_that_it_was_opened_from(

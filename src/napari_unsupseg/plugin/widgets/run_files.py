@@ -11,7 +11,7 @@ from pathlib import Path
 
 from magicgui.widgets import CheckBox, Container, PushButton, Widget
 from qtpy.QtCore import QEvent, QObject, QStandardPaths
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 
 from napari_unsupseg.io.paths import file_kind
 from napari_unsupseg.plugin.preferences import read_preferences
@@ -179,7 +179,7 @@ class RunFiles(Container[Widget]):
         return next(file for file in files if file_kind(file) == "nothing")
 
     def _save_at_close(self) -> None:
-        """Save the last run in a thread that the window does not wait for, but Python does."""
+        """Save the last run in a thread that the window does not wait for, but the program does."""
         found = self._find_run()
         if found is None or (self._saving is not None and self._saving.is_alive()):
             return
@@ -189,6 +189,10 @@ class RunFiles(Container[Widget]):
         self._files[run.result.segmenter] = path  # the window may be closed once more
         self._saving = threading.Thread(target=_save, args=(path, run.result, state))
         self._saving.start()
+        app = QApplication.instance()
+        assert app is not None, "it has a window"
+        # Python is about to end, and would give threads no work any more
+        app.aboutToQuit.connect(self._saving.join)
 
 
 def _save(path: Path, result: RunResult, state: PanelState) -> None:
