@@ -170,6 +170,35 @@ def test_a_run_saves_itself_when_napari_closes(
     ]
 
 
+def test_clusters_that_strokes_have_made_are_known_as_such_another_day(
+    viewer, panel, qtbot, rgb, chosen, make_napari_viewer
+):
+    viewer.add_image(rgb, name="tissue")
+    run_to_end(qtbot, panel)
+    click(qtbot, panel.strokes_button)
+    clusters, drawn = viewer.layers["tissue segmentation"], np.zeros(rgb.shape[:2], np.uint8)
+    drawn[10:12, 5:30], drawn[50:52, 20:60] = 1, 2
+    viewer.layers["tissue strokes"].data = drawn
+    qtbot.waitUntil(lambda: panel.status.value.startswith("by your strokes"), timeout=WAIT)
+    kinds = clusters.data.copy()
+    panel.folds["Saved runs"].unfold()
+    click(qtbot, panel.run_files.save_button)
+    qtbot.waitUntil(lambda: panel.status.value.endswith("is saved"), timeout=WAIT)
+    viewer.close()
+
+    viewer = make_napari_viewer(show=True)
+    panel = opened(viewer, qtbot, chosen)
+    np.testing.assert_array_equal(viewer.layers["tissue segmentation"].data, kinds)
+    click(qtbot, panel.results.copy_button)
+    assert "no script can draw them" in panel.status.value
+    panel.results.clusters.select([1])
+    panel.results.objects_section.foreground.value = "clusters"
+    choose(qtbot, panel, View.OBJECTS)
+    expected = panel.results.run.result.hierarchy.objects(kinds == 1)
+    np.testing.assert_array_equal(viewer.layers["tissue objects"].data, expected)
+    assert expected.any()
+
+
 AND_CLOSE = """
 import sys
 import napari

@@ -350,6 +350,8 @@ class Results(Container[Widget]):
         if state.controls:
             self._write_controls(state.controls)
         self._follow_corrections()
+        if self._shows_kinds:
+            self._state.strokes = state.strokes
         if self._objects_layer() is not None:
             with contextlib.suppress(UnsupsegError):  # of strokes or clusters that are gone
                 self._state.objects = self._object_keywords(self.run)
@@ -494,10 +496,16 @@ class Results(Container[Widget]):
         """
         if strokes is None or len(np.unique(strokes[strokes > 0])) < 2:
             self._kind_finder.leave()
-            if self._state.strokes is not None:
+            if self._shows_kinds:
                 self._show_clusters()
         elif not self._shows_kinds_of(run, strokes):
             self._kind_finder.find(run, {"strokes": strokes})
+
+    @property
+    def _shows_kinds(self) -> bool:
+        """Whether strokes have made the clusters that are shown, which alone have names then."""
+        shown = self.layers.snapshot(View.CLUSTERS)
+        return shown is not None and bool(shown.names)
 
     def _shows_kinds_of(self, run: LayerRun, strokes: Strokes) -> bool:
         """Tell whether the clusters that are shown were made by these strokes, and named so."""
@@ -625,7 +633,7 @@ class Results(Container[Widget]):
         """Return the clusters selected in the table, or their pixels if they are not the run's."""
         snapshot = self.layers.snapshot(View.CLUSTERS)
         assert snapshot is not None
-        is_of_run = self._state.strokes is None and self.history.value == self.history.max
+        is_of_run = not self._shows_kinds and self.history.value == self.history.max
         if snapshot.has_its_labels and is_of_run:
             return self.clusters.selected
         # merged, painted on or of an earlier iteration: the run knows no such numbers
@@ -712,7 +720,7 @@ class Results(Container[Widget]):
         if run is None:
             return
         result = _result_of(run)
-        if result.is_steered or self._state.strokes is not None:
+        if result.is_steered or self._shows_kinds:
             self._show_status(
                 "strokes steered this run, and no script can draw them: save their layer, and give "
                 "it to segment(…, strokes=…)"
