@@ -118,8 +118,8 @@ def test_ctrl_c_keeps_the_labels_so_far_of_all_workers(folder, tmp_path, number,
     warning, stopping, rest = stderr.splitlines()
     assert warning == f"warning: {folder / '0.png'}: image is constant: all of it is one cluster"
     assert stopping.startswith("stopping: images in work keep the labels so far")
-    begun, named = rest.removesuffix("; the same command goes on with them").split(" done: ")
-    assert begun == f"error: stopped: {4 - n_kept} of 5 images are not"
+    begun, named = rest.removesuffix("; the same command goes on").split(" images: ")
+    assert begun == f"error: stopped before {4 - n_kept} of 5"
     reports = json.loads(summary.read_text())["images"]
     assert [report["interrupted"] for report in reports] == [False, *[True] * n_kept]
     images = {report["image"] for report in reports} | set(named.split(", "))
