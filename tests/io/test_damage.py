@@ -1,9 +1,11 @@
 """What lies on a disk may be damaged anywhere: each damage gives one sentence, or is repaired."""
 
+import contextlib
 import json
 import os
 import struct
 import sys
+from functools import partial
 from pathlib import Path
 
 import dask.array as da
@@ -139,6 +141,39 @@ def test_an_index_of_chunks_that_asks_for_more_memory_than_there_is(tmp_path):
         open_image(path),
     ):
         pass
+
+
+def write_pages(path: Path, image: np.ndarray) -> None:
+    """Write planes one after the other, with nothing that says what they are."""
+    with tifffile.TiffWriter(path) as tiff:
+        for plane in image:
+            tiff.write(plane, metadata=None, contiguous=False)
+
+
+OME = {"ome": True, "metadata": {"axes": "CYX", "PhysicalSizeX": 0.3, "PhysicalSizeY": 0.3}}
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(partial(tifffile.imwrite, **OME), id="ome"),
+        pytest.param(partial(tifffile.imwrite, **OME, compression="zlib"), id="compressed"),
+        pytest.param(partial(tifffile.imwrite, **OME, bigtiff=True), id="bigtiff"),
+        pytest.param(partial(tifffile.imwrite, imagej=True), id="imagej"),
+        pytest.param(write_pages, id="pages"),
+    ],
+)
+def test_a_file_that_is_cut_short_is_never_read_in_part(tmp_path, write):
+    path = tmp_path / "a.tif"
+    write(path, np.random.default_rng(0).integers(0, 255, (3, 9, 8), np.uint8))
+    content = path.read_bytes()
+    with open_image(path) as whole:
+        expected = np.asarray(whole.values).tobytes(), whole.axes, whole.pixel_size
+    for n_bytes in range(8, len(content), 3):
+        path.write_bytes(content[:n_bytes])
+        with contextlib.suppress(FileError), open_image(path) as part:
+            found = np.asarray(part.values).tobytes(), part.axes, part.pixel_size
+            assert found == expected, f"cut after {n_bytes} bytes of {len(content)}"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pipes with names")

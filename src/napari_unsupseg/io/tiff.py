@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import math
+import struct
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ MULTI_FILE_KINDS = ("ome", "mmstack", "ndtiff")  # the latter two by Micro-Manag
 # compressions whose decoders make RGB of YCbCr: JPEG of four kinds, WebP, and JPEG XL of two
 DECODED_TO_RGB = (6, 7, 33007, 34892, 50001, 50002, 52546)
 FINEST_PRINT = 20  # µm from dot to dot, 1270 dots an inch; coarser pixels may be for a printer
+DESCRIPTION = 270  # the tag with what OME and ImageJ have to say of an image
 NAMESPACE = "napari-unsupseg"  # of the annotation that says how labels were made
 
 
@@ -418,6 +420,7 @@ def _check_complete(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
     pages = [tiff.pages[number] for number in range(len(tiff.pages))]
     if series.kind in MULTI_FILE_KINDS:
         pages += [page for page in series if page is not None and page.parent is not tiff]
+    is_short |= _lacks_what_it_points_to(tiff)  # tifffile makes do without
     for page in pages:
         # tifffile decodes a strip of JPEG that is cut short without an error
         is_short |= any(
@@ -428,8 +431,28 @@ def _check_complete(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
             handle = page.parent.filehandle
             raise unreadable(
                 path.with_name(handle.name),
-                f"the file ends at byte {handle.size}, before its pixels do",
+                f"the file ends at byte {handle.size}, before its image does",
             )
+
+
+def _lacks_what_it_points_to(tiff: tifffile.TiffFile) -> bool:
+    """Tell whether a file is without the page after its last one, or the text about its first."""
+    offsets = [tiff.pages[number].offset for number in range(len(tiff.pages))]
+    following, _ = _read_directory(tiff, offsets[-1])
+    _, codes = _read_directory(tiff, offsets[0])
+    has_lost_text = DESCRIPTION in codes and DESCRIPTION not in tiff.pages.first.tags
+    return has_lost_text or following not in (0, *offsets)
+
+
+def _read_directory(tiff: tifffile.TiffFile, offset: int) -> tuple[int, list[int]]:
+    """Return where the page after one lies, 0 after the last, and the codes of this one's tags."""
+    layout, handle = tiff.tiff, tiff.filehandle
+    handle.seek(offset)
+    (n_tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+    tags = handle.read(n_tags * layout.tagsize)
+    (following,) = struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))
+    starts = range(0, len(tags), layout.tagsize)
+    return following, [struct.unpack_from(layout.tagformat1, tags, start)[0] for start in starts]
 
 
 @contextlib.contextmanager
