@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import napari_unsupseg.batch.pipeline
 from napari_unsupseg import Settings, __version__, segment
 from napari_unsupseg.cli import app
+from napari_unsupseg.io.readers import open_image
 from napari_unsupseg.io.tiff import read_tiff_record
 from napari_unsupseg.regions.labels import connected_components
 
@@ -28,6 +29,11 @@ def read_rows(table):
     """Return the rows of a CSV file, each by the names of its columns."""
     with table.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def read_labels(path):
+    with open_image(path) as labels:
+        return np.asarray(labels.values)
 
 
 def call(*arguments: object):
@@ -136,7 +142,7 @@ def test_more_segments_than_there_are_is_said(image_file, tmp_path):
     out = tmp_path / "out.tif"
     result = call("segment", image_file, "-o", out, *QUICK, "--n-segments", 100_000)
     assert result.exit_code == 0, result.output
-    assert "warning: n_segments is 100,000 but there are" in result.stderr
+    assert "n_segments is 100,000 but the finest cut has" in result.stderr
 
 
 def test_a_table_of_regions(image_file, rgb, tmp_path):
@@ -283,6 +289,20 @@ def test_a_report_has_names_in_one_line(image_file, tmp_path):
     assert f"  labels   {tmp_path}/a\\nb.tif\n" in result.stdout
 
 
+@pytest.mark.parametrize("name", ["o.tif", "o.ome.zarr"])
+def test_labels_of_another_image_are_not_replaced_unless_asked(image_file, grey, tmp_path, name):
+    out, other = tmp_path / name, tmp_path / "other.png"
+    imwrite(other, grey)
+    call("segment", image_file, "-o", out, *QUICK)
+    before = read_labels(out)
+    result = call("segment", other, "-o", out, *QUICK)
+    assert result.exit_code == 1
+    assert f"{out}: exists already, with labels of {image_file.name}; " in result.stderr
+    np.testing.assert_array_equal(read_labels(out), before)
+    assert call("segment", other, "-o", out, *QUICK, "--overwrite").exit_code == 0
+    assert read_labels(out).shape == grey.shape
+
+
 def test_a_summary_is_not_replaced_unless_asked(image_file, tmp_path):
     summary = tmp_path / "s.json"
     summary.write_text("precious")
@@ -347,12 +367,15 @@ def test_wrong_use_exits_with_2(arguments, sentence, tmp_path, monkeypatch):
     assert sentence in result.stderr
 
 
-def test_a_constant_image_is_labelled_with_a_warning(tmp_path):
-    imwrite(tmp_path / "flat.png", np.full((20, 20), 7, np.uint8))
-    result = call("segment", tmp_path / "flat.png", "-o", tmp_path / "o.tif")
+def test_constant_images_are_labelled_with_a_warning_that_names_each(tmp_path):
+    files = [tmp_path / name for name in ("a.png", "b.png")]
+    for file in files:
+        imwrite(file, np.full((20, 20), 7, np.uint8))
+    result = call("segment", *files, "-o", tmp_path / "o")
     assert result.exit_code == 0
-    assert "warning: image is constant" in result.stderr
-    assert (tifffile.imread(tmp_path / "o.tif") == 1).all()
+    for file in files:
+        assert f"warning: {file}: image is constant" in result.stderr
+        assert (tifffile.imread(tmp_path / "o" / f"{file.stem}_labels.tif") == 1).all()
 
 
 def test_version():

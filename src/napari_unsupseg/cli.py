@@ -399,7 +399,7 @@ def _run_one_by_one(jobs: "list[Job]", options: "JobOptions", console: Console) 
 
     for job in jobs:
         try:
-            with print_warnings():
+            with print_warnings(job.image):
                 report = try_run_job(job, options, watch, track_chunks)
         except KeyboardInterrupt:
             rest = "; the same command goes on from here" if job.labels.exists() else ""

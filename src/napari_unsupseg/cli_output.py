@@ -25,6 +25,8 @@ from napari_unsupseg.batch.interrupts import handle_interrupts
 from napari_unsupseg.errors import UnsupsegError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_unsupseg.batch.pipeline import Report
     from napari_unsupseg.learning.step import Step
 
@@ -195,13 +197,23 @@ def allow_any_file_name() -> None:
 
 
 @contextlib.contextmanager
-def print_warnings() -> Iterator[None]:
-    """Print warnings as one line each, without the code they came from."""
+def print_warnings(image: "Path | None" = None) -> Iterator[None]:
+    """Print warnings as one line each, without the code they came from.
+
+    Parameters
+    ----------
+    image : Path, optional
+        What they are about, which each is to name.
+    """
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        sentence = _in_one_line(str(message))
+        name = "" if image is None or sentence.startswith(f"{image}: ") else f"{image}: "
+        typer.echo(f"warning: {name}{sentence}", err=True)
+
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        warnings.showwarning = lambda message, *_: typer.echo(
-            f"warning: {_in_one_line(str(message))}", err=True
-        )
+        warnings.showwarning = show
         yield
 
 

@@ -30,8 +30,8 @@ def test_axes(shape, axes, channel_axis, expected):
 @pytest.mark.parametrize(
     ("shape", "axes", "channel_axis", "sentence"),
     [
-        pytest.param((4, 5, 6), None, None, "axes='zyx' for a stack, 'tyx'", id="ambiguous"),
-        pytest.param((2, 4, 5, 6), None, None, "for example axes='tzyx'", id="four axes"),
+        pytest.param((4, 5, 6), None, None, "with axes: zyx for a stack, tyx", id="ambiguous"),
+        pytest.param((2, 4, 5, 6), None, None, "for example tzyx", id="four axes"),
         pytest.param((6,), None, None, "1 axis (6)", id="one axis"),
         pytest.param((4, 5, 6), "yx", None, "2 letters for the 3 axes of 4 × 5 × 6", id="few"),
         pytest.param((6,), "yx", None, "2 letters for the 1 axis of 6", id="one axis, named"),

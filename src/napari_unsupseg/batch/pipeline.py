@@ -261,7 +261,7 @@ def _prepare(job: Job, options: JobOptions) -> _Prepared:
     # what a user ended early, or is of an image that is gone, is kept until it is done again
     may_replace = options.overwrite or earlier == "outdated" or is_resumable(job, options)
     if not (may_replace or earlier):
-        _refuse_other_options(job, options)
+        _refuse_other_labels(job, options)
     labels_stay = earlier == "incomplete"
     if labels_stay:
         job = job.missing()
@@ -315,13 +315,25 @@ def _read_record(job: Job) -> Record | None:
     return read_zarr_record(job.labels) if is_zarr(job.labels) else read_tiff_record(job.labels)
 
 
-def _refuse_other_options(job: Job, options: JobOptions) -> None:
-    """Raise if labels are there that other options have made, and say which."""
-    if names := options.differences(_read_record(job) or {}):
-        raise FileError(
-            f"{job.labels}: exists already, made with other options ({', '.join(names)}); choose "
-            "another place, or overwrite it (--overwrite)"
-        )
+def _refuse_other_labels(job: Job, options: JobOptions) -> None:
+    """Raise if labels are there of another image, or made by other options, and say which."""
+    record = _read_record(job) or {}
+    if _is_of_other_image(job, record):
+        reason = f"with labels of {record['image']}"
+    elif names := options.differences(record):
+        reason = f"made with other options ({', '.join(names)})"
+    else:
+        return
+    raise FileError(
+        f"{job.labels}: exists already, {reason}; choose another place, or overwrite it "
+        "(--overwrite)"
+    )
+
+
+def _is_of_other_image(job: Job, record: Record) -> bool:
+    """Tell whether labels are of an image by another name, and of other content."""
+    of_name = record.get("image", job.image.name) == job.image.name
+    return not (of_name or is_unchanged(job.image, record.get("file")))
 
 
 def _find_earlier(
@@ -329,7 +341,7 @@ def _find_earlier(
 ) -> Literal["done", "incomplete", "outdated"] | None:
     """Tell how far an earlier call with the same options came, if its labels may stay."""
     record = None if options.overwrite else _read_record(job)
-    if record is None or not options.have_made(record):
+    if record is None or not options.have_made(record) or _is_of_other_image(job, record):
         return None
     if "interrupted" in record or not is_unchanged(job.image, record.get("file")):
         return "outdated"

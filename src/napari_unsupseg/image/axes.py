@@ -219,9 +219,9 @@ def _ask_for_axes(shape: Sequence[int]) -> str:
     if len(shape) > 3:
         return (
             f"image has {len(shape)} axes ({size}): say what they are with axes, {LETTERS}, "
-            "for example axes='tzyx' or 'zcyx'"
+            "for example tzyx or zcyx"
         )
     return (
-        f"image has 3 axes ({size}): say what they are, axes='zyx' for a stack, 'tyx' for a "
-        "movie, 'cyx' or 'yxc' for channels"
+        f"image has 3 axes ({size}): say what they are with axes: zyx for a stack, tyx for a "
+        "movie, cyx or yxc for channels"
     )
