@@ -303,6 +303,15 @@ def strokes_ndim(panel):
     return len(panel.axes.value.replace("c", ""))
 
 
+def test_strokes_in_a_stack_are_drawn_on_its_slices(viewer, panel, qtbot, stack):
+    viewer.dims.ndisplay = 3
+    click(qtbot, panel.strokes_button)
+    assert panel.status.value.startswith("switch the view to 2D, and paint a few dabs")
+    viewer.dims.ndisplay = 2
+    click(qtbot, panel.strokes_button)
+    assert panel.status.value.startswith("paint a few dabs")
+
+
 def test_strokes_that_come_not_to_fit_leave_a_run_and_stop_a_continuation(
     viewer, panel, qtbot, stack, notes
 ):

@@ -298,8 +298,9 @@ class SegmentationPanel(Container[Widget]):
         else:
             what_follows = "then press Run"
         self.marks.show_layer(self._strokes.draw(image, axes))
+        to_slices = "switch the view to 2D, and " if self._viewer.dims.ndisplay > 2 else ""
         self._show_status_between_runs(
-            f"paint a few dabs on some objects, then on some background; {what_follows}"
+            f"{to_slices}paint a few dabs on some objects, then on some background; {what_follows}"
         )
 
     def next_stroke(self) -> None:
