@@ -116,7 +116,7 @@ def test_a_dragged_range_hides_what_is_outside_and_is_undone(viewer, layer, widg
     assert widget.sentence.value == "cells: 9 objects"
     drag_low_end(qtbot, widget, 45)
     qtbot.waitUntil(lambda: visible(layer) == [5, 6, 7, 8, 9], timeout=WAIT)
-    assert widget.sentence.value.startswith("cells: 5 of 9 objects (area_um2 4")
+    assert widget.sentence.value.startswith("cells: 5 of 9 objects (area_um2 from 4")
     np.testing.assert_allclose(shown(layer)[4:], own[4:], atol=1e-6)
     assert pixel(viewer, layer, 1).max() == 0  # black, as the canvas is
     np.testing.assert_allclose(pixel(viewer, layer, 9) / 255, own[8, :3], atol=0.02)
@@ -131,6 +131,25 @@ def test_a_range_can_be_typed(layer, widget, qtbot):
     widget.high.value = 60
     qtbot.waitUntil(lambda: visible(layer) == [3, 4, 5, 6], timeout=WAIT)
     assert widget.histogram.range == (25, 60)
+    assert widget.sentence.value == "cells: 4 of 9 objects (area_um2 25 to 60)"
+
+
+@pytest.mark.parametrize(
+    ("end", "value", "new", "text", "left"),
+    [
+        pytest.param("low", 75, 500, "from 75 on", [1, 8, 9], id="from"),
+        pytest.param("high", 25, 1, "up to 25", [1, 2], id="up to"),
+    ],
+)
+def test_an_end_that_nobody_has_moved_hides_no_object_that_is_to_come(
+    layer, widget, qtbot, end, value, new, text, left
+):
+    getattr(widget, end).value = value
+    layer.features = table(area_um2=[new, *AREAS[1:]])  # beyond all that were there
+    qtbot.waitUntil(lambda: visible(layer) == left, timeout=WAIT)
+    said = f"cells: {len(left)} of 9 objects (area_um2 {text})"
+    qtbot.waitUntil(lambda: widget.sentence.value == said, timeout=WAIT)
+    assert getattr(widget, end).value == value
 
 
 def test_ranges_of_several_measurements_hold_together(layer, widget, qtbot):
@@ -139,7 +158,7 @@ def test_ranges_of_several_measurements_hold_together(layer, widget, qtbot):
     assert widget.histogram.range == (0.1, 1)
     widget.low.value = 0.55
     qtbot.waitUntil(lambda: visible(layer) == [3, 5, 7, 9], timeout=WAIT)
-    assert widget.sentence.value.endswith("(area_um2 25 to 90, score 0.55 to 1)")
+    assert widget.sentence.value.endswith("(area_um2 from 25 on, score from 0.55 on)")
     widget.measurement.value = "area_um2"
     assert widget.histogram.range == (25, 90)
 

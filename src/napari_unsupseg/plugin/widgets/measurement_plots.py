@@ -305,7 +305,7 @@ class MeasurementPlots(Container[Widget]):
         assert self._layer is not None
         n_all = len(self._table.labels)
         some = "" if n_chosen == n_all else f"{n_chosen:,} of "
-        reasons = [f"{name} {low:.4g} to {high:.4g}" for name, (low, high) in self._ranges.items()]
+        reasons = [_range_text(name, *ends) for name, ends in self._ranges.items()]
         if self._lasso is not None:
             reasons.append("those in the line")
         why = f" ({', '.join(reasons)})" if reasons else ""
@@ -367,7 +367,7 @@ class MeasurementPlots(Container[Widget]):
             self.histogram.show_values(values)
             _set_limits((self.low, self.high), float(values.min()), float(values.max()))
             if name in self._ranges:
-                self.histogram.set_range(*self._ranges[name])
+                self.histogram.set_range(*np.clip(self._ranges[name], values.min(), values.max()))
             self._write_range()
             self._colour_bars()
         self._show_mark()
@@ -395,8 +395,10 @@ class MeasurementPlots(Container[Widget]):
     def _set_range(self, low: float, high: float) -> None:
         if self._table is None:  # it went while the range was dragged
             return
-        values = self._values
-        if low <= np.nanmin(values) and high >= np.nanmax(values):
+        # an end that leaves out none of the objects leaves out none that are to come
+        low = -np.inf if low <= np.nanmin(self._values) else low
+        high = np.inf if high >= np.nanmax(self._values) else high
+        if np.isinf([low, high]).all():
             self._ranges.pop(self.measurement.value, None)  # with those that have no value
         else:
             self._ranges[self.measurement.value] = low, high
@@ -566,6 +568,13 @@ class MeasurementPlots(Container[Widget]):
             viewer.layers.events.removed.disconnect(self._follow_active)
             viewer.events.theme.disconnect(self._apply_theme)
             self._leave_layer()
+
+
+def _range_text(name: str, low: float, high: float) -> str:
+    """Say which values of a measurement are in a range, one end of which may be open."""
+    if np.isinf(high):
+        return f"{name} from {low:.4g} on"
+    return f"{name} up to {high:.4g}" if np.isinf(low) else f"{name} {low:.4g} to {high:.4g}"
 
 
 def _first(names: list[str], beginnings: tuple[str, ...], default: str) -> str:
