@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 import napari_unsupseg.regions.hierarchy_builder
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg._generators import run_to_end
 from napari_unsupseg.image.channels import split_channels
-from napari_unsupseg.image.normalize import normalize_image
+from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
 from napari_unsupseg.regions.graph_builder import build_region_graph
 from napari_unsupseg.regions.hierarchy import Hierarchy
-from napari_unsupseg.regions.hierarchy_builder import build_hierarchy
+from napari_unsupseg.regions.hierarchy_builder import build_hierarchy, restore_hierarchy
 from napari_unsupseg.regions.merge_tree import MergeTree
 
 from ..conftest import SMALL
@@ -122,6 +123,26 @@ def test_a_hierarchy_follows_the_run(grey):
         pass
     assert segmenter.hierarchy_ is not early
     assert segmenter.hierarchy_ is segmenter.hierarchy_
+
+
+@pytest.mark.parametrize("seed", [65, 68, 103])
+def test_a_tree_of_many_strokes_can_be_restored(seed):
+    random = np.random.default_rng(seed)
+    image = gaussian_filter(random.random((80, 80)), 3)
+    image = ((image - image.min()) / np.ptp(image)).astype(np.float32)
+    strokes = np.zeros(image.shape, dtype=np.uint8)
+    for _ in range(random.integers(4, 25)):
+        row, column = random.integers(0, 74, 2)
+        strokes[row : row + 6, column : column + 6] = random.integers(1, 3 + seed % 3)
+    prepared = NormalizedImage(image[np.newaxis], np.ones(image.shape, dtype=bool), is_rgb=False)
+    history = [(np.digitize(image, [0.3, 0.5, 0.7]) + 1).astype(np.uint8)]
+    hierarchy = build_hierarchy(prepared, history, strokes=strokes)
+    again = restore_hierarchy(hierarchy.tree(), prepared, history, strokes=strokes)
+    np.testing.assert_array_equal(again.cut(), hierarchy.cut())
+    # of what strokes keep apart nothing is one below a granularity of 1
+    finest = hierarchy.cut(granularity=0.999)
+    labels = [np.setdiff1d(strokes[finest == number], 0) for number in np.unique(finest)]
+    assert max(map(len, labels)) == 1
 
 
 def test_an_interrupt_is_told_as_what_it_is(monkeypatch):

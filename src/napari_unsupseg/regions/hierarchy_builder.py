@@ -155,8 +155,8 @@ def _make_trees(local: Merging, whole: Merging) -> tuple[MergeTree, MergeTree]:
     # a union can be less far from its neighbour than its parts were from each other
     altitudes = np.maximum.accumulate(local.dissimilarities)
     granularities = 1 - 1 / (1 + (altitudes / TYPICAL_DISSIMILARITY) ** STEEPNESS)
-    # what strokes or gaps keep apart merges above every granularity but 1
-    is_kept_apart = np.isinf(whole.dissimilarities)
+    # what strokes or gaps keep apart merges above every granularity but 1, and so does what follows
+    is_kept_apart = np.isinf(np.maximum.accumulate(whole.dissimilarities))
     return (
         MergeTree(whole.merges, np.where(is_kept_apart, 1.0, granularities)),
         MergeTree(local.merges, granularities),
