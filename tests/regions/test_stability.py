@@ -35,11 +35,19 @@ def test_stability_is_the_overlap_over_a_fifth_of_the_levels(objects, expected):
     np.testing.assert_allclose(found, expected)
 
 
-def test_pixels_that_take_no_part_are_in_no_segment():
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param([(0, 8)], [0.5], id="half of an object"),
+        pytest.param([(0, 2)], [0], id="all of the only object"),
+        pytest.param([(0, 2), (16, 32)], [0, 1], id="all of one of two"),
+    ],
+)
+def test_pixels_that_take_no_part_are_in_no_segment(objects, expected):
     fragments = FRAGMENTS.copy()
     fragments[0, :4] = -1
-    found = outline_stability(objects_of((0, 8)), fragments, MERGES, GRANULARITIES)
-    np.testing.assert_allclose(found, [0.5])
+    found = outline_stability(objects_of(*objects), fragments, MERGES, GRANULARITIES)
+    np.testing.assert_allclose(found, expected)
 
 
 def test_an_image_of_one_fragment():

@@ -59,8 +59,7 @@ def outline_stability(
     positions, sizes = leaf_order(merges)
     ends = positions + sizes
     # sums over the fragments of a node, which lie side by side, are differences of two sums
-    pixels = np.zeros(n_fragments, dtype=np.int64)
-    np.add.at(pixels, positions[fragments[fragments >= 0]], 1)
+    pixels = np.bincount(positions[fragments[fragments >= 0]], minlength=n_fragments)
     pixels_before = np.append(0, np.cumsum(pixels))
     shared = (objects > 0) & (fragments >= 0)
     keys, counts = np.unique(
@@ -77,10 +76,10 @@ def outline_stability(
     # a segment with more than half of an object has the middle one of its pixels in this order
     firsts = np.searchsorted(keys, np.arange(n_objects) * n_fragments)
     lasts = np.append(firsts[1:], len(keys))
-    middles = (shared_before[firsts] + shared_before[lasts] - 1) // 2
-    middle_keys = keys[np.searchsorted(shared_before, middles, side="right") - 1]
     climbing = np.flatnonzero(lasts > firsts)
-    nodes = np.argsort(positions[:n_fragments])[middle_keys[climbing] % n_fragments]
+    middles = (shared_before[firsts] + shared_before[lasts] - 1)[climbing] // 2
+    middle_keys = keys[np.searchsorted(shared_before, middles, side="right") - 1]
+    nodes = np.argsort(positions[:n_fragments])[middle_keys % n_fragments]
     overlaps: list[Floats] = []  # of each object with its node, one step up after the other
     levels: list[Floats] = []
     while len(climbing):
