@@ -41,6 +41,18 @@ def test_several_workers_give_the_same_labels(folder, tmp_path):
         np.testing.assert_array_equal(one, two)
 
 
+def test_workers_name_files_as_the_user_does(folder, tmp_path, monkeypatch):
+    (folder / "1.png").write_text("not an image")
+    imwrite(folder / "0.png", np.full((9, 9), 7, np.uint8))
+    monkeypatch.chdir(folder.parent)
+    paths = [f"{folder.name}/{seed}.png" for seed in (0, 1)]
+    result = call("segment", *paths, "-o", "out", "--workers", 2, "--preview", "out", *QUICK)
+    assert f"{paths[0]}: 9 × 9 pixels" in result.stdout
+    assert "  labels   out/0_labels.tif\n  preview  out/0_preview.png\n" in result.stdout
+    assert f"warning: {paths[0]}: image is constant" in result.stderr
+    assert f"error: {paths[1]}: cannot be read as an image" in result.stderr
+
+
 def test_the_images_of_a_dead_worker_are_done_by_another(folder, tmp_path):
     settings = Settings.from_dict({**SMALL, "iterations": 60})
     options = JobOptions(settings=settings, device="cpu")

@@ -141,6 +141,16 @@ def test_a_large_image_needs_no_more_memory_to_train_on(monkeypatch):
     assert large - small == pytest.approx(12 * (2000**2 - 200**2), rel=0.1)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="gives processes cores by their numbers")
+def test_cores_are_those_that_a_process_may_use():
+    script = (
+        "import os; from napari_unsupseg.learning.cost import count_cores;"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+        "print(count_cores())"
+    )
+    assert run_python(script) == "1"
+
+
 def test_costs_are_estimated_without_loading_torch():
     script = "import sys, napari_unsupseg.learning.cost; print('torch' in sys.modules)"
     assert run_python(script) == "False"

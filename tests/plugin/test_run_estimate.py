@@ -1,4 +1,3 @@
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +6,7 @@ import pytest
 from napari_unsupseg import Settings
 from napari_unsupseg.learning.cost import (
     companion_seconds,
+    count_cores,
     expected_seconds,
     finishing_seconds,
     stage_costs,
@@ -16,7 +16,7 @@ from napari_unsupseg.plugin.run_estimate import RunEstimate
 
 SHAPE, N_FRAMES, SETTINGS = (512, 512), 3, Settings()
 REDUCED, FULL = stage_costs(SHAPE, N_FRAMES, SETTINGS)
-N_CORES = os.cpu_count() or 1
+N_CORES = count_cores()
 FINISH = finishing_seconds(SHAPE, N_FRAMES)
 AFTER = companion_seconds(SHAPE, N_FRAMES, SETTINGS, N_CORES) + FINISH
 SLOW = 3.0  # times what was expected

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import logging
-import os
 import threading
 import time
 import uuid
@@ -17,6 +16,7 @@ from napari_unsupseg.batch.jobs import Job, JobOptions
 from napari_unsupseg.batch.pipeline import Report, try_run_job
 from napari_unsupseg.errors import DeviceError, first_line
 from napari_unsupseg.image.tiling import Slices
+from napari_unsupseg.learning.cost import count_cores
 from napari_unsupseg.learning.step import Step
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def run_distributed(
             "several workers need dask.distributed: pip install 'napari-unsupseg[cluster]'"
         ) from error
     # the threads of a cluster's workers are for the cluster to say
-    n_threads = None if scheduler else max(1, (os.cpu_count() or 1) // workers)
+    n_threads = None if scheduler else max(1, count_cores() // workers)
     with dask.config.set({MALLOC_TRIM_KEY: None}), contextlib.ExitStack() as stack:
         try:
             address = scheduler or stack.enter_context(
@@ -105,14 +105,13 @@ def run_distributed(
             for job in jobs
         }
         for future in _finished(client, list(futures), call, stop or threading.Event()):
-            # the path as the user wrote it, not the absolute one that the worker had
             image, failure = str(futures[future].image), future.exception()
             if failure is not None:
                 yield {"image": image, "error": f"{image}: the worker failed ({failure})"}
             elif report := future.result():
                 for sentence in report.pop("warnings", []):
                     warnings.warn(f"{image}: {sentence}", stacklevel=2)
-                yield report | {"image": image}
+                yield _with_paths_as_given(report, futures[future])
 
 
 def _finished(
@@ -148,6 +147,18 @@ def _with_absolute_paths(job: Job) -> Job:
         if (path := getattr(job, field.name)) is not None
     }
     return dataclasses.replace(job, **paths)
+
+
+def _with_paths_as_given(report: Report, job: Job) -> Report:
+    """Return a report that names files as the user wrote them, not as the worker had them."""
+    absolute = _with_absolute_paths(job)
+    had, wrote = (map(str, (one.image, *one.results)) for one in (absolute, job))
+    given = dict(zip(had, wrote, strict=True))
+    named = {key: given.get(value, value) for key, value in report.items()}
+    if "error" in report:
+        path, colon, sentence = report["error"].partition(": ")
+        named["error"] = f"{given.get(path, path)}{colon}{sentence}"
+    return named
 
 
 def _stop_in_worker(call: str) -> None:

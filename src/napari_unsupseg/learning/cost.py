@@ -5,6 +5,8 @@ The panel asks while somebody types settings, so nothing here needs torch.
 
 import dataclasses
 import math
+import os
+import sys
 from typing import NamedTuple
 
 from napari_unsupseg.learning.schedule import (
@@ -19,6 +21,7 @@ __all__ = [
     "StageCost",
     "activation_bytes",
     "companion_seconds",
+    "count_cores",
     "expected_seconds",
     "finishing_seconds",
     "hierarchy_bytes",
@@ -57,6 +60,13 @@ class StageCost(NamedTuple):
     factor: int
     iterations: int
     iteration_seconds: float
+
+
+def count_cores() -> int:
+    """Return how many cores this process may use, of a container or a queue's job its share."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def training_bytes(

@@ -1,10 +1,14 @@
 """How long a run may take: by what its image has, then by what its iterations have taken."""
 
 import dataclasses
-import os
 from typing import Self
 
-from napari_unsupseg.learning.cost import companion_seconds, finishing_seconds, stage_costs
+from napari_unsupseg.learning.cost import (
+    companion_seconds,
+    count_cores,
+    finishing_seconds,
+    stage_costs,
+)
 from napari_unsupseg.plugin.layers import training_frames
 from napari_unsupseg.plugin.run_data import Phase, RunRequest, RunUpdate
 from napari_unsupseg.settings import Settings
@@ -123,7 +127,7 @@ class RunEstimate:
         """Estimate what follows the iterations: other networks, then what is done on the CPU."""
         assert self.slowness is not None
         is_on_cpu = self._device == "cpu"
-        n_threads = (os.cpu_count() or 1) if is_on_cpu else 1
+        n_threads = count_cores() if is_on_cpu else 1
         companions = companion_seconds(*self._size, self._settings, n_threads)
         finishing = finishing_seconds(*self._size)
         return companions * self.slowness + finishing * (self.slowness if is_on_cpu else 1.0)

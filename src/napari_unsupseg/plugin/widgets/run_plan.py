@@ -5,7 +5,7 @@ import os
 from napari_unsupseg._words import count
 from napari_unsupseg.image.axes import CHANNELS, SAMPLES, labels_shape
 from napari_unsupseg.image.tiling import is_large
-from napari_unsupseg.learning.cost import expected_seconds
+from napari_unsupseg.learning.cost import count_cores, expected_seconds
 from napari_unsupseg.plugin.background import preload
 from napari_unsupseg.plugin.layers import layer_array, training_frames
 from napari_unsupseg.plugin.training_region import WHOLE
@@ -70,7 +70,7 @@ class RunPlan(Sentence):
         array = layer_array(form.image.value)
         frame_shape, n_frames = training_frames(array, form.axes.value, form.spatial_ndim)
         settings = self._settings_form.settings()
-        seconds = expected_seconds(frame_shape, n_frames, settings, os.cpu_count() or 1)
+        seconds = expected_seconds(frame_shape, n_frames, settings, count_cores())
         return self.n_images * self.slowness * seconds
 
     def _plan(self) -> str:
@@ -107,4 +107,5 @@ def _busyness() -> float:
     """Return how many processes want each core, 1 at least; 1 where the system does not say."""
     if not hasattr(os, "getloadavg"):  # on Windows
         return 1.0
+    # the load is that of the whole machine, whatever this process may use of it
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
