@@ -194,6 +194,7 @@ def test_an_area_needs_a_pixel_size(image_file, tmp_path):
     ("options", "sentence"),
     [
         (["--connected", "--segments"], "two kinds of labels"),
+        (["--objects", "--n-segments", 3], "--n-segments and --objects are two kinds of labels"),
         (["--n-segments", 0], "n_segments must be a whole number from 1, got 0"),
         (["--granularity", 2], "granularity must be a number from 0 to 1, got 2.0"),
         (["--granularity", 0.2, "--n-segments", 3], "both say where to cut"),
@@ -321,7 +322,7 @@ def test_a_summary_is_not_replaced_unless_asked(image_file, tmp_path):
         pytest.param(["missing.png", "-o", "o.tif"], "missing.png: no such file", id="missing"),
         pytest.param(["empty", "-o", "o"], "empty: has no image files", id="empty folder"),
         pytest.param(["text.png", "-o", "o.tif"], "text.png: cannot be read", id="text"),
-        pytest.param(["tissue.png", "-o", "text.png/o.tif"], "cannot be written", id="no folder"),
+        pytest.param(["tissue.png", "-o", "text.png/o.tif"], "folders is a file", id="no folder"),
         pytest.param(["thin.tif", "-o", "o.tif"], "at least 2 × 2", id="thin"),
         pytest.param(["nan.tif", "-o", "o.tif"], "no pixel to segment", id="all NaN"),
     ],

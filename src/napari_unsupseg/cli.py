@@ -627,9 +627,10 @@ def _check_labelling(options: "JobOptions", outlined: Path | None) -> None:
     """Refuse two kinds of labels, a cut that cannot be, and outlines of what is no single thing."""
     from napari_unsupseg.regions.hierarchy import check_cut
 
+    cut = next((name for name, value in options.cut.items() if value is not None), "segments")
     kinds = {
         "--connected": options.connected,
-        "--segments": options.wants_segments,
+        f"--{cut.replace('_', '-')}": options.wants_segments,
         "--objects": options.objects is not None,
     }
     wanted = [flag for flag, is_wanted in kinds.items() if is_wanted]

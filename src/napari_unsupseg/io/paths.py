@@ -216,6 +216,8 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         # what the bits of permission say does not hold for root, nor on every file system
         with tempfile.TemporaryFile(dir=path.parent):
             pass
+    except (FileExistsError, NotADirectoryError) as error:
+        raise FileError(f"{path}: cannot be written, as one of its folders is a file") from error
     except OSError as error:
         raise FileError(f"{path}: cannot be written ({error.strerror})") from error
 
