@@ -58,6 +58,19 @@ def test_labels_that_are_removed_are_not_announced(viewer, panel, qtbot, endless
     assert panel.results.clusters.table.rowCount() == 0
 
 
+def test_the_heading_names_the_run_that_start_over_acts_on(viewer, panel, image, qtbot, grey):
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    assert panel.results.heading.value == "Run on coins, in the layer coins segmentation"
+    panel.image.value = viewer.add_image(grey, name="other")
+    panel.settings["iterations"].value = 100_000
+    click(qtbot, panel.run_button)
+    assert panel.results.heading.value == "Run on other, in the layer other segmentation"
+    viewer.layers.remove("other segmentation")
+    wait_until_ready(qtbot, panel)
+    assert panel.results.heading.value == "Run on coins, in the layer coins segmentation"
+
+
 def test_a_button_that_is_off_does_nothing_for_a_script_either(viewer, panel, qtbot, notes):
     def call_all():
         for action in (

@@ -710,7 +710,7 @@ class SegmentationPanel(Container[Widget]):
             self._activity.begin("trained network" if run is None else run.image.name)
         else:
             self._activity.end()
-        self.results.show_actions(actions)
+        self.results.show_actions(actions, self._session.run)
         self.network.show_actions(actions)
         self.run_files.show_actions(actions)
 

@@ -121,6 +121,7 @@ class Results(Container[Widget]):
         self._states: WeakKeyDictionary[LayerRun, RunState] = WeakKeyDictionary()
         self._finder = LabelFinder(Hierarchy.objects, self._show_objects, self._refuse_objects)
         self._kind_finder = LabelFinder(Hierarchy.kinds, self._show_kinds, self._show_status)
+        self._current: LayerRun | None = None  # the run that is going on
         self.segments_section = SegmentsSection(viewer, self._show_segments)
         self.granularity = self.segments_section.granularity
         self.smallest = self.segments_section.smallest
@@ -427,14 +428,17 @@ class Results(Container[Widget]):
             self.history.max = max(1, last)
             self.history.value = last
 
-    def show_actions(self, actions: Actions) -> None:
+    def show_actions(self, actions: Actions, current: LayerRun | None) -> None:
         """Switch the controls on or off.
 
         Parameters
         ----------
         actions : Actions
             What is possible now.
+        current : LayerRun or None
+            The run that is going on, on which *Start over* acts meanwhile.
         """
+        self._current = current
         self.visible = self.run is not None
         self._show_heading()
         self.view_buttons.enabled = actions.cut_segments
@@ -545,14 +549,18 @@ class Results(Container[Widget]):
         return self.layers.view is View.OBJECTS and self.objects_section.is_of_clusters
 
     def _show_heading(self) -> None:
-        """Say which run all below belongs to, and which layer: others may be chosen by now."""
-        if self.run is not None:
-            shown = self.layers.snapshot(self.layers.view)
-            image = self.run.image.name
-            layer = "" if shown is None else f", in the layer {shown.layer.name}"
-            replaced = f"; {image} has other pixels since: press Run to segment them"
-            is_replaced = self.run.is_image_replaced
-            self.heading.value = f"Run on {image}{layer}{replaced if is_replaced else ''}"
+        """Say which run the buttons act on, and which layer: others may be chosen by now."""
+        run = self._current or self.run
+        if run is None:
+            return
+        shown = self.layers.snapshot(self.layers.view)
+        labels = None if shown is None else shown.layer
+        if run is self._current:
+            labels = run.labels
+        image = run.image.name
+        layer = "" if labels is None else f", in the layer {labels.name}"
+        replaced = f"; {image} has other pixels since: press Run to segment them"
+        self.heading.value = f"Run on {image}{layer}{replaced if run.is_image_replaced else ''}"
 
     def _show_controls(self) -> None:
         """Show the controls of the chosen view alone."""
