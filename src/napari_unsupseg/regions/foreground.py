@@ -11,6 +11,7 @@ from skimage.measure import block_reduce
 
 from napari_unsupseg._typing import Colours, Floats, Integers, Labels
 from napari_unsupseg.regions.labels import labels_at_border
+from napari_unsupseg.regions.one_thread import one_matrix_thread
 from napari_unsupseg.regions.optimal_cut import optimal_cut
 from napari_unsupseg.regions.region_shapes import (
     Levels,
@@ -91,7 +92,8 @@ def principal_axis(colours: Colours, valid: NDArray[np.bool_]) -> Floats:
     """
     of_pixels = colours[valid].astype(np.float64)
     of_pixels -= of_pixels.mean(axis=0)
-    axis = np.linalg.eigh(of_pixels.T @ of_pixels)[1][:, -1]
+    with one_matrix_thread():
+        axis = np.linalg.eigh(of_pixels.T @ of_pixels)[1][:, -1]
     upwards: Floats = axis * np.sign(axis.sum() or 1)  # which way it points is chance
     return upwards
 

@@ -8,6 +8,7 @@ from scipy.cluster.vq import kmeans
 
 from napari_unsupseg._typing import Colours, Floats, Integers, Labels
 from napari_unsupseg.regions.compiling import jit
+from napari_unsupseg.regions.one_thread import one_matrix_thread
 
 __all__ = ["neighbour_rarities", "quantize_colours", "sample_pairs"]
 
@@ -117,7 +118,10 @@ def quantize_colours(colours: Colours, valid: NDArray[np.bool_]) -> NDArray[np.u
     sample = flat[generator.choice(inside, min(len(inside), MAX_SAMPLE), replace=False)]
     distinct = generator.permutation(np.unique(sample, axis=0))
     # as long as there is nothing to reduce, k-means is not asked
-    palette = kmeans(sample, distinct[:N_COLOURS])[0] if len(distinct) > N_COLOURS else distinct
+    palette = distinct
+    if len(distinct) > N_COLOURS:
+        with one_matrix_thread():
+            palette = kmeans(sample, distinct[:N_COLOURS])[0]
     return _nearest_colours(flat, palette).reshape(valid.shape)
 
 

@@ -1,6 +1,5 @@
 """Steps of a graph's eigenvectors across its borders, which say where the whole image divides."""
 
-import threading
 from collections.abc import Generator, Iterator
 
 import numpy as np
@@ -8,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.sparse import csr_array, diags_array, eye_array
 from scipy.sparse.linalg import eigsh
-from threadpoolctl import ThreadpoolController
 
 from napari_unsupseg._typing import Floats, Integers
 from napari_unsupseg.regions.dissimilarity import label_parts
+from napari_unsupseg.regions.one_thread import one_matrix_thread
 
 __all__ = ["eigenvector_steps"]
 
@@ -20,10 +19,6 @@ SIGMA = 1.4  # dissimilarity at which the affinity of two regions has fallen to 
 MANY = 400  # regions above which the eigenvectors are found one by one
 SHIFT = -1e-5  # the eigenvalues nearest to it are the least ones; 0 itself is one
 LEAST_EIGENVALUE = 1e-4  # below which parts that hardly touch would outweigh all else
-
-# libraries for matrices have one number of threads for the whole process: nobody is to take it for
-# the user's while it is 1
-_one_thread_lock = threading.Lock()
 
 
 def eigenvector_steps(
@@ -84,14 +79,11 @@ def eigenvector_steps(
     """
     steps = np.zeros(len(pairs))
     parts = list(_connected_parts(pairs, lengths > 0, n_regions))
-    libraries = ThreadpoolController()
     for index, borders in enumerate(parts):
         members, numbers = np.unique(pairs[borders], return_inverse=True)
         affinities = np.exp(-dissimilarities[borders] / SIGMA) * np.sqrt(lengths[borders])
         ones, others = numbers.reshape(-1, 2).T
-        # matrices so small gain nothing by more threads, which wait for each other where cores are
-        # busy, and the last digits would depend on their number
-        with _one_thread_lock, libraries.limit(limits=1, user_api="blas"):
+        with one_matrix_thread():
             values, vectors = _smoothest_eigenvectors(ones, others, affinities, len(members))
         squares = (vectors[ones] - vectors[others]) ** 2
         excess = 1 / values - 1 / values[-1]
