@@ -82,6 +82,7 @@ def test_each_image_has_objects_and_outlines_of_its_own(place, grey):
         pytest.param("a.png b.png -o out --workers 2", "one process", id="workers"),
         pytest.param("a.png b.png -o out --save nets/", "name a file", id="a folder of networks"),
         pytest.param("a.png b.png -o out --strokes a.png", "is drawn on one image", id="strokes"),
+        pytest.param("a.png -o out --strokes a.png", "is drawn on one image", id="strokes alone"),
         pytest.param("a.png b.png -o out.tif", "is one file, and there are 2", id="one result"),
     ],
 )  # fmt: skip

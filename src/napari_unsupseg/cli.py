@@ -164,7 +164,7 @@ def segment(
     )
     one = save or start_from
     _refuse_if(one is not None and not joint, f"{one}: is one network, and --separate has many")
-    many = len(images) > 1 or _is_folder(images[0]) or not joint
+    many = together or len(images) > 1 or _is_folder(images[0]) or not joint
     _refuse_if(strokes and many, f"{strokes}: is drawn on one image, and there are many")
     _refuse_if(
         uncertainty is not None and not joint,
