@@ -214,9 +214,9 @@ class Hierarchy:
         Notes
         -----
         Segments of a rather fine cut are clustered by Ward's criterion, on their mean colours, on
-        how these differ from their neighbours' and on the labels they had over the run. So what is
-        dim but stands out is not clustered with its surroundings. Boundaries are then moved by up
-        to three pixels to where the colours change.
+        how far these are from those of the segments around them, and on the labels they had over
+        the run. So what is dim but stands out is not clustered with its surroundings. Boundaries
+        are then moved by up to three pixels to where the colours change.
 
         With strokes, `propagate_strokes` gives the segments that the network mostly gives to
         strokes the label of the most similar segment under a stroke; only the others are clustered.
