@@ -13,7 +13,7 @@ import zarr
 from napari_unsupseg import Segmenter
 from napari_unsupseg.image.tiling import CROP
 from napari_unsupseg.io.label_store import CHUNK, LabelStore
-from napari_unsupseg.io.readers import open_image
+from napari_unsupseg.io.readers import open_image, read_image
 from napari_unsupseg.regions.block_objects import find_part_objects
 from napari_unsupseg.regions.labels import label_regions
 from napari_unsupseg.regions.measure import measure_objects, measure_regions
@@ -63,6 +63,16 @@ def test_a_slide_is_labelled_chunk_by_chunk(tmp_path, slide, small_limits, kind)
     assert record["clusters"] == 2
     assert "unfinished" not in record
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_the_preview_of_a_series_whose_middle_plane_is_empty_is_black(tmp_path, small_limits):
+    image = np.stack([wide(2)[0]] * 3).astype(np.float32)
+    image[1] = np.nan
+    movie, out = write_ome(tmp_path / "movie.ome.zarr", image, "tyx"), tmp_path / "out.ome.zarr"
+    result = call("segment", movie, "-o", out, *TWO, "--preview", tmp_path / "p.png")
+    assert result.exit_code == 0, result.stderr
+    assert not read_image(tmp_path / "p.png").any()
+    assert labels_of(out).any(axis=(1, 2)).tolist() == [True, False, True]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from napari_unsupseg.batch.jobs import (
 from napari_unsupseg.batch.measured_files import wants_measurements, write_measurements
 from napari_unsupseg.errors import FileError, ImageError
 from napari_unsupseg.image.channels import ImageChannels, split_channels
-from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
+from napari_unsupseg.image.normalize import NormalizedImage, find_valid_pixels, normalize_image
 from napari_unsupseg.image.tiling import Slices, block_slices, check_large_image
 from napari_unsupseg.io.label_store import CHUNK, RECORD, UNFINISHED, LabelStore
 from napari_unsupseg.io.ome_zarr import translate_zarr_errors
@@ -348,6 +348,8 @@ def _draw_preview(
     middle = tuple(length // 2 for length in labels.shape[:-2])
     values: Any = channels.values
     plane = values[:, *middle, ::step, ::step].compute(scheduler="sync")
+    if not find_valid_pixels(plane, None).any():  # there is nothing to normalise
+        return np.zeros((*plane.shape[-2:], 3), dtype=np.uint8)
     image = ImageChannels(plane, channels.is_rgb, "yx")
     normalized = normalize_image(image, None, segmenter.settings.intensity)
     return draw_label_overlay(normalized, np.asarray(labels[middle]))
