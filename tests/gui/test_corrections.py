@@ -169,3 +169,16 @@ def test_corrections_outlast_the_layer_that_they_are_on(viewer, panel, qtbot, vi
     click(qtbot, editing.corrections.undo_button)
     assert 2 in again.data
     assert 2 not in layer.data
+
+
+def test_a_single_correction_that_has_nothing_to_do_is_said_to_have_none(viewer, panel, qtbot):
+    viewer.add_image(COINS, name="coins")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, View.SEGMENTS)
+    layer, section = viewer.layers["coins segments"], panel.results.segments_section
+    layer.fill(middle(layer.data, 2), 1)
+    qtbot.wait(1)
+    panel.results.granularity.value = 1
+    said = "1 correction, which has nothing to do here"
+    assert section.editing.corrections.heading.value == said

@@ -42,7 +42,7 @@ HINTS = {
     EditMode.ALIKE: "click {a}: those like it in size, brightness and shape stand out",
     EditMode.REMOVE: "click the {one}s that are to go",
     EditMode.SPLIT: "draw a line across {a}, from side to side",
-    EditMode.JOIN: "click {a}, and then the one that it belongs to",
+    EditMode.JOIN: "click two {one}s that are one",
 }
 
 
@@ -194,7 +194,7 @@ class ObjectEditor:
             self._show_alike()
         elif self._picked is None:
             self._picked = label
-            self._show_hint(f"{self._noun} {label}: now click the one that it belongs to")
+            self._show_hint(f"{self._noun} {label}: now click the other part of it")
         else:
             first, self._picked = self._picked, None
             write_labels(self._layer, join_objects(data, first, label))

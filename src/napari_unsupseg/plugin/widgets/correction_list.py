@@ -71,10 +71,10 @@ class CorrectionList(Container[Widget]):
         history, applied = self._edits.history, self._edits.applied
         n_idle = applied.count(False)
         self.visible = bool(history.done or history.undone)
-        self.heading.value = count(len(history.done), "correction") + (
-            f", of which {n_idle} {'has' if n_idle == 1 else 'have'} nothing to do here"
-            if n_idle
-            else ""
+        n_done, has = len(history.done), "has" if n_idle == 1 else "have"
+        of_which = "which" if n_idle == n_done else f"of which {n_idle}"
+        self.heading.value = count(n_done, "correction") + (
+            f", {of_which} {has} nothing to do here" if n_idle else ""
         )
         self.list.clear()
         for edit, is_applied in zip(history.done, applied, strict=True):

@@ -39,11 +39,13 @@ class ImageForm(Container[Widget]):
         self.axes = ComboBox(
             label="axes",
             choices=self._axes_choices,
-            tooltip="What the image is taken for: planes are segmented one by one, by one network.",
+            tooltip="What the axes of the image are. Slices and time points are segmented one by "
+            "one, all by one network.",
         )
         self.volumes = CheckBox(
             text="as volumes",
-            tooltip="Use a network that sees volumes, of the axes z, y and x, in place of planes.",
+            tooltip="Have the network look at the slices above and below a pixel too, and segment "
+            "the stack in three dimensions; else each slice is segmented by itself.",
         )
         self.region = ComboBox(
             label="train on",

@@ -52,8 +52,8 @@ class ObjectsSection(Container[Widget]):
             label="made of",
             choices=[AUTOMATIC, SELECTED, STROKES],
             tooltip="What objects are made of: what stands out as round things do; the clusters "
-            "selected in the table; or what looks like strokes of label 1, and not like those of "
-            "other labels.",
+            "that are selected in the table; or what looks like your strokes of the first kind, "
+            "and not like those of the other kinds.",
         )
         self.split = FloatSlider(
             label="split touching",
@@ -61,7 +61,8 @@ class ObjectsSection(Container[Widget]):
             min=0,
             max=1,
             step=0.05,
-            tooltip="How readily touching objects are split, from 0 (never) to 1 (at every waist).",
+            tooltip="How readily touching objects are split, from 0 (never) to 1 (wherever one "
+            "narrows).",
         )
         narrow_readout(self.split, "0.00")
         self.min_size = _size_control(

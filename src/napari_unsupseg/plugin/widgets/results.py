@@ -131,7 +131,7 @@ class Results(Container[Widget]):
             max=1,
             readout=False,
             enabled=False,
-            tooltip="Labels that the run showed on its way; the last ones at the right end.",
+            tooltip="The labels as they were earlier in the run, the last ones at the right end.",
         )
         self.uncertainty_button = PushButton(
             text="Uncertainty",

@@ -69,8 +69,8 @@ class RunFiles(Container[Widget]):
         self._files: weakref.WeakKeyDictionary[object, Path] = weakref.WeakKeyDictionary()
         self.save_button = PushButton(
             text="Save run…",
-            tooltip="Write the last run to a file: image, labels, segments at every granularity, "
-            "strokes and network. It can be opened again and gone on with.",
+            tooltip="Write the run that is shown to a file: image, labels, segments at every "
+            "granularity, strokes and network. It can be opened again and gone on with.",
         )
         self.open_button = PushButton(
             text="Open run…", tooltip=f"Open a run from a {SUFFIX} file, and go on with it."
