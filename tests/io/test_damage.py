@@ -186,6 +186,19 @@ def test_a_pipe_keeps_nobody_waiting(tmp_path, name):
         pass
 
 
+def test_a_file_that_micro_manager_never_closed_is_read(tmp_path):
+    path, image = tmp_path / "a.tif", np.arange(72, dtype=np.uint8).reshape(9, 8)
+    tifffile.imwrite(path, image, metadata=None, extratags=[(51123, "s", 0, "{}", True)])
+    with tifffile.TiffFile(path) as tiff:
+        page, byte_order = tiff.pages[0], tiff.byteorder
+        place = page.offset + 2 + 12 * len(page.tags)
+    content = bytearray(path.read_bytes())
+    struct.pack_into(f"{byte_order}I", content, place, len(content))
+    path.write_bytes(content)
+    with open_image(path) as source:
+        np.testing.assert_array_equal(source.values, image)
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("target", [0, 1, 2, 3])
 def test_pages_that_go_in_a_circle_are_read_once(tmp_path, target):

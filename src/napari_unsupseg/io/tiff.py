@@ -420,7 +420,9 @@ def _check_complete(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
     pages = [tiff.pages[number] for number in range(len(tiff.pages))]
     if series.kind in MULTI_FILE_KINDS:
         pages += [page for page in series if page is not None and page.parent is not tiff]
-    is_short |= _lacks_what_it_points_to(tiff)  # tifffile makes do without
+    # tifffile makes do without; Micro-Manager says where the next page is to be until it closes a
+    # file, and one that it never closed has all pages that were taken
+    is_short |= not tiff.pages.first.is_micromanager and _lacks_what_it_points_to(tiff)
     for page in pages:
         # tifffile decodes a strip of JPEG that is cut short without an error
         is_short |= any(
