@@ -70,7 +70,6 @@ def test_kinds_of_options_take_in_those_that_they_are_made_of():
     assert list(options_of(ImageOptions)) == [
         *options_of(AxesOptions),
         "spatial_ndim",
-        "spacing",
         "strokes",
     ]
 

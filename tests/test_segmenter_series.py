@@ -108,6 +108,23 @@ def test_spacings_that_cannot_be(spacing):
         segment(np.ones((9, 40, 40)), axes="zyx", spatial_ndim=3, spacing=spacing)
 
 
+def test_segments_of_another_volume_follow_its_spacing():
+    volumes = np.random.default_rng(0).integers(0, 4000, (2, 6, 30, 40), np.uint16)
+    segmenter = Segmenter(Settings.from_dict(SMALL)).fit(volumes[0], axes="zyx", spatial_ndim=3)
+    labels = segmenter.predict(volumes[1], axes="zyx")
+    cuts = []
+    for spacing in ((1, 1, 1), (6, 1, 1)):
+        channels = split_channels(volumes[1], "zyx")
+        image = normalize_image(channels, None, "auto", 3, spacing=spacing)
+        expected = build_hierarchy(image, [labels])
+        of_volume = {"axes": "zyx", "spacing": spacing}
+        found = segmenter.predict_hierarchy(volumes[1], **of_volume)
+        cuts.append(segmenter.predict(volumes[1], granularity=0.4, **of_volume))
+        np.testing.assert_array_equal(cuts[-1], expected.cut(granularity=0.4))
+        np.testing.assert_array_equal(found.objects(), expected.objects())
+    assert (cuts[0] != cuts[1]).any()
+
+
 @pytest.mark.parametrize("cut", [{}, {"n_segments": 4}], ids=["clusters", "segments"])
 def test_separate_frames_are_segmented_as_if_alone(cut):
     stack = np.random.default_rng(0).integers(0, 255, (2, 3, 30, 40), np.uint8)

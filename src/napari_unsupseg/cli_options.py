@@ -386,8 +386,7 @@ ZSpacingOption = Annotated[
     float | None,
     typer.Option(
         callback=_check_above_zero,
-        help="Distance of slices over that of pixels, for --spatial-ndim 3; by default what "
-        "the file says.",
+        help="Distance of slices over that of pixels, for volumes; by default what the file says.",
     ),
 ]
 IterationsOption = Annotated[int, typer.Option(help=setting_specs()["iterations"].sentence)]

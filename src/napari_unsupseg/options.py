@@ -54,7 +54,7 @@ class Option:
 
 
 class AxesOptions(TypedDict, total=False):
-    """What the axes of an image are, and which of its pixels take part."""
+    """What the axes of an image are, how far apart its pixels are, and which take part."""
 
     axes: Annotated[
         str | None,
@@ -78,6 +78,15 @@ class AxesOptions(TypedDict, total=False):
             "True where a pixel takes part; by default all that are not NaN.",
         ),
     ]
+    spacing: Annotated[
+        Sequence[float] | None,
+        Option(
+            "sequence of float, optional",
+            "Distance of neighbours along each axis of a frame, such as ``(3, 1, 1)`` for slices "
+            "three times as far apart as pixels: superpixels, the reduced size that a run begins "
+            "at, segments and objects follow it. By default all are alike.",
+        ),
+    ]
 
 
 class ImageOptions(AxesOptions, total=False):
@@ -89,15 +98,6 @@ class ImageOptions(AxesOptions, total=False):
             "int",
             "2 for a network that sees planes; 3 for one that sees volumes (axes z, y and x).",
             2,
-        ),
-    ]
-    spacing: Annotated[
-        Sequence[float] | None,
-        Option(
-            "sequence of float, optional",
-            "Distance of neighbours along each axis of a frame, such as ``(3, 1, 1)`` for slices "
-            "three times as far apart as pixels: superpixels, and the reduced size that a run "
-            "begins at, follow it. By default all are alike.",
         ),
     ]
     strokes: Annotated[

@@ -392,6 +392,28 @@ def test_a_network_of_volumes_is_applied_to_volumes(tmp_path):
     assert any(set(np.unique(labels[0])) & set(np.unique(labels[1])) - {0})
 
 
+@pytest.mark.parametrize(
+    ("options", "spacing"),
+    [
+        pytest.param([], (2.5, 0.5, 0.5), id="as the file says"),
+        pytest.param(["--z-spacing", 9], (9, 1, 1), id="as the user says"),
+    ],
+)
+def test_segments_of_an_applied_network_follow_the_spacing(tmp_path, options, spacing):
+    volume = np.random.default_rng(0).integers(0, 4000, (6, 30, 40), np.uint16)
+    path, network, out = (tmp_path / name for name in ("v.tif", "net.unsupseg", "o.tif"))
+    tifffile.imwrite(
+        path, volume, imagej=True, resolution=(2, 2),
+        metadata={"axes": "ZYX", "unit": "um", "spacing": 2.5},
+    )  # fmt: skip
+    segmenter = Segmenter(Settings.from_dict(SMALL)).fit(volume, axes="zyx", spatial_ndim=3)
+    segmenter.save(network)
+    result = call("apply", network, path, "-o", out, "--granularity", 0.4, *options)
+    assert result.exit_code == 0, result.stderr
+    expected = segmenter.predict(volume, axes="zyx", spacing=spacing, granularity=0.4)
+    np.testing.assert_array_equal(tifffile.imread(out), expected)
+
+
 @pytest.mark.parametrize("options", [[], ["--connected"]], ids=["clusters", "connected"])
 def test_planes_may_be_segmented_separately(tmp_path, options):
     stack = np.random.default_rng(0).integers(0, 255, (2, 30, 40), np.uint8)

@@ -134,6 +134,15 @@ def test_a_region_is_cut_out_and_its_clusters_are_found(covers_image, labels, se
         assert lines[-1] == segments
 
 
+def test_segments_around_a_region_of_a_volume_follow_its_spacing():
+    options = {"axes": "zyx", "spatial_ndim": 3, "spacing": (6.0, 1.0, 1.0)}
+    lines = script(image=np.zeros((3, 7, 8)), options=options, region=REGION, cut={})
+    assert lines[-1] == (
+        "segments = segmenter.predict_hierarchy(image, axes='zyx', spacing=(6.0, 1.0, 1.0), "
+        "labels=labels).cut()"
+    )
+
+
 def test_a_cut_is_written_with_its_numbers():
     lines = script(cut={"granularity": 0.25, "min_size": 12})
     assert lines[-1] == "segments = segmenter.hierarchy_.cut(granularity=0.25, min_size=12)"

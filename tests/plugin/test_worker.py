@@ -9,6 +9,7 @@ from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.plugin.background import RunError
 from napari_unsupseg.plugin.run_control import RunControl
 from napari_unsupseg.plugin.run_data import Phase, RunLeg, RunRequest, RunUpdate
+from napari_unsupseg.plugin.saved_run import PanelState, WholeImage, read_run, write_run
 from napari_unsupseg.plugin.worker import run
 
 from ..conftest import SMALL
@@ -77,6 +78,20 @@ def test_a_region_is_predicted_in_all_of_the_image(rgb):
     outside[REGION] = 0
     assert updates[0].labels[REGION].all()
     assert not outside.any()
+
+
+def test_segments_around_a_region_of_a_volume_follow_its_spacing(tmp_path):
+    volume = np.random.default_rng(0).integers(0, 4000, (6, 40, 44), np.uint16)
+    options = {"axes": "zyx", "spatial_ndim": 3, "spacing": (6, 1, 1)}
+    region = (slice(0, 32), slice(0, 36))
+    _, result = go_through(request_for(volume, region=region, options=options))
+    of_volume = {"axes": "zyx", "spacing": (6, 1, 1)}
+    expected = result.segmenter.predict_hierarchy(volume, **of_volume).cut()
+    np.testing.assert_array_equal(result.hierarchy.cut(), expected)
+    path, whole = tmp_path / "run.unsupseg", WholeImage(volume, "zyx", region)
+    write_run(path, result, PanelState("volume", whole=whole))
+    again, _ = read_run(path, "cpu", 0)
+    np.testing.assert_array_equal(again.hierarchy.cut(), expected)
 
 
 @pytest.mark.parametrize("settle", [0, 0.02], ids=["clusters of the network", "clusters kept"])

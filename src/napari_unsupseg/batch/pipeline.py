@@ -609,7 +609,11 @@ def _predict_labels(
     segmenter: Segmenter, image: JobImage, options: JobOptions, record: Record
 ) -> _Labelled:
     """Return the labels that were asked for, by a trained network."""
-    of_image: AxesOptions = {"axes": image.axes, "mask": image.mask}
+    of_image: AxesOptions = {
+        "axes": image.axes,
+        "mask": image.mask,
+        "spacing": resolve_spacing(image, options),
+    }
     clusters = segmenter.predict(image.values, **of_image)
     if options.wants_hierarchy:
         hierarchy = segmenter.predict_hierarchy(image.values, labels=clusters, **of_image)

@@ -1,7 +1,7 @@
 """What a trained network finds in images: clusters, and a hierarchy of segments made of them."""
 
 import abc
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Unpack
 
 from numpy.typing import ArrayLike
@@ -125,11 +125,11 @@ class Predictor(abc.ABC):
         """
         check_cut(n_segments, granularity)
         cuts = granularity is not None or n_segments is not None
-        channels, mask = _split(image, **options)
+        channels, mask, spacing = _split(image, **options)
         if is_lazy(channels.values):
             labels: Labels = self._lazy_labels(channels, mask, cuts=cuts).array()
             return labels
-        normalized = self._normalize(channels, mask)
+        normalized = self._normalize(channels, mask, spacing)
         if cuts:
             hierarchy = yield from self._hierarchy_of_image(normalized)
             return hierarchy.cut(n_segments=n_segments, granularity=granularity)
@@ -230,11 +230,13 @@ class Predictor(abc.ABC):
         """
         return self._lazy_labels(split_channels(image, axes, channel_axis), None, cuts=False)
 
-    def _normalize(self, channels: ImageChannels, mask: ArrayLike | None) -> NormalizedImage:
+    def _normalize(
+        self, channels: ImageChannels, mask: ArrayLike | None, spacing: Sequence[float] | None
+    ) -> NormalizedImage:
         """Return an image as the network sees it, unless it is of another kind than its own."""
         checkpoint = self._checkpoint()
         normalized = normalize_image(
-            channels, mask, self.settings.intensity, checkpoint.spatial_ndim
+            channels, mask, self.settings.intensity, checkpoint.spatial_ndim, spacing=spacing
         )
         checkpoint.check_image(normalized)
         return normalized
@@ -280,6 +282,7 @@ def _split(
     axes: str | None = None,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
-) -> tuple[ImageChannels, ArrayLike | None]:
-    """Return an image with its channels first, and the mask that goes with it."""
-    return split_channels(image, axes, channel_axis), mask
+    spacing: Sequence[float] | None = None,
+) -> tuple[ImageChannels, ArrayLike | None, Sequence[float] | None]:
+    """Return an image with its channels first, and the mask and the spacing that go with it."""
+    return split_channels(image, axes, channel_axis), mask, spacing

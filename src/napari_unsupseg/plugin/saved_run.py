@@ -364,7 +364,8 @@ def _restore_result(
         return dataclasses.replace(result, hierarchy=segmenter.hierarchy_)
     hierarchy = None
     if header["whole"]["has_segments"]:  # as the run has made them
-        hierarchy = segmenter.predict_hierarchy(whole.pixels, axes=whole.axes)
+        spacing = segmenter.image_.spacing or None
+        hierarchy = segmenter.predict_hierarchy(whole.pixels, axes=whole.axes, spacing=spacing)
     covers_image = header["whole"]["covers_image"]
     return dataclasses.replace(result, hierarchy=hierarchy, covers_image=covers_image)
 

@@ -66,7 +66,9 @@ def python_script(
     ]
     hierarchy = f"segmenter.hierarchies_[{index}]" if request.others else "segmenter.hierarchy_"
     if request.region is not None:
-        hierarchy = f"segmenter.predict_hierarchy(image, axes={request.axes!r}, labels=labels)"
+        spacing = request.options.get("spacing")
+        of_image = _keywords({"axes": request.axes} | ({"spacing": spacing} if spacing else {}))
+        hierarchy = f"segmenter.predict_hierarchy(image, {of_image}, labels=labels)"
     if cut is not None:
         lines.append(f"segments = {hierarchy}.cut({_keywords(cut)})")
     if objects is not None:

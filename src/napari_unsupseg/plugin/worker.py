@@ -214,7 +214,10 @@ class _Runner:
                 labels = self._draw_strokes(predicted)
                 yield self._update(step, Phase.SEGMENTING, labels=labels)
                 segments = segmenter.predict_hierarchy_generator(
-                    self._image, axes=request.axes, labels=predicted
+                    self._image,
+                    axes=request.axes,
+                    spacing=request.options.get("spacing"),
+                    labels=predicted,
                 )
                 hierarchy = yield from self._until_stopped(step, Phase.SEGMENTING, segments)
         else:
