@@ -188,9 +188,10 @@ def test_a_pipe_keeps_nobody_waiting(tmp_path, name):
 
 def test_a_file_that_micro_manager_never_closed_is_read(tmp_path):
     path, image = tmp_path / "a.tif", np.arange(72, dtype=np.uint8).reshape(9, 8)
-    tifffile.imwrite(path, image, metadata=None, extratags=[(51123, "s", 0, "{}", True)])
+    tifffile.imwrite(path, image, metadata=None, extratags=[(51123, "s", 0, '{"a": 1}', True)])
     with tifffile.TiffFile(path) as tiff:
         page, byte_order = tiff.pages[0], tiff.byteorder
+        assert page.is_micromanager
         place = page.offset + 2 + 12 * len(page.tags)
     content = bytearray(path.read_bytes())
     struct.pack_into(f"{byte_order}I", content, place, len(content))
