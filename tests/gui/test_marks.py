@@ -303,6 +303,24 @@ def strokes_ndim(panel):
     return len(panel.axes.value.replace("c", ""))
 
 
+def test_a_step_in_the_history_of_strokes_that_is_not_there_is_said(panel, qtbot, strokes):
+    nothing = (
+        "there is no stroke to take back",
+        "no stroke was taken back that could be drawn again",
+    )
+    steps = panel.marks.undo_button, panel.marks.redo_button
+    qtbot.wait(100)  # they have just come
+    for button, said in zip(steps, nothing, strict=True):
+        click(qtbot, button)
+        assert panel.status.value == said
+    apply_strokes(strokes, 1, 10, [5])
+    panel.status.value = ""
+    for button in steps:
+        click(qtbot, button)
+        assert panel.status.value not in nothing
+    assert strokes.data[10, 5] == 1
+
+
 def test_strokes_in_a_stack_are_drawn_on_its_slices(viewer, panel, qtbot, stack):
     viewer.dims.ndisplay = 3
     click(qtbot, panel.strokes_button)

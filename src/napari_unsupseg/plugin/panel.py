@@ -92,7 +92,7 @@ class SegmentationPanel(Container[Widget]):
         self._settings_form = SettingsForm()
         self._buttons = RunButtons()
         self._strokes = StrokeLayers(viewer, self._on_strokes_changed, self.native)
-        self.marks = MarkSection(viewer, self._on_strokes_changed)
+        self.marks = MarkSection(viewer, self._on_strokes_changed, self._show_status_between_runs)
         self.progress = RunProgress()
         self._activity = Activity(self.progress, self.stop)
         self.status = Sentence()

@@ -34,6 +34,8 @@ class MarkSection(Container[Widget]):
         Where the layer is; the brush keeps its size on the screen whatever the zoom.
     on_live : callable
         Called when labels are to follow strokes from now on.
+    show_status : callable
+        Shows in a sentence why nothing was done.
 
     Attributes
     ----------
@@ -45,10 +47,16 @@ class MarkSection(Container[Widget]):
         A line with colour and name for each kind; the one that is selected is drawn.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer", on_live: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        viewer: "napari.viewer.Viewer",
+        on_live: Callable[[], None],
+        show_status: Callable[[str], None],
+    ) -> None:
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self._viewer = viewer
+        self._show_status = show_status
         self._layer: Labels | None = None
         self._slots = {  # by the events of the layer
             "selected_label": self._on_label_selected,
@@ -191,12 +199,19 @@ class MarkSection(Container[Widget]):
         self.kinds.editItem(self.kinds.currentItem())
 
     def _undo(self) -> None:
-        if self._layer is not None:
-            self._layer.undo()
+        self._step(Labels.undo, "there is no stroke to take back")
 
     def _redo(self) -> None:
-        if self._layer is not None:
-            self._layer.redo()
+        self._step(Labels.redo, "no stroke was taken back that could be drawn again")
+
+    def _step(self, step: Callable[[Labels], None], nothing: str) -> None:
+        """Take a step in the history of strokes, or say that there is none."""
+        if self._layer is None:
+            return
+        before = self._layer.data.copy()
+        step(self._layer)
+        if np.array_equal(self._layer.data, before):
+            self._show_status(nothing)
 
     def _fit_brush(self) -> None:
         """Give the brush of the layer its size on the screen."""
