@@ -13,7 +13,13 @@ from torch import nn
 import napari_unsupseg.learning.schedule
 import napari_unsupseg.learning.staged_training
 from napari_unsupseg import Segmenter, Settings, segment
-from napari_unsupseg.errors import DeviceError, ImageDtypeError, ImageError, SettingError
+from napari_unsupseg.errors import (
+    DeviceError,
+    ImageDtypeError,
+    ImageError,
+    OutOfMemoryError,
+    SettingError,
+)
 from napari_unsupseg.learning import cost, devices
 from napari_unsupseg.learning.threads import CoreThreads
 
@@ -550,3 +556,26 @@ def test_what_takes_part_beside_the_last_whole_tile_is_segmented(with_strokes):
     strokes[295, :40] = 1
     labels = segment(image, iterations=8, strokes=strokes if with_strokes else None)
     np.testing.assert_array_equal(labels > 0, ~np.isnan(image))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda segmenter, image: segmenter.fit(image), id="fit"),
+        pytest.param(lambda segmenter, _: list(segmenter.resume()), id="resume"),
+        pytest.param(lambda segmenter, _: list(segmenter.finish()), id="finish"),
+        pytest.param(lambda segmenter, _: segmenter.hierarchy_, id="hierarchy"),
+        pytest.param(lambda segmenter, image: segmenter.predict_hierarchy(image), id="predict"),
+    ],
+)
+def test_memory_that_runs_out_is_told_as_what_it_is(grey, monkeypatch, make):
+    def build(*_args, **_keywords):
+        raise MemoryError("Unable to allocate 8 TiB for an array")
+        yield
+
+    segmenter = Segmenter(Settings.from_dict(SMALL | {"settle": 0.1}))
+    next(segmenter.steps(grey))
+    for module in ("run", "predictor"):
+        monkeypatch.setattr(f"napari_unsupseg.learning.{module}.build_hierarchy_generator", build)
+    with pytest.raises(OutOfMemoryError, match="ran out of memory; use a smaller"):
+        make(segmenter, grey)

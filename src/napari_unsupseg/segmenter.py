@@ -255,7 +255,8 @@ class Segmenter(Predictor):
         """
         if self._run is None:
             raise SettingError("there is no run to go on with: take steps on an image, or fit it")
-        yield from self._run.steps()
+        with translate_out_of_memory(self.device):
+            yield from self._run.steps()
 
     def finish(self) -> Generator[Step, None, None]:
         """End a run where it was left: make the labels to keep from what it has gone through.
@@ -282,7 +283,9 @@ class Segmenter(Predictor):
         >>> int(last.labels.max()) <= segmenter.settings.final_clusters
         True
         """
-        yield from self._begun_run("there is no run to end: take steps on an image first").finish()
+        run = self._begun_run("there is no run to end: take steps on an image first")
+        with translate_out_of_memory(self.device):
+            yield from run.finish()
 
     @property
     def image_(self) -> NormalizedImage:

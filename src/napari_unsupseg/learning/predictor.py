@@ -13,6 +13,7 @@ from napari_unsupseg.image.channels import ImageChannels, as_array, split_channe
 from napari_unsupseg.image.normalize import NormalizedImage, normalize_image
 from napari_unsupseg.image.tiling import is_lazy
 from napari_unsupseg.learning.checkpoint import Checkpoint
+from napari_unsupseg.learning.devices import translate_out_of_memory
 from napari_unsupseg.learning.inference import predict_generator
 from napari_unsupseg.learning.lazy_inference import LazyLabels
 from napari_unsupseg.options import AxesOptions, PredictOptions, documented
@@ -260,7 +261,8 @@ class Predictor(abc.ABC):
                 self._clusters_of_image(image), lambda share: begun * share
             )
         parts = build_hierarchy_generator(image, [labels], min_size=self.settings.min_size)
-        return (yield from map_yields(parts, lambda share: begun + (1 - begun) * share))
+        with translate_out_of_memory(self._checkpoint().network.device):
+            return (yield from map_yields(parts, lambda share: begun + (1 - begun) * share))
 
     def _lazy_labels(
         self, channels: ImageChannels, mask: ArrayLike | None, *, cuts: bool
