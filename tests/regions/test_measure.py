@@ -257,6 +257,20 @@ def test_an_object_of_a_movie_has_the_means_of_its_frames():
     assert averaged["cluster"].tolist() == [5, 6]
 
 
+@pytest.mark.parametrize(
+    ("angles", "expected"),
+    [
+        pytest.param([0.2, 0.4], 0.3, id="between"),
+        pytest.param([1.5, -1.4], (1.5 + np.pi - 1.4) / 2, id="beyond a quarter turn"),
+        pytest.param([np.nan, 0.4], np.nan, id="unknown"),
+    ],
+)
+def test_the_mean_of_orientations_is_that_of_lines(angles, expected):
+    table = {"label": [1, 1], "area": [9, 9], "orientation": angles}
+    [found] = average_frames(table)["orientation"]
+    assert np.tan(found) == pytest.approx(np.tan(expected), nan_ok=True)
+
+
 def test_regions_are_counted_by_frame_and_cluster():
     labels = np.zeros((2, 4, 6), np.uint8)
     labels[0, 0, :2], labels[0, 2, :4], labels[0, 0, 4:], labels[1, 3, 3:] = 1, 2, 3, 1

@@ -478,6 +478,9 @@ def _join_rows(columns: Table, weights: NDArray[np.number]) -> Table:
             means = columns[f"mean{name.removeprefix('std')}"]
             squares = mean(column**2 + means**2)
             joined[name] = np.sqrt(np.maximum(squares - mean(means) ** 2, 0))
+        elif name == "orientation":  # half a turn on it is the same
+            sine, cosine = mean(np.sin(2 * column)), mean(np.cos(2 * column))
+            joined[name] = np.arctan2(sine, cosine) / 2
         elif name != "label":
             joined[name] = mean(column)
     return joined
