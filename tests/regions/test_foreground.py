@@ -48,6 +48,24 @@ def test_what_stands_out_is_found_bright_or_dark(image, truth):
     assert iou(objects > 0, truth) > 0.9
 
 
+@pytest.mark.parametrize("is_dark", [False, True], ids=["bright walls", "dark walls"])
+@pytest.mark.parametrize("thickness", [1, 2, 6], ids="walls of {} pixels".format)
+def test_cells_that_fill_the_image_are_told_apart_by_their_walls(thickness, is_dark):
+    side, n_cells = 160, 5
+    rows, columns = np.indices((side, side)) * n_cells / side % 1
+    off_middle = np.maximum(abs(rows - 0.5), abs(columns - 0.5)) * side / n_cells
+    walls = off_middle > (side / n_cells - thickness) / 2
+    image = noisy(ndimage.gaussian_filter(walls.astype(float), 0.7))
+    image = 1 - image if is_dark else image
+    # the network has a cluster for what is far from walls, and one for all that is near them
+    clusters = np.where(ndimage.uniform_filter(walls.astype(float), 3) > 0.99, 2, 1).astype(
+        np.uint8
+    )
+    objects = hierarchy_of(image, history=[clusters]).objects()
+    assert objects.max() == n_cells**2
+    assert iou(objects > 0, ~walls) > 0.8
+
+
 @pytest.mark.parametrize("step", [2, 3])
 def test_of_rivals_in_a_large_frame_some_pixels_tell_the_better(step, monkeypatch):
     image = noisy(discs() * 0.8 + 0.4 * ~ndimage.binary_dilation(discs(), iterations=4))

@@ -1,7 +1,7 @@
-"""The foreground of an image that nobody has labelled: the clusters that objects are made of."""
+"""The foreground of an image that nobody has labelled: what objects are made of."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ __all__ = [
 MIN_PIXELS = 20  # of a node that may be an object
 MAX_SHARE = 0.5  # of a frame that an object may have
 MAX_FOREGROUND = 0.8  # of the image that all objects may have: there has to be some ground
+MAX_WALLED = 0.95  # that cells may have which fill the image, for walls between them
 # of a frame's border, in sides of a square, or cube, of its size: a half disc has 1.6, the quarter
 # of one in a corner 2.3, and a third of the frame 2.9
 MAX_BORDER = 2.5
@@ -130,8 +131,8 @@ def find_foreground(
     merges: Integers,
     clusters: Labels,
     spacing: Floats,
-) -> NDArray[np.bool_]:
-    """Find the clusters that objects are made of, without being told.
+) -> tuple[NDArray[np.bool_], bool]:
+    """Find what objects are made of, without being told.
 
     Parameters
     ----------
@@ -148,17 +149,21 @@ def find_foreground(
 
     Returns
     -------
-    ndarray of bool, shape (..., [Z,] Y, X)
-        Pixels of the clusters that objects are made of; none if nothing stands out.
+    found : ndarray of bool, shape (..., [Z,] Y, X)
+        Pixels that objects are made of; none if nothing stands out.
+    is_of_clusters : bool
+        Whether these are all pixels of some clusters, whose outlines are rough; else they are what
+        lies between walls.
 
     Notes
     -----
     A node of the hierarchy is worth its area times tanh(contrast) times its squared roundness, less
     a threshold. The disjoint nodes of the largest sum are picked, bright ones and dark ones, and
     clusters of which these have more than half of the pixels are candidates for the foreground: the
-    bright, the dark, and both together, for what has a rim of its own. That one is taken whose
-    objects, touching ones split, are worth most; of large frames every second pixel, or fewer, are
-    looked at for this.
+    bright, the dark, and both together, for what has a rim of its own. Where these leave no ground,
+    as when cells fill the image and their walls are too thin for a cluster of their own, the picked
+    nodes are. That candidate is taken whose objects, touching ones split, are worth most; of large
+    frames every second pixel, or fewer, are looked at for this.
     """
     valid = fragments >= 0
     ndim = len(spacing)
@@ -166,28 +171,35 @@ def find_foreground(
     nodes = node_shapes(levels, fragments, merges, spacing)
     picked = list(_pick_nodes(nodes, merges, frame_pixels, ndim))
     most = max(total for _, total in picked)
-    candidates = [
-        (_vote(is_picked[fragments] & valid, clusters), 1.0)
-        for is_picked, total in picked
-        if total > MIN_RIVAL * most
+    standing_out = [
+        is_picked[fragments] & valid for is_picked, total in picked if total > MIN_RIVAL * most
     ]
-    if len(candidates) == 2:
-        candidates.append((candidates[0][0] | candidates[1][0], BOTH))
     step = math.ceil((frame_pixels / JUDGED_PIXELS) ** (1 / ndim))
     judged: tuple[Any, ...] = (..., *[slice(None, None, step)] * ndim)
     sample = Levels(levels.bins[judged], levels.deviation)
-    best, best_worth = np.zeros(int(clusters.max()) + 1, dtype=bool), 0.0
-    for candidate, factor in candidates:
-        foreground: NDArray[np.bool_] = candidate[clusters[judged]]
-        if foreground.sum() > MAX_FOREGROUND * (sample.bins >= 0).sum():
-            continue
+    best, best_worth = (np.zeros_like(valid), True), 0.0
+    for candidate, is_of_clusters, factor in _candidates(standing_out, clusters, valid.sum()):
+        foreground = candidate[judged]
         shapes = object_shapes(sample, split_touching(foreground, spacing * step), spacing * step)
         pixels = math.prod(foreground.shape[-ndim:])
         worth = factor * max(float(worths.sum()) for worths in _worths(shapes, pixels, ndim))
         if worth > best_worth:
-            best, best_worth = candidate, worth
-    found: NDArray[np.bool_] = best[clusters]
-    return found
+            best, best_worth = (candidate, is_of_clusters), worth
+    return best
+
+
+def _candidates(
+    standing_out: Sequence[NDArray[np.bool_]], clusters: Labels, n_valid: int
+) -> Iterator[tuple[NDArray[np.bool_], bool, float]]:
+    """Yield what may be the foreground, whether it is of clusters, and factors of its worth."""
+    voted = [_vote(pixels, clusters)[clusters] for pixels in standing_out]
+    for of_clusters, pixels in zip(voted, standing_out, strict=True):
+        if of_clusters.sum() <= MAX_FOREGROUND * n_valid:
+            yield of_clusters, True, 1.0
+        elif pixels.sum() <= MAX_WALLED * n_valid:
+            yield pixels, False, 1.0
+    if len(voted) == 2 and (both := voted[0] | voted[1]).sum() <= MAX_FOREGROUND * n_valid:
+        yield both, True, BOTH
 
 
 def _worths(shapes: RegionShapes, frame_pixels: int, ndim: int) -> Iterator[Floats]:

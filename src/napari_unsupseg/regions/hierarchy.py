@@ -370,7 +370,9 @@ class Hierarchy:
         ForegroundModel
             By the labels that the hierarchy was built from, which other parts of the image have.
         """
-        found = self._vote(self._labels)
+        found, is_of_clusters = self._vote(self._labels)
+        if not is_of_clusters:  # what lies between walls cannot be told by the labels of a pixel
+            found = np.zeros_like(found)
         parts = label_regions(found.astype(np.uint8), self._spatial_ndim)
         sizes = np.append(0, np.bincount(parts.ravel())[1:])
         volume = typical_size(sizes) * math.prod(self._spacing)
@@ -473,10 +475,11 @@ class Hierarchy:
         """Pixels of objects, found without being told."""
         # the network's own clusters often have one of its own along every outline
         clusters = self.run_clusters if self._n_clusters else self.clusters(VOTING_CLUSTERS)
-        return self._refine(self._vote(clusters))
+        found, is_of_clusters = self._vote(clusters)
+        return self._refine(found) if is_of_clusters else found
 
-    def _vote(self, clusters: Labels) -> NDArray[np.bool_]:
-        """Return the pixels of the clusters that objects are made of."""
+    def _vote(self, clusters: Labels) -> tuple[NDArray[np.bool_], bool]:
+        """Return the pixels that objects are made of, and whether they are those of clusters."""
         return find_foreground(
             self._levels,
             self._fragments,
