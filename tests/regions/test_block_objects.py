@@ -222,11 +222,15 @@ def test_objects_are_measured_as_in_one_piece(counted, frame, chunk):
         np.testing.assert_allclose(table[name], column, rtol=1e-6, atol=1e-9, err_msg=name)
 
 
-def test_of_an_object_too_large_to_be_loaded_shapes_are_left_out(counted, monkeypatch):
+@pytest.mark.parametrize("frame", [slice(1, 2), 1], ids=["movie", "image"])
+def test_of_an_object_too_large_to_be_loaded_shapes_are_left_out(counted, monkeypatch, frame):
     objects, channels, clusters = counted
+    movie = objects[frame], channels[:, frame], clusters[frame]
     monkeypatch.setattr("napari_unsupseg.regions.block_objects.MEASURED_PIXELS", 20 * 160 - 1)
-    whole, table = measured(objects[1], channels[:, 1], clusters[1], (32, 32))
+    whole, table = measured(*movie, (*[1] * (movie[0].ndim - 2), 32, 32))
+    assert list(table) == list(whole)
     for name, column in whole.items():
+        assert table[name].dtype == column.dtype or name.startswith(SHAPES)
         row = slice(-1) if name.startswith(SHAPES) else slice(None)
         np.testing.assert_allclose(table[name][row], column[row], rtol=1e-6, err_msg=name)
         assert np.isnan(table[name][-1]) == name.startswith(SHAPES)

@@ -466,9 +466,11 @@ def _join_rows(columns: Table, weights: NDArray[np.number]) -> Table:
         means: Floats = np.bincount(regions, weights * column) / totals
         return means
 
-    joined: Table = {"label": labels}
+    joined: Table = {}
     for name, column in columns.items():
-        if name.startswith(MINIMA):
+        if name == "label":
+            joined[name] = labels
+        elif len(name) == 1 or name.startswith(MINIMA):  # a letter is of the frame of all parts
             joined[name] = np.minimum.reduceat(column[order], firsts)
         elif name.startswith(MAXIMA):
             joined[name] = np.maximum.reduceat(column[order], firsts)
@@ -481,6 +483,6 @@ def _join_rows(columns: Table, weights: NDArray[np.number]) -> Table:
         elif name == "orientation":  # half a turn on it is the same
             sine, cosine = mean(np.sin(2 * column)), mean(np.cos(2 * column))
             joined[name] = np.arctan2(sine, cosine) / 2
-        elif name != "label":
+        else:
             joined[name] = mean(column)
     return joined
