@@ -579,3 +579,15 @@ def test_memory_that_runs_out_is_told_as_what_it_is(grey, monkeypatch, make):
         monkeypatch.setattr(f"napari_unsupseg.learning.{module}.build_hierarchy_generator", build)
     with pytest.raises(OutOfMemoryError, match="ran out of memory; use a smaller"):
         make(segmenter, grey)
+
+
+@pytest.mark.parametrize("is_list", [False, True], ids=["one", "several"])
+def test_a_user_may_write_into_labels(grey, tmp_path, is_list):
+    settings = Settings.from_dict(SMALL | {"iterations": 12, "settle": 0.1})
+    segmenter = Segmenter(settings).fit([grey, grey] if is_list else grey)
+    segmenter.save(tmp_path / "run.unsupseg", run=True)
+    for one in (segmenter, Segmenter.load(tmp_path / "run.unsupseg")):
+        before = one.uncertainty()
+        for labels in one.labels_ if is_list else [one.labels_]:
+            labels[:] = 1
+        np.testing.assert_array_equal(one.uncertainty(), before)

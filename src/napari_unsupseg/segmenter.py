@@ -146,9 +146,7 @@ class Segmenter(Predictor):
         """
         for step in self.steps(image, warm_start=warm_start, **options):  # noqa: B007
             pass
-        self.n_iterations_ = step.iteration
-        split = self.split(step.labels)
-        self.labels_ = split if is_image_list(image) else split[0]
+        self._take_labels(step, is_list=is_image_list(image))
         if self._run is not None and self._run.is_cropped:
             axes, channel_axis = options.get("axes"), options.get("channel_axis")
             self.labels_ = self.lazy_labels(image, axes=axes, channel_axis=channel_axis).array()
@@ -545,9 +543,7 @@ class Segmenter(Predictor):
             segmenter = cls(run.settings, device=device)
             segmenter._run, segmenter.precision = run, run.network.precision
             assert run.result is not None, "a run is saved after its first step"
-            split = segmenter.split(run.result.labels)
-            segmenter.labels_ = split if run.image.image_shapes else split[0]
-            segmenter.n_iterations_ = run.result.iteration
+            segmenter._take_labels(run.result, is_list=bool(run.image.image_shapes))
             return segmenter
         loaded = load_checkpoint(file).to(resolved)
         segmenter = cls(loaded.settings, device=device)
@@ -578,6 +574,11 @@ class Segmenter(Predictor):
         if step is not None:
             made |= {"iterations": step.iteration, "clusters": step.n_clusters}
         return made
+
+    def _take_labels(self, step: Step, *, is_list: bool) -> None:
+        """Have the labels of a step, into which a user may write: copies."""
+        labels = [of_image.copy() for of_image in self.split(step.labels)]
+        self.labels_, self.n_iterations_ = labels if is_list else labels[0], step.iteration
 
     def _begun_run(self, otherwise: str) -> Run:
         """Return the run at hand, or raise with a sentence if it has no step yet."""
