@@ -225,6 +225,23 @@ def test_strokes_are_copied_and_can_be_taken_back(grey, small):
     assert last.iteration == small.iterations
 
 
+@pytest.mark.parametrize("is_list", [False, True], ids=["one", "several"])
+def test_strokes_that_are_drawn_on_further_count(grey, small, is_list):
+    strokes = drawn_on(grey.shape, (1, np.s_[20, 5:40]))
+    found = []
+    for copy in (lambda drawn: drawn, np.copy):
+        segmenter = Segmenter(small)
+        image, given = ([grey, grey], [strokes, None]) if is_list else (grey, strokes)
+        steps = segmenter.steps(image, strokes=given)
+        next(steps)
+        drawn = [copy(one) for one in (segmenter.strokes if is_list else [segmenter.strokes])]
+        drawn[0][40, 5:40] = 2
+        segmenter.strokes = drawn if is_list else drawn[0]
+        *_, last = steps
+        found.append(last.labels)
+    np.testing.assert_array_equal(*found)
+
+
 def test_strokes_on_a_large_image_are_trained_on_wherever_they_are(coins, monkeypatch):
     for name in ("MAX_REDUCED_PIXELS", "REDUCED_PIXELS"):
         monkeypatch.setattr(napari_unsupseg.learning.schedule, name, 10_000)

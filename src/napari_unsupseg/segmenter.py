@@ -337,10 +337,11 @@ class Segmenter(Predictor):
         StrokesError
             If no image has been given yet, or strokes do not fit it.
         """
-        drawn = None if self._run is None else self._run.strokes
-        if self._run is None or drawn is None or not self._run.image.image_shapes:
-            return drawn
-        return split_maps(drawn, self._run.image)
+        if self._run is None or self._run.strokes is None:
+            return None
+        # a copy: what is drawn on it counts once it is set
+        drawn, image = self._run.strokes.copy(), self._run.image
+        return split_maps(drawn, image) if image.image_shapes else drawn
 
     @strokes.setter
     def strokes(self, strokes: ArrayLike | Sequence[ArrayLike | None] | None) -> None:
