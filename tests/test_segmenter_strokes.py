@@ -229,12 +229,12 @@ def test_strokes_are_copied_and_can_be_taken_back(grey, small):
 def test_strokes_that_are_drawn_on_further_count(grey, small, is_list):
     strokes = drawn_on(grey.shape, (1, np.s_[20, 5:40]))
     found = []
-    for copy in (lambda drawn: drawn, np.copy):
+    for own in (lambda drawn: drawn, np.copy):
         segmenter = Segmenter(small)
         image, given = ([grey, grey], [strokes, None]) if is_list else (grey, strokes)
         steps = segmenter.steps(image, strokes=given)
         next(steps)
-        drawn = [copy(one) for one in (segmenter.strokes if is_list else [segmenter.strokes])]
+        drawn = [own(one) for one in (segmenter.strokes if is_list else [segmenter.strokes])]
         drawn[0][40, 5:40] = 2
         segmenter.strokes = drawn if is_list else drawn[0]
         *_, last = steps
