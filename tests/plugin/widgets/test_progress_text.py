@@ -99,10 +99,10 @@ def square(side, *, of=100, n_objects=1):
                      id="more than half of the image"),
         pytest.param(square(71, n_objects=3), {"strokes": 0}, "3 objects",
                      id="more than half of the image, as drawn"),
-        pytest.param(square(32), {}, "1 object, 10% of the image: if these are several, move split"
-                     " touching to the right, or choose under made of…", id="a single large one"),
+        pytest.param(square(32), {}, "1 object, 10% of the image: if these are several, move \"spl"
+                     "it touching\" to the right, or under \"made of\"…", id="a single large one"),
         pytest.param(square(32), {"foreground": [1]}, "1 object, 10% of the image: if these are "
-                     "several, move split touching to the right", id="a single large one, chosen"),
+                     'several, move "split touching" to the right', id="one, chosen"),
         pytest.param(square(0), {}, "no objects: nothing stands out…", id="none"),
         pytest.param(square(0), {"exclude_border": True}, "no objects: none has such a size and p…",
                      id="none within limits"),

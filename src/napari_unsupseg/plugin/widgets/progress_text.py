@@ -197,10 +197,11 @@ def objects_text(objects: Labels, options: Mapping[str, object]) -> str:
     """
     n_objects = int(objects.max(initial=0))
     is_chosen = bool(options.keys() & {"foreground", "strokes"})  # what they are made of
-    other = "choose under made of the clusters that objects are made of, or strokes"
+    other = 'under "made of" choose the clusters that objects are made of, or strokes'
     if not n_objects:
         if options.keys() & {"min_size", "max_size", "exclude_border"}:
-            return "no objects: none has such a size and place; change smallest, largest or border"
+            limits = '"smallest", "largest" or "not at the border"'
+            return f"no objects: none has such a size and place; change {limits}"
         if is_chosen:
             return "no objects: nothing is left of what they are made of; choose or draw other ones"
         return f"no objects: nothing stands out as round things do; {other}"
@@ -210,7 +211,7 @@ def objects_text(objects: Labels, options: Mapping[str, object]) -> str:
         sentence += f", {share:.0%} of the image: if this is the ground, {other}"
     elif n_objects == 1 and share > WHOLE:
         sentence += (
-            f", {share:.0%} of the image: if these are several, move split touching to the right"
+            f', {share:.0%} of the image: if these are several, move "split touching" to the right'
             f"{'' if is_chosen else f', or {other}'}"
         )
     return sentence
