@@ -188,7 +188,10 @@ def test_clusters_that_strokes_have_made_are_known_as_such_another_day(
 
     viewer = make_napari_viewer(show=True)
     panel = opened(viewer, qtbot, chosen)
-    np.testing.assert_array_equal(viewer.layers["tissue segmentation"].data, kinds)
+    clusters, strokes = (viewer.layers[f"tissue {name}"] for name in ("segmentation", "strokes"))
+    np.testing.assert_array_equal(clusters.data, kinds)
+    assert panel.results.clusters.table.item(1, NAME).text() == "background"
+    assert panel.marks.kinds.isVisible()
     click(qtbot, panel.results.copy_button)
     assert "no script can draw them" in panel.status.value
     panel.results.clusters.select([1])
@@ -197,6 +200,13 @@ def test_clusters_that_strokes_have_made_are_known_as_such_another_day(
     expected = panel.results.run.result.hierarchy.objects(kinds == 1)
     np.testing.assert_array_equal(viewer.layers["tissue objects"].data, expected)
     assert expected.any()
+    choose(qtbot, panel, View.CLUSTERS)
+    strokes.brush_size = 20
+    for column in (40, 50):  # what a program paints is told before it is done
+        strokes.paint((30, column), 1)
+    follow = panel.results.run.result.hierarchy.kinds(strokes.data)
+    assert not np.array_equal(follow, kinds)
+    qtbot.waitUntil(lambda: np.array_equal(clusters.data, follow), timeout=WAIT)
 
 
 AND_CLOSE = """

@@ -398,6 +398,7 @@ class SegmentationPanel(Container[Widget]):
         self.results.measure(run)
         if state.strokes is not None:
             self._strokes.restore(image, layout, state.strokes, state.kinds)
+            self.marks.show_layer(self._strokes.layer(image))
         self.results.restore(state)
         self._show_actions()
 

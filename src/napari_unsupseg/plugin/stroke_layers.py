@@ -89,7 +89,8 @@ class StrokeLayers:
         kinds : mapping of int to str
             Names by label.
         """
-        self._add(image, layout, layout.to_layer(strokes), kinds)
+        # a copy, since the user paints on the array that the layer has
+        self._add(image, layout, layout.to_layer(strokes).copy(), kinds)
 
     def _add(
         self,

@@ -348,6 +348,9 @@ class Results(Container[Widget]):
         """
         assert self.run is not None, "it is shown first"
         self.layers.restore(self.run, state.views)
+        clusters = self.layers.snapshot(View.CLUSTERS)
+        assert clusters is not None, "they have just been added"
+        self.clusters.show_layer(clusters.layer)  # with the names that it has now
         if state.controls:
             self._write_controls(state.controls)
         self._follow_corrections()
