@@ -3,11 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_unsupseg.errors import ImageError
 from napari_unsupseg.image.channels import split_channels
 from napari_unsupseg.image.image_list import (
     is_image_list,
     join_images,
     join_maps,
+    name_error,
     split_images,
     split_maps,
 )
@@ -93,3 +95,14 @@ def test_one_image_alone_has_no_shapes_of_several():
     assert not image.image_shapes
     assert [list(frames) for frames in image.frames_of_images] == [[0]]
     assert split_images(image) == [image]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [pytest.param("", "too small", id="one"), pytest.param("b", "b: too small", id="several")],
+)
+def test_an_error_has_the_name_of_its_image_and_is_not_its_own_cause(name, sentence):
+    original = ImageError("too small")
+    with pytest.raises(ImageError, match=f"^{sentence}$") as caught, name_error(name):
+        raise original
+    assert caught.value.__cause__ is (original if name else None)

@@ -168,7 +168,9 @@ def name_error(name: str) -> Iterator[None]:
     try:
         yield
     except UnsupsegError as error:
-        raise (type(error)(f"{name}: {error}") if name else error) from error
+        if not name:
+            raise
+        raise type(error)(f"{name}: {error}") from error
 
 
 def check_same_channels(images: Sequence[ImageChannels], names: Sequence[str]) -> None:
