@@ -137,10 +137,11 @@ def test_a_region_is_cut_out_and_its_clusters_are_found(covers_image, labels, se
 def test_segments_around_a_region_of_a_volume_follow_its_spacing():
     options = {"axes": "zyx", "spatial_ndim": 3, "spacing": (6.0, 1.0, 1.0)}
     lines = script(image=np.zeros((3, 7, 8)), options=options, region=REGION, cut={})
-    assert lines[-1] == (
-        "segments = segmenter.predict_hierarchy(image, axes='zyx', spacing=(6.0, 1.0, 1.0), "
-        "labels=labels).cut()"
-    )
+    of_image = "image, axes='zyx', spacing=(6.0, 1.0, 1.0)"
+    assert lines[-2:] == [
+        f"labels = segmenter.predict({of_image})",
+        f"segments = segmenter.predict_hierarchy({of_image}, labels=labels).cut()",
+    ]
 
 
 def test_a_cut_is_written_with_its_numbers():

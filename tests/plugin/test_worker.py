@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from napari_unsupseg import Segmenter, Settings, segment
 from napari_unsupseg.plugin.background import RunError
@@ -81,17 +82,19 @@ def test_a_region_is_predicted_in_all_of_the_image(rgb):
 
 
 def test_segments_around_a_region_of_a_volume_follow_its_spacing(tmp_path):
-    volume = np.random.default_rng(0).integers(0, 4000, (6, 40, 44), np.uint16)
+    volume = gaussian_filter(np.random.default_rng(0).random((6, 40, 44)), 1)
     options = {"axes": "zyx", "spatial_ndim": 3, "spacing": (6, 1, 1)}
     region = (slice(0, 32), slice(0, 36))
-    _, result = go_through(request_for(volume, region=region, options=options))
+    _, result = go_through(request_for(volume, region=region, options=options, min_size=30))
     of_volume = {"axes": "zyx", "spacing": (6, 1, 1)}
-    expected = result.segmenter.predict_hierarchy(volume, **of_volume).cut()
-    np.testing.assert_array_equal(result.hierarchy.cut(), expected)
+    labels = result.segmenter.predict(volume, **of_volume)
+    np.testing.assert_array_equal(result.history.labels(-1), labels)
+    expected = result.segmenter.predict_hierarchy(volume, labels=labels, **of_volume).boundaries()
+    np.testing.assert_array_equal(result.hierarchy.boundaries(), expected)
     path, whole = tmp_path / "run.unsupseg", WholeImage(volume, "zyx", region)
     write_run(path, result, PanelState("volume", whole=whole))
     again, _ = read_run(path, "cpu", 0)
-    np.testing.assert_array_equal(again.hierarchy.cut(), expected)
+    np.testing.assert_array_equal(again.hierarchy.boundaries(), expected)
 
 
 @pytest.mark.parametrize("settle", [0, 0.02], ids=["clusters of the network", "clusters kept"])

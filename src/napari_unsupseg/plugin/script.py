@@ -66,9 +66,7 @@ def python_script(
     ]
     hierarchy = f"segmenter.hierarchies_[{index}]" if request.others else "segmenter.hierarchy_"
     if request.region is not None:
-        spacing = request.options.get("spacing")
-        of_image = _keywords({"axes": request.axes} | ({"spacing": spacing} if spacing else {}))
-        hierarchy = f"segmenter.predict_hierarchy(image, {of_image}, labels=labels)"
+        hierarchy = f"segmenter.predict_hierarchy(image, {_axes_keywords(request)}, labels=labels)"
     if cut is not None:
         lines.append(f"segments = {hierarchy}.cut({_keywords(cut)})")
     if objects is not None:
@@ -186,4 +184,10 @@ def _labels_line(request: RunRequest, result: RunResult, index: int) -> str:
         # 0 around the region, as the run that was stopped left its layer
         pad_width = _pad_width(request.region, result.history.labels(-1).shape)
         return f"labels = numpy.pad(step.labels, {pad_width})"
-    return f"labels = segmenter.predict(image, axes={request.axes!r})"
+    return f"labels = segmenter.predict(image, {_axes_keywords(request)})"
+
+
+def _axes_keywords(request: RunRequest) -> str:
+    """Write what the axes of the image are, and how far apart its pixels if that was said."""
+    given = {"axes": request.axes, "spacing": request.options.get("spacing")}
+    return _keywords({name: value for name, value in given.items() if value is not None})

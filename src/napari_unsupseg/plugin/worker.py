@@ -12,7 +12,7 @@ from napari_unsupseg._generators import map_yields
 from napari_unsupseg._typing import Labels
 from napari_unsupseg.errors import StrokesError
 from napari_unsupseg.image.tiling import load_if_small
-from napari_unsupseg.options import ImageOptions
+from napari_unsupseg.options import AxesOptions, ImageOptions
 from napari_unsupseg.plugin.background import (
     run_until_stopped,
     translate_worker_errors,
@@ -208,16 +208,17 @@ class _Runner:
         if request.pyramid is not None:
             lazy_labels = segmenter.lazy_labels(self._image, axes=request.axes)
         elif request.region is not None:
-            prediction = segmenter.predict_generator(self._image, axes=request.axes)
+            of_image: AxesOptions = {
+                "axes": request.axes,
+                "spacing": request.options.get("spacing"),
+            }
+            prediction = segmenter.predict_generator(self._image, **of_image)
             predicted = yield from self._until_stopped(step, Phase.PREDICTING, prediction)
             if predicted is not None:
                 labels = self._draw_strokes(predicted)
                 yield self._update(step, Phase.SEGMENTING, labels=labels)
                 segments = segmenter.predict_hierarchy_generator(
-                    self._image,
-                    axes=request.axes,
-                    spacing=request.options.get("spacing"),
-                    labels=predicted,
+                    self._image, labels=predicted, **of_image
                 )
                 hierarchy = yield from self._until_stopped(step, Phase.SEGMENTING, segments)
         else:
