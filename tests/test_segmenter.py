@@ -248,13 +248,15 @@ def test_predict_tells_how_far_it_is(grey, small):
     np.testing.assert_allclose(shares, [1 / 3, 2 / 3, 1])
 
 
-def test_clusters_that_are_known_are_not_found_again(grey, small):
-    segmenter = Segmenter(small).fit(grey)
+@pytest.mark.parametrize("min_size", [0, 40])
+def test_clusters_that_are_known_are_not_found_again(grey, min_size):
+    segmenter = Segmenter(Settings.from_dict(SMALL | {"min_size": min_size})).fit(grey)
     found = segmenter.predict_hierarchy(grey).cut(granularity=0.3)
     labels = segmenter.predict(grey)
     np.testing.assert_array_equal(
         segmenter.predict_hierarchy(grey, labels=labels).cut(granularity=0.3), found
     )
+    np.testing.assert_array_equal(segmenter.predict(grey, granularity=0.3), found)
     others = segmenter.predict_hierarchy(grey, labels=np.ones_like(labels)).cut(granularity=0.3)
     assert not np.array_equal(others, found)
     with pytest.raises(ImageError, match=r"labels have shape \(9, 76\) and the image \(60, 76\)"):

@@ -134,10 +134,7 @@ class Predictor(abc.ABC):
         if cuts:
             hierarchy = yield from self._hierarchy_of_image(normalized)
             return hierarchy.cut(n_segments=n_segments, granularity=granularity)
-        labels = yield from self._clusters_of_image(normalized)
-        if self.settings.min_size > 1:
-            labels = merge_small_regions(labels, normalized, self.settings.min_size)
-        return labels
+        return (yield from self._clusters_of_image(normalized))
 
     @documented(AxesOptions)
     def predict_hierarchy(
@@ -248,6 +245,8 @@ class Predictor(abc.ABC):
         labels = yield from predict_generator(
             checkpoint.network, image, n_labels=checkpoint.n_labels
         )
+        if self.settings.min_size > 1:
+            labels = merge_small_regions(labels, image, self.settings.min_size)
         return labels
 
     def _hierarchy_of_image(

@@ -22,7 +22,6 @@ from napari_unsupseg.io.run_archive import (
     unpack_arrays,
     write_archive,
 )
-from napari_unsupseg.options import AxesOptions
 from napari_unsupseg.plugin.label_history import LabelHistory
 from napari_unsupseg.plugin.layout import Layout
 from napari_unsupseg.plugin.run_data import RunLeg, RunResult, TrainingCurve
@@ -365,9 +364,8 @@ def _restore_result(
         return dataclasses.replace(result, hierarchy=segmenter.hierarchy_)
     hierarchy = None
     if header["whole"]["has_segments"]:  # as the run has made them
-        of_image: AxesOptions = {"axes": whole.axes, "spacing": segmenter.image_.spacing or None}
-        labels = segmenter.predict(whole.pixels, **of_image)
-        hierarchy = segmenter.predict_hierarchy(whole.pixels, labels=labels, **of_image)
+        spacing = segmenter.image_.spacing or None
+        hierarchy = segmenter.predict_hierarchy(whole.pixels, axes=whole.axes, spacing=spacing)
     covers_image = header["whole"]["covers_image"]
     return dataclasses.replace(result, hierarchy=hierarchy, covers_image=covers_image)
 
