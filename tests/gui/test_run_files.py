@@ -365,7 +365,7 @@ def test_a_run_that_has_labels_of_a_region_alone_is_opened_so(
     assert not panel.results.granularity.enabled
 
 
-def test_several_images_are_no_run_to_save(viewer, panel, qtbot, rgb, notes, chosen):
+def test_several_images_are_no_run_to_save(viewer, panel, qtbot, rgb, notes, chosen, caplog):
     for name in ("one", "other"):
         viewer.add_image(rgb, name=name)
     panel.other_images.menu.aboutToShow.emit()
@@ -374,3 +374,7 @@ def test_several_images_are_no_run_to_save(viewer, panel, qtbot, rgb, notes, cho
     click(qtbot, panel.run_files.save_button)
     assert "a run on several images" in notes[-1].message
     assert not chosen.exists()
+    panel.run_files.by_itself.value = True
+    viewer.close()
+    [said] = [one for one in caplog.records if one.name.endswith("run_files")]
+    assert (said.getMessage(), said.exc_info) == (notes[-1].message, None)

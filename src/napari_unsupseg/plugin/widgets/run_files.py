@@ -13,6 +13,7 @@ from magicgui.widgets import CheckBox, Container, PushButton, Widget
 from qtpy.QtCore import QEvent, QObject, QStandardPaths
 from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 
+from napari_unsupseg.errors import UnsupsegError
 from napari_unsupseg.io.paths import file_kind
 from napari_unsupseg.plugin.preferences import read_preferences
 from napari_unsupseg.plugin.refusals import tell_refusals
@@ -79,7 +80,8 @@ class RunFiles(Container[Widget]):
             text="save when napari closes",
             value=read_preferences().save_runs,
             tooltip="Save the last run again to its file when the window is closed. A run that has "
-            "none goes to a new file beside its image.",
+            "none goes to a new file beside its image; one on several images, or on one too large "
+            "to be loaded, is not saved.",
         )
         self.extend([row([self.save_button, self.open_button]), self.by_itself])
         self.save_button.changed.connect(self._ask_where)
@@ -180,7 +182,11 @@ class RunFiles(Container[Widget]):
 
     def _save_at_close(self) -> None:
         """Save the last run in a thread that the window does not wait for, but the program does."""
-        found = self._find_run()
+        try:
+            found = self._find_run()
+        except UnsupsegError as error:  # there is no window any more to say it in
+            logger.warning("%s", error)
+            return
         if found is None or (self._saving is not None and self._saving.is_alive()):
             return
         run, state = found
