@@ -111,8 +111,5 @@ def _correct_with_strokes(out: Path) -> None:
         draw_strokes(window, STROKES)
         window.wait_until(lambda: "by your strokes" in window.panel.status.value)
         write_picture(out / "tutorial_strokes.png", window.picture())
-        objects = _find_objects(window)
-        found = objects.data.copy()
-        window.panel.results.objects_section.foreground.value = "strokes"
-        window.wait_until(lambda: not np.array_equal(objects.data, found))
+        _find_objects(window)  # of strokes, as there are some
         write_picture(out / "tutorial_strokes_followed.png", window.picture())

@@ -216,7 +216,7 @@ def test_correct_with_strokes(viewer, qtbot, tutorial):
     qtbot.waitUntil(lambda: set(np.unique(labels.data)) == {1, 2}, timeout=WAIT)
     assert 0.01 < (labels.data == 1).mean() < 0.2  # dark nuclei, and not all of the image
     objects = tutorial.find_objects(image)
-    panel.results.objects_section.foreground.value = "strokes"
+    assert panel.results.objects_section.foreground.value == "strokes"
     dabbed = (104, 172), (59, 90)
     qtbot.waitUntil(lambda: bool(objects.data[dabbed].all()), timeout=WAIT)
     assert not objects.data[165, 207]
