@@ -418,11 +418,13 @@ def _check_complete(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
     is_short = promised > 1 and series.size < promised * tiff.pages.first.size
     # an iterator follows pages in a circle for ever
     pages = [tiff.pages[number] for number in range(len(tiff.pages))]
-    if series.kind in MULTI_FILE_KINDS:
-        pages += [page for page in series if page is not None and page.parent is not tiff]
     # tifffile makes do without; Micro-Manager says where the next page is to be until it closes a
     # file, and one that it never closed has all pages that were taken
-    is_short |= not tiff.pages.first.is_micromanager and _lacks_what_it_points_to(tiff)
+    is_short |= not tiff.pages.first.is_micromanager and _lacks_what_it_points_to(
+        tiff, [page.offset for page in pages]
+    )
+    if series.kind in MULTI_FILE_KINDS:
+        pages += [page for page in series if page is not None and page.parent is not tiff]
     for page in pages:
         # tifffile decodes a strip of JPEG that is cut short without an error
         is_short |= any(
@@ -437,9 +439,11 @@ def _check_complete(tiff: tifffile.TiffFile, series: Any, path: Path) -> None:
             )
 
 
-def _lacks_what_it_points_to(tiff: tifffile.TiffFile) -> bool:
-    """Tell whether a file is without the page after its last one, or the text about its first."""
-    offsets = [tiff.pages[number].offset for number in range(len(tiff.pages))]
+def _lacks_what_it_points_to(tiff: tifffile.TiffFile, offsets: list[int]) -> bool:
+    """Tell whether a file is without the page after its last one, or the text about its first.
+
+    Offsets are those of its pages, which take long to read when there are many.
+    """
     following, _ = _read_directory(tiff, offsets[-1])
     _, codes = _read_directory(tiff, offsets[0])
     has_lost_text = DESCRIPTION in codes and DESCRIPTION not in tiff.pages.first.tags
