@@ -14,6 +14,14 @@ COINS = coins()[::4, ::4][:64, :64]
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
 
+def segment_coins(viewer, panel, qtbot, view):
+    """Run on coins to the end, and show a view of the run."""
+    viewer.add_image(COINS, name="coins")
+    click(qtbot, panel.run_button)
+    wait_until_ready(qtbot, panel)
+    choose(qtbot, panel, view)
+
+
 def middle(labels, label):
     """Return a pixel in the middle of a region."""
     return tuple(np.argwhere(labels == label).mean(axis=0).round().astype(int))
@@ -27,10 +35,7 @@ def listed(editing):
 
 
 def test_corrections_of_objects_outlast_their_controls(viewer, panel, qtbot):
-    viewer.add_image(COINS, name="coins")
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    choose(qtbot, panel, View.OBJECTS)
+    segment_coins(viewer, panel, qtbot, View.OBJECTS)
     layer, section = viewer.layers["coins objects"], panel.results.objects_section
     corrections, find = section.editing.corrections, panel.results.run.result.hierarchy.objects
     found, whole = find(), find(exclude_border=True)
@@ -111,10 +116,7 @@ def test_corrections_of_objects_outlast_their_controls(viewer, panel, qtbot):
 
 @pytest.mark.parametrize("button", ["run_button", "continue_button"])
 def test_corrections_stay_with_their_run(viewer, panel, qtbot, button):
-    viewer.add_image(COINS, name="coins")
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    choose(qtbot, panel, View.SEGMENTS)
+    segment_coins(viewer, panel, qtbot, View.SEGMENTS)
     layer = viewer.layers["coins segments"]
     layer.paint((4, 4), 0)
     corrected = layer.data.copy()
@@ -132,10 +134,7 @@ def test_corrections_stay_with_their_run(viewer, panel, qtbot, button):
 
 
 def test_a_run_that_has_no_objects_yet_corrects_none_of_the_run_before(viewer, panel, qtbot):
-    viewer.add_image(COINS, name="coins")
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    choose(qtbot, panel, View.OBJECTS)
+    segment_coins(viewer, panel, qtbot, View.OBJECTS)
     layer, section = viewer.layers["coins objects"], panel.results.objects_section
     layer.fill(middle(layer.data, 2), 0)
     section.foreground.value = "clusters"
@@ -150,10 +149,7 @@ def test_a_run_that_has_no_objects_yet_corrects_none_of_the_run_before(viewer, p
 
 @pytest.mark.parametrize("view", [View.SEGMENTS, View.OBJECTS])
 def test_corrections_outlast_the_layer_that_they_are_on(viewer, panel, qtbot, view):
-    viewer.add_image(COINS, name="coins")
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    choose(qtbot, panel, view)
+    segment_coins(viewer, panel, qtbot, view)
     editing = panel.results._editing[view]
     layer = viewer.layers[f"coins {view.value.lower()}"]
     layer.fill(middle(layer.data, 2), 0)
@@ -172,10 +168,7 @@ def test_corrections_outlast_the_layer_that_they_are_on(viewer, panel, qtbot, vi
 
 
 def test_a_single_correction_that_has_nothing_to_do_is_said_to_have_none(viewer, panel, qtbot):
-    viewer.add_image(COINS, name="coins")
-    click(qtbot, panel.run_button)
-    wait_until_ready(qtbot, panel)
-    choose(qtbot, panel, View.SEGMENTS)
+    segment_coins(viewer, panel, qtbot, View.SEGMENTS)
     layer, section = viewer.layers["coins segments"], panel.results.segments_section
     layer.fill(middle(layer.data, 2), 1)
     qtbot.wait(1)

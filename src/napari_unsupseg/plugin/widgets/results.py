@@ -516,10 +516,8 @@ class Results(Container[Widget]):
 
     def _shows_kinds_of(self, run: LayerRun, strokes: Strokes) -> bool:
         """Tell whether the clusters that are shown were made by these strokes, and named so."""
-        shown, layer_of_strokes = (
-            self.layers.snapshot(View.CLUSTERS),
-            self._strokes.layer(run.image),
-        )
+        shown = self.layers.snapshot(View.CLUSTERS)
+        layer_of_strokes = self._strokes.layer(run.image)
         if self._state.strokes is None or shown is None or layer_of_strokes is None:
             return False
         names = kind_names(layer_of_strokes)
